@@ -1,0 +1,104 @@
+//! Jars: as built (packaged), as installed (slimmed), and the release that holds them together.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{Digest, RunId, Stop};
+
+/// What an ark-biz jar's manifest says of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Biz {
+    /// `Ark-Biz-Name`.
+    pub name: String,
+    /// `Ark-Biz-Version` as built.
+    pub version: String,
+    /// `web-context-path`, with a leading slash, where the module answers HTTP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub web_context_path: Option<String>,
+}
+
+/// `artifact.packaged`: the jar as built is in the store.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Packaged {
+    /// The run.
+    pub run: RunId,
+    /// The module.
+    pub module: String,
+    /// The jar's name in the store.
+    pub digest: Digest,
+    /// Its size in bytes.
+    pub size: u64,
+    /// The commit that it was built from; none for a jar that was uploaded without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    /// What its manifest says.
+    pub biz: Biz,
+}
+
+/// The jar that one pool's bases get.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Slimmed {
+    /// The slimmed jar's name in the store.
+    pub digest: Digest,
+    /// Its `Ark-Biz-Version`, stamped.
+    pub version: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// The base profile that it was slimmed against; none where the pool has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<Digest>,
+    /// How many nested libraries were left out.
+    pub left_out: u32,
+    /// How many nested libraries were kept.
+    pub kept: u32,
+}
+
+/// What rollouts carry: one packaged artifact, and a slimmed one for each pool.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Release {
+    /// The run that made it.
+    pub run: RunId,
+    /// The module.
+    pub module: String,
+    /// The commit, where one is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    /// The packaged digest: what was verified is what ships.
+    pub packaged: Digest,
+    /// What its manifest says.
+    pub biz: Biz,
+    /// The slimmed jar of each pool, by the pool's name.
+    pub pools: BTreeMap<String, Slimmed>,
+}
+
+impl Release {
+    /// The version that people read: that of the first pool, or as built where there is none.
+    pub fn version(&self) -> &str {
+        self.pools
+            .values()
+            .next()
+            .map_or(&self.biz.version, |slimmed| &slimmed.version)
+    }
+}
+
+/// `artifact.published`: the release is ready to be rolled out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Published {
+    /// What to roll out.
+    pub release: Release,
+}
+
+/// `artifact.refused`: the jar cannot be installed as it is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Refused {
+    /// The run.
+    pub run: RunId,
+    /// The module.
+    pub module: String,
+    /// The packaged jar.
+    pub packaged: Digest,
+    /// Why.
+    pub stop: Stop,
+}

@@ -1,0 +1,110 @@
+//! Commands: what a person asks for, durable, with who and why.
+//!
+//! On the bus: `ferry.commands.<service>.<verb>`, the JSON of [`Command`].
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{CommandId, Digest, RunId, Service, Timestamp, artifact::Biz};
+
+/// A durable request by a person or a machine with a token.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Command {
+    /// Its id, which the API answers with.
+    pub id: CommandId,
+    /// When it was taken.
+    pub at: Timestamp,
+    /// The name of the token that asked.
+    pub actor: String,
+    /// Why, in the person's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// The stream sequence that the person's view was based on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub based_on: Option<u64>,
+    /// What to do.
+    pub verb: Verb,
+}
+
+/// What can be asked for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verb {
+    /// Run a commit whose hook was missed, or again.
+    Run {
+        /// The module.
+        module: String,
+        /// The commit, or anything that git resolves to one.
+        commit: String,
+        /// The branch; none: the first of the repository's branches without a wildcard, or `main`.
+        branch: Option<String>,
+    },
+    /// Roll out a jar that was built elsewhere; it is in the store already.
+    Deploy {
+        /// The module.
+        module: String,
+        /// The jar's name in the store.
+        digest: Digest,
+        /// Its size in bytes.
+        size: u64,
+        /// What its manifest says.
+        biz: Biz,
+        /// The commit that it was built from, where that is known.
+        commit: Option<String>,
+    },
+    /// Go back to a verified version.
+    Rollback {
+        /// The module.
+        module: String,
+        /// The environment.
+        environment: String,
+        /// The version; none: the verified one before.
+        to: Option<String>,
+    },
+}
+
+impl Verb {
+    /// The verb's token in the subject.
+    pub fn token(&self) -> &'static str {
+        match self {
+            Self::Run { .. } => "run",
+            Self::Deploy { .. } => "deploy",
+            Self::Rollback { .. } => "rollback",
+        }
+    }
+
+    /// Who carries it out.
+    pub fn service(&self) -> Service {
+        match self {
+            Self::Run { .. } | Self::Deploy { .. } => Service::Builder,
+            Self::Rollback { .. } => Service::Scheduler,
+        }
+    }
+
+    /// The module that it is about.
+    pub fn module(&self) -> &str {
+        match self {
+            Self::Run { module, .. }
+            | Self::Deploy { module, .. }
+            | Self::Rollback { module, .. } => module,
+        }
+    }
+}
+
+/// `command.settled`: a command was taken or refused.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Settled {
+    /// The command.
+    pub command: CommandId,
+    /// Who asked.
+    pub actor: String,
+    /// The module.
+    pub module: String,
+    /// The run that it causes; none: it was refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunId>,
+    /// Why it was refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop: Option<crate::Stop>,
+}

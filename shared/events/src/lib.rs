@@ -1,0 +1,32 @@
+//! What goes over the wire: typed events and commands, ids, names, reasons and subjects.
+//!
+//! In: nothing. Out: the types that every service, the command line and other teams' consumers
+//! share. No I/O and no helpers; every other crate of Ferry stands on this one.
+
+pub mod artifact;
+pub mod base;
+pub mod body;
+pub mod build;
+pub mod command;
+pub mod contract;
+pub mod envelope;
+pub mod fact;
+pub mod ids;
+pub mod name;
+pub mod push;
+pub mod reason;
+pub mod rollout;
+pub mod run;
+pub mod subject;
+pub mod task;
+pub mod verify;
+
+pub use body::{Body, Kind};
+pub use command::{Command, Verb};
+pub use contract::{Contract, Service};
+pub use envelope::{DecodeError, Event, Scope};
+pub use ids::{CommandId, Digest, EventId, PlanId, PushId, RunId, TaskId};
+pub use reason::{Reason, Stop};
+
+/// A moment, in UTC, with millisecond precision on the wire.
+pub type Timestamp = chrono::DateTime<chrono::Utc>;

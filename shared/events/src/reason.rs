@@ -1,0 +1,282 @@
+//! Why a run, a task or a message stopped: a stable code each, and what to do next.
+//!
+//! In: nothing. Out: [`Reason`], whose codes appear in events, on screens and in `docs/reasons.md`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $name:ident = $code:literal, $what:literal, $did:ident, $next:literal;)*) => {
+        /// A stable code for each way in which something can stop.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+        pub enum Reason {
+            $(#[doc = $what] #[serde(rename = $code)] $name,)*
+        }
+
+        impl Reason {
+            /// Every reason, in the order of `docs/reasons.md`.
+            pub const ALL: &'static [Reason] = &[$(Reason::$name),*];
+
+            /// The code as it is written everywhere.
+            pub fn code(self) -> &'static str {
+                match self { $(Reason::$name => $code,)* }
+            }
+
+            /// What happened, in one sentence.
+            pub fn what(self) -> &'static str {
+                match self { $(Reason::$name => $what,)* }
+            }
+
+            /// What Ferry did about it, in one sentence.
+            pub fn did(self) -> &'static str {
+                match self { $(Reason::$name => $did,)* }
+            }
+
+            /// What a person does next, in one sentence.
+            pub fn next_step(self) -> &'static str {
+                match self { $(Reason::$name => $next,)* }
+            }
+        }
+    };
+}
+
+/// It stopped before any base.
+const UNTOUCHED: &str = "Nothing was installed: every base runs what it ran before.";
+/// It stopped on the way over the bases.
+const BROUGHT_BACK: &str = "The rollout ended, and every base that it had touched was brought back to the last verified version; a base that had none is left without.";
+/// The way back stopped.
+const KEPT_OTHERS: &str = "Every other base was brought back; the ones named are left as they are.";
+/// Something newer goes on.
+const STOOD_BACK: &str = "The run stood back and changed nothing more.";
+/// A message is kept for people.
+const SET_ASIDE: &str =
+    "The message was kept as a dead letter on FERRY_DEAD, with its errors; other messages went on.";
+/// A request was refused.
+const REFUSED: &str = "The request was refused; nothing changed.";
+
+reasons! {
+    CloneRefused = "clone-refused",
+        "The repository's address is not one that the operator allows.",
+        UNTOUCHED,
+        "Use https or ssh, or allow the address in [builder] allow_clone.";
+    FetchFailed = "fetch-failed",
+        "The repository could not be fetched.",
+        UNTOUCHED,
+        "Check its address and credentials, then run the commit again with `ferry run`.";
+    CommitNotFound = "commit-not-found",
+        "The pushed commit is not in the repository.",
+        UNTOUCHED,
+        "Push it again, or run another commit with `ferry run MODULE --commit C`.";
+    SandboxUnavailable = "sandbox-unavailable",
+        "The build sandbox is required and does not work on this machine.",
+        UNTOUCHED,
+        "Install bubblewrap and allow user namespaces, or set [builder] sandbox = \"none\" by hand.";
+    ToolMissing = "tool-missing",
+        "A tool that the build needs is not installed.",
+        UNTOUCHED,
+        "Install it on the builder, or name its place in [builder].";
+    DoesNotCompile = "does-not-compile",
+        "The sources do not compile.",
+        UNTOUCHED,
+        "Mend the lines named and push again.";
+    TestsFail = "tests-fail",
+        "The module's own tests fail.",
+        UNTOUCHED,
+        "Mend the tests named and push again.";
+    DependencyMissing = "dependency-missing",
+        "A dependency or plugin could not be resolved.",
+        UNTOUCHED,
+        "Check its coordinates, or the repositories in the builder's Maven settings.";
+    BuildFailed = "build-failed",
+        "The build ended with an error.",
+        UNTOUCHED,
+        "Read the log with `ferry logs RUN`.";
+    BuildTimeout = "build-timeout",
+        "The build took longer than its limit and was ended.",
+        UNTOUCHED,
+        "Make it shorter, or raise [builder] timeout.";
+    BuildLost = "build-lost",
+        "The build ended without a result several times.",
+        UNTOUCHED,
+        "Read the builder's log; then run the commit again with `ferry run`.";
+    NoArkBiz = "no-ark-biz",
+        "The build made no ark-biz jar.",
+        UNTOUCHED,
+        "Add sofa-ark-maven-plugin's repackage goal, or set the module's `jar` glob.";
+    NotABiz = "not-a-biz",
+        "The jar is no ark-biz jar.",
+        UNTOUCHED,
+        "Build it with sofa-ark-maven-plugin; its manifest needs Ark-Biz-Name, Ark-Biz-Version and a main class.";
+    JarRefused = "jar-refused",
+        "The jar is damaged, or breaks a rule for archives.",
+        UNTOUCHED,
+        "Build it again; the detail names the entry.";
+    TooLarge = "too-large",
+        "The artifact is larger than the limit.",
+        UNTOUCHED,
+        "Leave out what the base has, or raise the limit that the detail names.";
+    BaseMismatch = "base-mismatch",
+        "The module is built for another base than its pool's.",
+        UNTOUCHED,
+        "Build it against the versions that the base has; the detail names the libraries.";
+    ProfileUnavailable = "profile-unavailable",
+        "A pool's base profile could not be read.",
+        UNTOUCHED,
+        "Check the pool's base_jar.";
+    DiskFull = "disk-full",
+        "A disk is full.",
+        UNTOUCHED,
+        "Free some room on the machine named, then run the commit again with `ferry run`.";
+    StoreFailed = "store-failed",
+        "The artifact could not be stored or read.",
+        UNTOUCHED,
+        "Check the bus and its disk; then run the commit again with `ferry run`.";
+    NoBases = "no-bases",
+        "The module has no bases in that environment.",
+        UNTOUCHED,
+        "Add bases to one of its pools in ferry.toml.";
+    NotSlimmed = "not-slimmed",
+        "The release has no jar for one of the module's pools.",
+        UNTOUCHED,
+        "Run its commit again with `ferry run`, so that one is made for that pool.";
+    BaseUnreachable = "base-unreachable",
+        "The base does not answer.",
+        BROUGHT_BACK,
+        "Look at the base, or take it out of its pool.";
+    BaseTimeout = "base-timeout",
+        "The base did not finish in time.",
+        BROUGHT_BACK,
+        "Look at the base's log and its load.";
+    InstallFailed = "install-failed",
+        "The base could not start the module.",
+        BROUGHT_BACK,
+        "Mend the cause named, then push again.";
+    InstallUnclear = "install-unclear",
+        "The base reports something other than what was asked of it.",
+        BROUGHT_BACK,
+        "Look at the base with `ferry bases`, then run the commit again.";
+    UninstallFailed = "uninstall-failed",
+        "The base still runs a version that it was told to drop.",
+        BROUGHT_BACK,
+        "Look at the base; restarting it clears it.";
+    PlanOutdated = "plan-outdated",
+        "A newer plan took the place of the task's.",
+        STOOD_BACK,
+        "Nothing: the newer plan goes on.";
+    NotActive = "not-active",
+        "The module is not active on the base.",
+        BROUGHT_BACK,
+        "Read the base's log.";
+    ProbeFailed = "probe-failed",
+        "The module does not answer as its probe expects.",
+        BROUGHT_BACK,
+        "Look at what it answered, mend it and push again.";
+    SoakFailed = "soak-failed",
+        "The module stopped answering well during its soak.",
+        BROUGHT_BACK,
+        "Look at what it answered, mend it and push again.";
+    BaseLost = "base-lost",
+        "The base was lost while the module was being watched.",
+        BROUGHT_BACK,
+        "Look at the base.";
+    Overdue = "overdue",
+        "A step did not end by its deadline.",
+        BROUGHT_BACK,
+        "Look whether the service that does it runs; then run the commit again.";
+    RollbackFailed = "rollback-failed",
+        "A base could not be brought back to the version before.",
+        KEPT_OTHERS,
+        "Look at the base named; it may be without the module.";
+    Superseded = "superseded",
+        "A newer push took this one's place before it began to install.",
+        STOOD_BACK,
+        "Nothing: the newer run goes on.";
+    NothingVerified = "nothing-verified",
+        "There is no verified version to go back to.",
+        REFUSED,
+        "Deploy a commit with `ferry run MODULE --commit C`.";
+    UnknownModule = "unknown-module",
+        "The configuration has no such module.",
+        REFUSED,
+        "Check its name with `ferry status`, or add it to ferry.toml.";
+    UnknownRepository = "unknown-repository",
+        "The configuration has no such repository any more.",
+        REFUSED,
+        "Add it to ferry.toml.";
+    TooMany = "too-many",
+        "More is waiting than Ferry keeps in hand.",
+        UNTOUCHED,
+        "Wait until some of it is done, then ask again.";
+    CommandTooOld = "command-too-old",
+        "The command is older than those that Ferry remembers.",
+        UNTOUCHED,
+        "Look at what became of it with `ferry runs`, then ask again.";
+    Malformed = "malformed",
+        "The message could not be read.",
+        SET_ASIDE,
+        "Look at it on FERRY_DEAD; the detail says where it is wrong.";
+    OurFault = "our-fault",
+        "Ferry failed in a way that it should not.",
+        SET_ASIDE,
+        "Please report it with the detail.";
+
+}
+
+impl std::fmt::Display for Reason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+/// Why something stopped, with what is known of the cause.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Stop {
+    /// The stable code.
+    pub reason: Reason,
+    /// The cause as it was seen: the first useful lines, at most [`Stop::DETAIL_MAX`] bytes.
+    pub detail: String,
+    /// The base that it happened on, where it happened on one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<String>,
+}
+
+impl Stop {
+    /// Room for forty log lines; small enough that a state with some of these stays under 64 KiB.
+    pub const DETAIL_MAX: usize = 4096;
+
+    /// A stop with its cause, cut to the limit at a character's border.
+    pub fn new(reason: Reason, detail: impl Into<String>) -> Self {
+        let mut detail: String = detail.into();
+        if detail.len() > Self::DETAIL_MAX {
+            let mut end = Self::DETAIL_MAX;
+            while !detail.is_char_boundary(end) {
+                end -= 1;
+            }
+            detail.truncate(end);
+        }
+        Self {
+            reason,
+            detail,
+            base: None,
+        }
+    }
+
+    /// The same stop, on a base.
+    pub fn on(mut self, base: impl Into<String>) -> Self {
+        self.base = Some(base.into());
+        self
+    }
+}
+
+impl std::fmt::Display for Stop {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.reason.code())?;
+        if let Some(base) = &self.base {
+            write!(f, " on {base}")?;
+        }
+        if !self.detail.is_empty() {
+            write!(f, ": {}", self.detail)?;
+        }
+        Ok(())
+    }
+}
