@@ -1,0 +1,104 @@
+//! The lies that a fake base can tell. Goes in: which one, from Rust or from
+//! `POST /_fake/faults`. Comes out: what the servers ask before they act.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::sync::watch;
+
+/// Which faults are on. The default is an honest base.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Faults {
+    /// Cuts the connection of so many mutating calls **before** they act.
+    pub lose_request: u32,
+    /// Does what so many mutating calls ask, then cuts the connection.
+    pub lose_reply_after_effect: u32,
+    /// Never answers `/health`; all else works.
+    pub hang_health: bool,
+    /// Accepts connections and does nothing, on both ports, as a stopped
+    /// process does. What came in meanwhile is done at the thaw.
+    pub freeze: bool,
+    /// Asynchronous commands are done, but their record stays there for ever.
+    pub record_stuck: Option<StuckAt>,
+    /// Added to each install, in milliseconds.
+    pub slow_install_ms: u64,
+    /// Cuts all connections and refuses new ones, on both ports.
+    pub refuse_connections: bool,
+}
+
+/// Where a stuck record stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum StuckAt {
+    /// As if no thread had taken it.
+    Initialized,
+    /// As if it ran still.
+    Executing,
+}
+
+/// Turns faults on and off while the base runs.
+#[derive(Debug)]
+pub struct FaultSwitch(watch::Sender<Faults>);
+
+impl FaultSwitch {
+    pub(crate) fn new(faults: Faults) -> Self {
+        Self(watch::Sender::new(faults))
+    }
+
+    /// What is on now.
+    #[must_use]
+    pub fn get(&self) -> Faults {
+        self.0.borrow().clone()
+    }
+
+    /// Changes what is on.
+    pub fn set(&self, change: impl FnOnce(&mut Faults)) {
+        self.0.send_modify(change);
+    }
+
+    /// An honest base again.
+    pub fn clear(&self) {
+        self.set(|faults| *faults = Faults::default());
+    }
+
+    /// Changes the fields that a JSON object names.
+    ///
+    /// # Errors
+    /// Where a name or a value is not known; then nothing is changed.
+    pub fn merge(&self, change: &Value) -> Result<Faults, serde_json::Error> {
+        let mut merged = serde_json::to_value(self.get())?;
+        if let (Some(all), Some(changes)) = (merged.as_object_mut(), change.as_object()) {
+            all.extend(changes.clone());
+        }
+        let faults: Faults = serde_json::from_value(merged)?;
+        self.0.send_replace(faults.clone());
+        Ok(faults)
+    }
+
+    pub(crate) fn subscribe(&self) -> watch::Receiver<Faults> {
+        self.0.subscribe()
+    }
+
+    /// Waits while the base is frozen.
+    pub(crate) async fn thawed(&self) {
+        self.off(|faults| faults.freeze).await;
+    }
+
+    /// Waits while a fault is on.
+    pub(crate) async fn off(&self, fault: impl Fn(&Faults) -> bool) {
+        // The sender lives as long as `self`, so this cannot fail.
+        let _ = self.subscribe().wait_for(|faults| !fault(faults)).await;
+    }
+
+    /// Uses up one of the times that a counted fault has left.
+    pub(crate) fn take(&self, counter: impl Fn(&mut Faults) -> &mut u32) -> bool {
+        let mut taken = false;
+        self.0.send_if_modified(|faults| {
+            let left = counter(faults);
+            taken = *left > 0;
+            *left = left.saturating_sub(1);
+            taken
+        });
+        taken
+    }
+}
