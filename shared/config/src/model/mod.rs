@@ -1,0 +1,60 @@
+//! The typed configuration: what a checked `ferry.toml` (with its `conf.d/`)
+//! becomes. Data only; the questions that are asked of it are in `ask.rs`.
+//! In: serde (from the checked tree, or from the JSON of a stored revision).
+//! Out: [`Config`], whose field names are the keys of the file.
+
+mod access;
+mod builder;
+mod environment;
+mod module;
+mod repository;
+mod services;
+
+pub use access::{Grant, Role, Token};
+pub use builder::{Builder, Sandbox};
+pub use environment::{Base, Environment, Pool};
+pub use module::{Build, Module, Probe};
+pub use repository::{Forge, Repository, Team};
+pub use services::{Bus, Gateway, Installer, Verifier};
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The whole configuration of one Ferry.
+///
+/// Every key of a table of names (`modules.hello`) matches `[a-z0-9-]{1,63}`,
+/// because names become subject tokens on the bus.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where the message bus is.
+    pub bus: Bus,
+    /// The service that takes webhooks and serves the API.
+    pub gateway: Gateway,
+    /// The service that builds commits.
+    pub builder: Builder,
+    /// The service that changes bases.
+    pub installer: Installer,
+    /// The service that looks at bases.
+    pub verifier: Verifier,
+    /// API tokens by the name under which their acts are recorded.
+    #[schemars(extend("propertyNames" = crate::text::name_schema()))]
+    pub tokens: BTreeMap<String, Token>,
+    /// Teams: owners of repositories.
+    #[schemars(extend("propertyNames" = crate::text::name_schema()))]
+    pub teams: BTreeMap<String, Team>,
+    /// Git repositories whose pushes are taken.
+    #[schemars(extend("propertyNames" = crate::text::name_schema()))]
+    pub repositories: BTreeMap<String, Repository>,
+    /// Modules: what is built from a repository and installed on bases.
+    #[schemars(extend("propertyNames" = crate::text::name_schema()))]
+    pub modules: BTreeMap<String, Module>,
+    /// Environments: one chain, each after the one before.
+    #[schemars(extend("propertyNames" = crate::text::name_schema()))]
+    pub environments: BTreeMap<String, Environment>,
+    /// Pools: the bases of one environment that are built alike.
+    #[schemars(extend("propertyNames" = crate::text::name_schema()))]
+    pub pools: BTreeMap<String, Pool>,
+}

@@ -1,0 +1,11 @@
+//! The JSON schema of the configuration, made from the types.
+//! In: nothing. Out: the schema, for editors and for `schemas/`.
+
+use crate::model::Config;
+
+/// The JSON schema of `ferry.toml`. Beyond the standard it has `x-names` (the
+/// table of which a text must be a key), `x-least` and `x-most` (the range of a
+/// duration or size), and `format`s of Ferry's own.
+pub fn schema() -> serde_json::Value {
+    schemars::schema_for!(Config).to_value()
+}

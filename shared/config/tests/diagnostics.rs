@@ -1,0 +1,351 @@
+//! What is said about files that are wrong: all at once, each at its place.
+
+use std::path::{Path, PathBuf};
+
+use ferry_config::{Diagnostic, Severity, load, parse};
+
+/// Writes the files into a fresh folder, loads the first, and gives what is said,
+/// with the folder's name taken away.
+fn said(files: &[(&str, &str)]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    let found = match load(&folder.path().join(files[0].0)) {
+        Ok(loaded) => loaded.warnings,
+        Err(found) => found,
+    };
+    let text = found
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("\n");
+    text.replace(&format!("{}/", folder.path().display()), "")
+}
+
+/// What is said about one text.
+fn one(text: &str) -> Vec<String> {
+    match parse(&[(PathBuf::from("ferry.toml"), text.to_owned())]) {
+        Ok(loaded) => loaded.warnings.iter().map(ToString::to_string).collect(),
+        Err(found) => found.iter().map(ToString::to_string).collect(),
+    }
+}
+
+const GOOD: &str = r#"
+[repositories.hello]
+url = "https://git.example/acme/hello.git"
+forge = "github"
+secret = "env:HELLO"
+[modules.hello]
+repository = "hello"
+[environments.prod]
+[pools.prod]
+environment = "prod"
+[[pools.prod.bases]]
+name = "prod-1"
+arklet = "http://127.0.0.1:1238"
+url = "http://127.0.0.1:8080"
+"#;
+
+#[test]
+fn a_file_full_of_errors() {
+    let ferry = r#"
+[bus]
+url = "http://127.0.0.1:4222"
+
+[gateway]
+listen = "localhost:8900"
+url = "https://user:pass@ferry.example"
+body_limit = "25 potatoes"
+inbox_limit = 3
+
+[builder]
+parallel = 0
+sandbox = "non"
+timeout = "15 parsecs"
+memory = "1B"
+allow_clone = ["https", "ext", "https://git.example"]
+maven_settings = ""
+
+[builder.jdks]
+17 = "/usr/lib/jvm/java-17"
+"Java 8" = "/usr/lib/jvm/java-8"
+
+[installer]
+url_ttl = "3h"
+parallell = 4
+
+[verifer]
+poll = "1s"
+
+[tokens.ci]
+hash = "hunter2"
+grants = []
+
+[tokens.ops]
+hash = "sha256:0000000000000000000000000000000000000000000000000000000000000000"
+[[tokens.ops.grants]]
+role = "root"
+modules = ["[a-"]
+
+[teams.core]
+
+[repositories.hello]
+url = "https://git.example/acme/hello.git"
+forge = "gihub"
+secret = "correct horse battery staple"
+team = "cor"
+
+[repositories.tricky]
+url = "ext::sh -c date"
+forge = "github"
+secret = "env:TRICKY"
+
+[repositories.local]
+url = "file:///srv/git/local.git"
+forge = "gitea"
+secret = "env:LOCAL"
+
+[repositories.half]
+
+[modules.hello]
+repositry = "hello"
+jdk = "18"
+pools = ["prd"]
+path = "../elsewhere"
+[modules.hello.probe]
+path = "hello"
+status = 2000
+deadline = 20
+
+[modules.other]
+repository = "helo"
+pools = []
+
+[environments.pre]
+after = "prod"
+[environments.prod]
+after = "pre"
+canary = "one"
+
+[pools.prod]
+environment = "production-somewhere"
+[[pools.prod.bases]]
+name = "prod-1"
+arklet = "127.0.0.1:1238"
+url = "http://127.0.0.1:8081"
+[[pools.prod.bases]]
+name = "prod-1"
+arklet = "http://127.0.0.1:1239"
+url = "http://127.0.0.1:8082/?x"
+zone = "Zone A"
+[[pools.prod.bases]]
+name = "prod-2"
+arklet = "http://127.0.0.1:1239/"
+"#;
+    let said = said(&[("ferry.toml", ferry)]);
+    insta::assert_snapshot!(said);
+}
+
+#[test]
+fn several_files() {
+    let ferry =
+        format!("{GOOD}bases = 3\n[environments.pre]\n[teams]\ncore = {{ name = \"Core\" }}\n");
+    let ferry = ferry.replace(
+        "[[pools.prod.bases]]",
+        "bases_file = \"lists/bases.toml\"\n[[pools.prod.bases]]",
+    );
+    let ferry = ferry.replace("bases = 3\n", "");
+    let said = said(&[
+        ("ferry.toml", &ferry),
+        (
+            "conf.d/20-more.toml",
+            "[teams.core]\nname = \"Core too\"\n[modules.hello]\njdk = \"17\"\n",
+        ),
+        (
+            "conf.d/10-jdk.toml",
+            "[builder.jdks]\n17 = \"jdk\"\n[bus]\nulr = \"nats://127.0.0.1:4222\"\n",
+        ),
+        ("conf.d/ignored.txt", "this is not read"),
+        (
+            "lists/bases.toml",
+            "[[bases]]\nname = \"prod-1\"\narklet = \"http://127.0.0.1:1300\"\nurl = \"http://127.0.0.1:80\"\n\
+             [[bases]]\nname = \"prod-2\"\narklet = \"http://127.0.0.1:1238\"\nadress = \"x\"\n",
+        ),
+    ]);
+    insta::assert_snapshot!(said);
+}
+
+#[test]
+fn a_syntax_error_does_not_hide_the_errors_of_other_files() {
+    let said = said(&[
+        (
+            "ferry.toml",
+            "[repositories.hello\nurl = \"x\"\n[bus]\nurl = \n",
+        ),
+        // `hello` may well stand in the file above, so nothing is said of it.
+        (
+            "conf.d/modules.toml",
+            "[modules.hello]\nrepository = \"hello\"\nsoak = \"long\"\n",
+        ),
+    ]);
+    insta::assert_snapshot!(said);
+}
+
+#[test]
+fn what_cannot_be_read() {
+    let file = Path::new("/nowhere/ferry.toml");
+    let found = load(file).unwrap_err();
+    assert_eq!(
+        found.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["/nowhere/ferry.toml: there is no such file; `ferry init` writes one"]
+    );
+    let text = GOOD.replace(
+        "[[pools.prod.bases]]",
+        "bases_file = \"bases.toml\"\n[[pools.prod.bases]]",
+    );
+    let said = said(&[("ferry.toml", &text)]);
+    assert!(
+        said.starts_with("ferry.toml:11:14: pools.prod.bases_file: "),
+        "{said}"
+    );
+    assert!(said.contains("cannot be read"), "{said}");
+}
+
+#[test]
+fn a_missing_main_file_still_shows_the_errors_of_the_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("conf.d")).unwrap();
+    std::fs::write(folder.path().join("conf.d/a.toml"), "[bus]\nurl = 3\n").unwrap();
+    let found = load(&folder.path().join("ferry.toml")).unwrap_err();
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert_eq!(found[0].line, 0);
+    assert_eq!(found[1].key, "bus.url");
+}
+
+#[test]
+fn a_good_file_says_nothing() {
+    assert_eq!(one(GOOD), [] as [&str; 0]);
+}
+
+#[test]
+fn the_order_of_environments() {
+    let with = |environments: &str| one(&GOOD.replace("[environments.prod]\n", environments));
+    assert_eq!(
+        with("[environments.prod]\nafter = \"prod\"\n"),
+        [
+            "ferry.toml:9:9: environments.prod.after: the order goes round in a circle: prod after prod"
+        ]
+    );
+    assert_eq!(
+        with(
+            "[environments.a]\nafter=\"c\"\n[environments.b]\nafter=\"a\"\n[environments.c]\nafter=\"b\"\n[environments.prod]\n"
+        ),
+        [
+            "ferry.toml:9:7: environments.a.after: the order goes round in a circle: a after c after b after a"
+        ]
+    );
+    let forked = with(
+        "[environments.prod]\n[environments.a]\nafter=\"prod\"\n[environments.b]\nafter=\"prod\"\n",
+    );
+    assert_eq!(
+        forked,
+        [
+            "ferry.toml:12:7: environments.b.after: \"a\" comes after \"prod\" too; environments are one chain"
+        ]
+    );
+    let two = with("[environments.prod]\n[environments.pre]\n");
+    assert_eq!(two.len(), 1, "{two:?}");
+    assert!(two[0].contains("has no \"after\""), "{two:?}");
+}
+
+#[test]
+fn a_module_that_would_go_nowhere() {
+    let text = GOOD.split("[[pools").next().unwrap();
+    assert_eq!(
+        one(text),
+        [
+            "ferry.toml:6:10: modules.hello: no pool of this module has a base, so it would be installed nowhere"
+        ]
+    );
+}
+
+#[test]
+fn two_repositories_that_a_webhook_cannot_tell_apart() {
+    let text = format!(
+        "{GOOD}[repositories.twin]\nurl = \"git@git.example:Acme/Hello.git\"\nforge = \"github\"\nsecret = \"env:TWIN\"\n"
+    );
+    let said = one(&text);
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(
+        said[0].contains("at the same forge as repositories.hello"),
+        "{said:?}"
+    );
+}
+
+#[test]
+fn warnings() {
+    let text = format!(
+        "{GOOD}[verifier]\npoll = \"3s\"\n[builder]\nsandbox = \"none\"\n[installer]\nurl_ttl = \"10s\"\n[modules.hello.probe]\npath = \"/\"\ntimeout = \"1m\"\n"
+    );
+    let said = one(&text).join("\n");
+    insta::assert_snapshot!(said);
+}
+
+#[test]
+fn columns_count_characters() {
+    let text = GOOD.replace(
+        "[environments.prod]",
+        "[environments]\nprod = { after = \"é\", canari = 1 }",
+    );
+    assert_eq!(
+        one(&text),
+        [
+            "ferry.toml:9:18: environments.prod.after: there is no \"é\" in environments, which has: prod",
+            "ferry.toml:9:23: environments.prod.canari: unknown key, did you mean \"canary\"?",
+        ]
+    );
+}
+
+#[test]
+fn a_diagnostic_is_json_too() {
+    let found = parse(&[(PathBuf::from("ferry.toml"), "[gatway]".to_owned())]).unwrap_err();
+    let json = serde_json::to_value(&found).unwrap();
+    assert_eq!(
+        json,
+        serde_json::json!([{
+            "severity": "error", "file": "ferry.toml", "line": 1, "column": 2,
+            "key": "gatway", "message": "unknown key", "suggestion": "gateway",
+        }])
+    );
+    let back: Vec<Diagnostic> = serde_json::from_value(json).unwrap();
+    assert_eq!(back, found);
+    assert_eq!(back[0].severity, Severity::Error);
+}
+
+#[test]
+fn what_was_written_where_a_secret_belongs_is_never_repeated() {
+    let text = GOOD.replace("env:HELLO", "correct-horse").replace(
+        "https://git.example/acme",
+        "https://ci:correct-horse@git.example/acme",
+    );
+    let text =
+        format!("{text}[tokens.ci]\nhash = \"correct-horse\"\ngrants = [{{ role = \"view\" }}]\n");
+    let said = one(&text);
+    assert_eq!(said.len(), 3, "{said:?}");
+    assert!(!said.join("").contains("correct-horse"), "{said:?}");
+}
+
+#[test]
+fn keys_that_nest_without_end_are_refused() {
+    for text in [
+        format!("{} = 1", vec!["a"; 100_000].join(".")),
+        format!("[{}]", vec!["a"; 100_000].join(".")),
+        format!("a = {}", "[".repeat(100_000)),
+        format!("a = {}", "{a=".repeat(100_000)),
+    ] {
+        assert!(parse(&[(PathBuf::from("ferry.toml"), text)]).is_err());
+    }
+}
