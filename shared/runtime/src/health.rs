@@ -1,0 +1,65 @@
+//! `/healthz` and `/readyz` of a service.
+//!
+//! In: whether the bus answers, and how far the service is. Out: 200, or 503 with the reason.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+};
+
+use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
+use serde_json::{Value, json};
+use tokio::{net::TcpListener, sync::watch};
+
+const STARTING: u8 = 0;
+const RUNNING: u8 = 1;
+const DRAINING: u8 = 2;
+
+#[derive(Clone)]
+pub(crate) struct Health {
+    bus: watch::Receiver<bool>,
+    stage: Arc<AtomicU8>,
+}
+
+impl Health {
+    pub(crate) fn new(bus: watch::Receiver<bool>) -> Self {
+        Self {
+            bus,
+            stage: Arc::new(AtomicU8::new(STARTING)),
+        }
+    }
+
+    pub(crate) fn running(&self) {
+        self.stage.store(RUNNING, Ordering::Relaxed);
+    }
+
+    pub(crate) fn draining(&self) {
+        self.stage.store(DRAINING, Ordering::Relaxed);
+    }
+
+    pub(crate) async fn serve(self, address: SocketAddr) -> std::io::Result<()> {
+        let listener = TcpListener::bind(address).await?;
+        let routes = Router::new()
+            .route("/healthz", get(async || Json(json!({"status": "alive"}))))
+            .route("/readyz", get(ready))
+            .with_state(self);
+        tokio::spawn(async move { axum::serve(listener, routes).await });
+        Ok(())
+    }
+}
+
+async fn ready(State(health): State<Health>) -> (StatusCode, Json<Value>) {
+    let why = match health.stage.load(Ordering::Relaxed) {
+        _ if !*health.bus.borrow() => "the bus does not answer",
+        RUNNING => return (StatusCode::OK, Json(json!({"status": "ready"}))),
+        DRAINING => "draining",
+        _ => "waiting for a configuration; `ferry config apply` puts one on the bus",
+    };
+    (
+        StatusCode::SERVICE_UNAVAILABLE,
+        Json(json!({"status": "waiting", "why": why})),
+    )
+}

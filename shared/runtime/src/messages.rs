@@ -1,0 +1,274 @@
+//! Messages from the bus to the aggregates, and their acks.
+//!
+//! In: deliveries of a durable consumer. Out: each is acked once all its aggregates have committed
+//! what follows from it, given back where that failed, or dead-lettered. From its third delivery a
+//! message is handled alone, so that one which takes the process down takes no other with it.
+
+use std::{sync::Arc, time::Duration};
+
+use ferry_bus::{Bus, BusError, DeadLetter, Delivery, Source};
+use ferry_events::{Command, Event, Reason, envelope::DecodeError, subject};
+use tokio::sync::{RwLock, Semaphore, oneshot};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{debug, error, warn};
+
+use crate::{
+    Context, Decide, Fault, Input, Key,
+    clock::Clock,
+    registry::{Item, Registry},
+};
+
+/// Messages in hand at a time: enough to fold, few enough to give back in a second.
+const IN_HAND: usize = 256;
+/// From this delivery on a message is handled alone.
+const ALONE_FROM: u64 = 3;
+/// A message that failed alone this often is dead-lettered.
+const GIVE_UP_FROM: u64 = 5;
+/// How often the bus is told that a message is still in hand; a third of the consumers' `ack_wait`.
+const PROGRESS: Duration = Duration::from_secs(10);
+
+pub(crate) struct Messages<D: Decide> {
+    pub decide: Arc<D>,
+    pub bus: Arc<dyn Bus>,
+    pub registry: Arc<Registry<D::Outcome>>,
+    pub context: tokio::sync::watch::Receiver<Arc<Context>>,
+    pub drain: CancellationToken,
+    pub tasks: TaskTracker,
+    pub clock: Clock,
+    alone: RwLock<()>,
+}
+
+/// What a delivery turned out to be.
+enum Read<O> {
+    Input {
+        keys: Vec<Key>,
+        input: Input<O>,
+        cause: Option<ferry_events::EventId>,
+    },
+    Unknown(String),
+    Malformed(String),
+}
+
+impl<D: Decide> Messages<D> {
+    pub(crate) fn new(
+        decide: Arc<D>,
+        bus: Arc<dyn Bus>,
+        registry: Arc<Registry<D::Outcome>>,
+        context: tokio::sync::watch::Receiver<Arc<Context>>,
+        drain: CancellationToken,
+        tasks: TaskTracker,
+        clock: Clock,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            decide,
+            bus,
+            registry,
+            context,
+            drain,
+            tasks,
+            clock,
+            alone: RwLock::new(()),
+        })
+    }
+
+    /// Takes messages until the service drains.
+    pub(crate) async fn take(self: Arc<Self>, source: Source) {
+        let room = Arc::new(Semaphore::new(IN_HAND));
+        while !self.drain.is_cancelled() {
+            let mut consumer = match self.bus.consume(self.decide.service(), source).await {
+                Ok(consumer) => consumer,
+                Err(error) => {
+                    warn!(%error, "waiting for the bus");
+                    self.rest().await;
+                    continue;
+                }
+            };
+            loop {
+                let free = room.available_permits().max(1);
+                let got = tokio::select! {
+                    biased;
+                    () = self.drain.cancelled() => return,
+                    got = consumer.next(free) => got,
+                };
+                match got {
+                    Ok(deliveries) => {
+                        for delivery in deliveries {
+                            let permit = room.clone().acquire_owned().await.expect("never closed");
+                            let this = self.clone();
+                            self.tasks.spawn(async move {
+                                this.handle(delivery).await;
+                                drop(permit);
+                            });
+                        }
+                    }
+                    Err(BusError::Unavailable(why)) => {
+                        debug!(why, "the bus is silent");
+                        self.rest().await;
+                    }
+                    Err(error) => {
+                        warn!(%error, "the consumer is opened again");
+                        self.rest().await;
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn rest(&self) {
+        tokio::select! {
+            biased;
+            () = self.drain.cancelled() => {}
+            () = tokio::time::sleep(Duration::from_millis(500)) => {}
+        }
+    }
+
+    async fn handle(&self, delivery: Delivery) {
+        if delivery.delivered >= ALONE_FROM {
+            let _alone = self.alone.write().await;
+            self.settle(delivery).await;
+        } else {
+            let _with_others = self.alone.read().await;
+            self.settle(delivery).await;
+        }
+    }
+
+    async fn settle(&self, delivery: Delivery) {
+        let result = match self.read(&delivery) {
+            Read::Input { keys, input, cause } => {
+                let decided = self.decided(keys, &input, cause);
+                tokio::pin!(decided);
+                loop {
+                    tokio::select! {
+                        biased;
+                        result = &mut decided => break result,
+                        () = tokio::time::sleep(PROGRESS) => {
+                            if let Err(error) = delivery.ack.progress().await {
+                                debug!(%error, "could not tell that a message is in hand");
+                            }
+                        }
+                    }
+                }
+            }
+            Read::Unknown(what) => {
+                return self
+                    .bury(&delivery, Reason::Malformed, vec![what], true)
+                    .await;
+            }
+            Read::Malformed(why) => {
+                return self
+                    .bury(&delivery, Reason::Malformed, vec![why], false)
+                    .await;
+            }
+        };
+        match result {
+            Ok(()) => {
+                if let Err(error) = delivery.ack.ack().await {
+                    debug!(%error, "an ack was lost; the message comes again and changes nothing");
+                }
+            }
+            Err(_) if self.drain.is_cancelled() => self.give_back(&delivery, Duration::ZERO).await,
+            Err(fault) if delivery.delivered >= GIVE_UP_FROM => {
+                self.bury(&delivery, Reason::OurFault, vec![fault.to_string()], false)
+                    .await;
+            }
+            Err(_) => {
+                let delay = Duration::from_millis(200 << delivery.delivered.min(6));
+                self.give_back(&delivery, delay).await;
+            }
+        }
+    }
+
+    async fn decided(
+        &self,
+        keys: Vec<Key>,
+        input: &Input<D::Outcome>,
+        cause: Option<ferry_events::EventId>,
+    ) -> Result<(), Fault> {
+        let mut waiting = Vec::new();
+        for key in &keys {
+            let (done, told) = oneshot::channel();
+            self.registry.send(
+                key,
+                Item::Input {
+                    input: input.clone(),
+                    cause,
+                    done: Some(done),
+                },
+            );
+            waiting.push(told);
+        }
+        let mut result = Ok(());
+        for told in waiting {
+            let one = told
+                .await
+                .unwrap_or_else(|_| Err(Fault("the aggregate's actor ended".into())));
+            result = result.and(one);
+        }
+        result
+    }
+
+    fn read(&self, delivery: &Delivery) -> Read<D::Outcome> {
+        let config = self.context.borrow().config.clone();
+        let service = self.decide.service();
+        let due = subject::timers_due(service);
+        if let Some(key) = delivery.subject.strip_prefix(due.trim_end_matches('>')) {
+            return Read::Input {
+                keys: vec![Key::from_subject(key)],
+                input: Input::Due,
+                cause: None,
+            };
+        }
+        if delivery.subject.starts_with("ferry.commands.") {
+            return match serde_json::from_slice::<Command>(&delivery.payload) {
+                Ok(command) => Read::Input {
+                    keys: self.decide.route_command(&command, &config),
+                    input: Input::Command(Arc::new(command)),
+                    cause: None,
+                },
+                Err(error) => Read::Malformed(error.to_string()),
+            };
+        }
+        match Event::decode(&delivery.payload) {
+            Ok(event) => Read::Input {
+                keys: self.decide.route(&event, &config),
+                cause: Some(event.id),
+                input: Input::Event(Arc::new(event)),
+            },
+            Err(error @ DecodeError::Unknown(_)) => Read::Unknown(error.to_string()),
+            Err(error @ DecodeError::Malformed(_)) => Read::Malformed(error.to_string()),
+        }
+    }
+
+    async fn give_back(&self, delivery: &Delivery, delay: Duration) {
+        if let Err(error) = delivery.ack.nak(delay).await {
+            debug!(%error, "could not give a message back; it comes again after its ack_wait");
+        }
+    }
+
+    /// The dead letter first, then the end of the message: nothing ends in silence.
+    async fn bury(&self, delivery: &Delivery, reason: Reason, errors: Vec<String>, parked: bool) {
+        let letter = DeadLetter {
+            service: self.decide.service(),
+            reason,
+            errors,
+            tries: delivery.delivered,
+            subject: delivery.subject.clone(),
+            sequence: delivery.sequence,
+            payload: String::from_utf8_lossy(&delivery.payload).into_owned(),
+            at: self.clock.now(),
+        };
+        error!(subject = letter.subject, sequence = letter.sequence, errors = ?letter.errors, parked, "a message cannot be handled");
+        match self.bus.bury(&letter, parked).await {
+            Ok(()) => {
+                if let Err(error) = delivery.ack.term().await {
+                    debug!(%error, "a dead letter stands, but its message may come again");
+                }
+            }
+            Err(error) => {
+                error!(%error, "a dead letter could not be stored; its message comes again");
+                self.give_back(delivery, Duration::from_secs(5)).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! A service as a whole: its actors, consumers, sweep, watches and drain.
+//!
+//! In: the two halves and a bus. Out: [`Running`], which drains within a deadline.
+
+use std::{sync::Arc, time::Duration};
+
+use ferry_bus::{Bus, Source, config_store};
+use ferry_config::Config;
+use ferry_events::{Digest, subject};
+use futures::StreamExt;
+use tokio::sync::watch;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{error, info, warn};
+use uuid::Uuid;
+
+use crate::{
+    Context, Decide, Effects, Feeder, Hands, Key,
+    actor::{Actor, Shared},
+    clock::Clock,
+    jobs::Jobs,
+    messages::Messages,
+    registry::{Item, Registry},
+};
+
+/// The runtime's limits.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// For how long a claim stands without being renewed. A worker that was killed is noticed after
+    /// this; one that is slow renews it three times meanwhile.
+    pub lease: Duration,
+    /// Between two attempts at a silent bus.
+    pub bus_pause: Duration,
+    /// Between two sweeps for forgotten work and deadlines.
+    pub sweep: Duration,
+    /// How long work in hand may go on when the service drains.
+    pub drain_work: Duration,
+    /// How long the whole drain may take.
+    pub drain: Duration,
+    /// Tells the time.
+    pub clock: Clock,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            lease: Duration::from_secs(15),
+            bus_pause: Duration::from_millis(250),
+            sweep: Duration::from_secs(60),
+            drain_work: Duration::from_secs(5),
+            drain: Duration::from_secs(10),
+            clock: Clock::wall(),
+        }
+    }
+}
+
+/// A service that runs.
+pub struct Running {
+    drain: CancellationToken,
+    tasks: TaskTracker,
+    deadline: Duration,
+}
+
+impl Running {
+    /// Stops taking messages, finishes or hands back what is in hand, and ends. False when the
+    /// deadline came first: what was left then comes again elsewhere.
+    pub async fn drain(self) -> bool {
+        self.drain.cancel();
+        self.tasks.close();
+        tokio::time::timeout(self.deadline, self.tasks.wait())
+            .await
+            .is_ok()
+    }
+}
+
+/// Starts a service. Waits for the bus and for a configuration.
+pub async fn run<D: Decide, E: Effects<D>>(
+    decide: D,
+    effects: E,
+    bus: Arc<dyn Bus>,
+    settings: Settings,
+) -> Running {
+    let (decide, effects) = (Arc::new(decide), Arc::new(effects));
+    let drain = CancellationToken::new();
+    let tasks = TaskTracker::new();
+    let context = configuration(&bus, &tasks, &drain, &settings.clock).await;
+
+    let registry = Arc::new(Registry::default());
+    let turns = registry.clone();
+    let shared = Arc::new(Shared {
+        decide: decide.clone(),
+        effects: effects.clone(),
+        bus: bus.clone(),
+        registry: registry.clone(),
+        context: context.clone(),
+        jobs: Jobs::new(Arc::new(move |key, permit| {
+            turns.send(&key, Item::Granted(permit))
+        })),
+        settings: settings.clone(),
+        worker: Uuid::new_v4(),
+        drain: drain.clone(),
+    });
+    let actors = tasks.clone();
+    registry.spawn_with(Box::new(move |key, inbox| {
+        actors.spawn(Actor::new(key, shared.clone(), inbox).run());
+    }));
+
+    let messages = Messages::new(
+        decide.clone(),
+        bus.clone(),
+        registry.clone(),
+        context.clone(),
+        drain.clone(),
+        tasks.clone(),
+        settings.clock.clone(),
+    );
+    let contract = decide.service().contract();
+    if !contract.takes.is_empty() || contract.takes_commands {
+        tasks.spawn(messages.clone().take(Source::Work));
+        tasks.spawn(messages.take(Source::Timers));
+    }
+    tasks.spawn(sweep(
+        decide.clone(),
+        bus.clone(),
+        registry.clone(),
+        drain.clone(),
+        settings.sweep,
+    ));
+
+    let feeder = Feeder {
+        registry,
+        config: context,
+        drain: drain.clone(),
+        hands: Hands::new(bus),
+    };
+    let ends = drain.clone();
+    tasks.spawn(async move {
+        tokio::select! {
+            biased;
+            () = effects.watch(feeder) => {}
+            () = ends.cancelled() => {}
+        }
+    });
+    info!(service = %decide.service(), "running");
+    Running {
+        drain,
+        tasks,
+        deadline: settings.drain,
+    }
+}
+
+/// The configuration in force, now and whenever it changes.
+async fn configuration(
+    bus: &Arc<dyn Bus>,
+    tasks: &TaskTracker,
+    drain: &CancellationToken,
+    clock: &Clock,
+) -> watch::Receiver<Arc<Context>> {
+    let (sender, mut receiver) = watch::channel(None::<Arc<Context>>);
+    let (bus, drain, clock) = (bus.clone(), drain.clone(), clock.clone());
+    let follow = async move {
+        let mut revisions = config_store::watch(bus);
+        while let Some(revision) = revisions.next().await {
+            match serde_json::from_slice::<Config>(&revision.payload) {
+                Ok(config) => {
+                    let revision = Digest::of(&revision.payload);
+                    info!(revision = revision.short(), "configuration in force");
+                    let context = Context {
+                        now: clock.now(),
+                        config: Arc::new(config),
+                        revision,
+                    };
+                    sender.send_replace(Some(Arc::new(context)));
+                }
+                Err(error) => {
+                    error!(%error, "a configuration cannot be read; the one before stays");
+                }
+            }
+        }
+    };
+    tasks.spawn(async move {
+        tokio::select! {
+            biased;
+            () = drain.cancelled() => {}
+            () = follow => {}
+        }
+    });
+    let first = loop {
+        let there = receiver.borrow_and_update().clone();
+        match there {
+            Some(context) => break context,
+            None => {
+                let waited = tokio::time::timeout(Duration::from_secs(5), receiver.changed()).await;
+                if waited.is_err() {
+                    warn!(
+                        "waiting for a configuration; `ferry config apply` or `ferry up` puts one on the bus"
+                    );
+                }
+            }
+        }
+    };
+    let (given, known) = watch::channel(first);
+    tasks.spawn(async move {
+        while receiver.changed().await.is_ok() {
+            if let Some(context) = receiver.borrow_and_update().clone() {
+                given.send_replace(context);
+            }
+        }
+    });
+    known
+}
+
+/// Looks at every record with work or a deadline: at start, and now and then, because a process may
+/// have ended between its commit and its timer.
+async fn sweep<D: Decide>(
+    decide: Arc<D>,
+    bus: Arc<dyn Bus>,
+    registry: Arc<Registry<D::Outcome>>,
+    drain: CancellationToken,
+    every: Duration,
+) {
+    let filter = subject::states_of(decide.service());
+    let prefix = filter.trim_end_matches('>').to_owned();
+    loop {
+        match bus.list(&filter).await {
+            Ok(records) => {
+                for (subject, record) in records {
+                    let Some(key) = subject.strip_prefix(&prefix).map(Key::from_subject) else {
+                        continue;
+                    };
+                    match serde_json::from_slice::<crate::Stored<D::State>>(&record.payload) {
+                        Ok(stored)
+                            if decide.work(&key, &stored.state).is_some()
+                                || decide.wake_at(&stored.state).is_some() =>
+                        {
+                            registry.send(&key, Item::Look);
+                        }
+                        Ok(_) => {}
+                        Err(error) => error!(%key, %error, "a state cannot be read"),
+                    }
+                }
+            }
+            Err(error) => warn!(%error, "could not sweep; trying again later"),
+        }
+        tokio::select! {
+            biased;
+            () = drain.cancelled() => return,
+            () = tokio::time::sleep(every) => {}
+        }
+    }
+}

@@ -1,0 +1,481 @@
+//! The handler loop on the bus in memory: one commit, one ack, jobs, faults, drain.
+//!
+//! Time is tokio's and paused, so that leases and back-offs pass at once.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use ferry_bus::{Bus, MemoryBus, Start, User, Write, config_store};
+use ferry_config::Config;
+use ferry_events::{
+    Body, Digest, Event, EventId, Kind, Reason, RunId, Scope, Service, Stop, Timestamp,
+    artifact::{Biz, Packaged, Published, Refused, Release},
+    subject,
+};
+use ferry_runtime::{
+    Clock, Context, Decide, Decision, Effects, Fault, Input, Job, Key, Running, Settings, run,
+};
+use futures::StreamExt;
+use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
+use uuid::Uuid;
+
+/// A service that publishes each packaged artifact once. Modules called `fault` and `panic` go wrong.
+struct Publisher;
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct State {
+    waiting: Option<Packaged>,
+    published: bool,
+}
+
+impl Decide for Publisher {
+    type State = State;
+    type Work = RunId;
+    type Outcome = RunId;
+
+    fn service(&self) -> Service {
+        Service::Slimmer
+    }
+
+    fn route(&self, event: &Event, _: &Config) -> Vec<Key> {
+        let run = event.run().map(|run| run.to_string()).unwrap_or_default();
+        vec![Key::new("slim", &[&run])]
+    }
+
+    fn decide(
+        &self,
+        _: &Key,
+        state: &State,
+        input: &Input<RunId>,
+        _: &Context,
+    ) -> Result<Decision<State>, Fault> {
+        if state.published {
+            return Ok(Decision::to(state.clone()));
+        }
+        match (input, &state.waiting) {
+            (Input::Event(event), None) => match &event.body {
+                Body::ArtifactPackaged(packaged) if packaged.module == "fault" => {
+                    Err(Fault("a transition that does not exist".into()))
+                }
+                Body::ArtifactPackaged(packaged) => Ok(Decision::to(State {
+                    waiting: Some(packaged.as_ref().clone()),
+                    published: false,
+                })),
+                _ => Ok(Decision::to(state.clone())),
+            },
+            (Input::Outcome(_), Some(packaged)) => Ok(done(state).say(
+                Scope::module(None, &packaged.module),
+                Published {
+                    release: release(packaged),
+                },
+            )),
+            (Input::GivenUp { tries }, Some(packaged)) => {
+                let stop = Stop::new(Reason::OurFault, format!("tried {tries} times"));
+                let refused = Refused {
+                    run: packaged.run,
+                    module: packaged.module.clone(),
+                    packaged: packaged.digest.clone(),
+                    stop,
+                };
+                Ok(done(state).say(Scope::module(None, &packaged.module), refused))
+            }
+            _ => Ok(Decision::to(state.clone())),
+        }
+    }
+
+    fn work(&self, _: &Key, state: &State) -> Option<RunId> {
+        state
+            .waiting
+            .as_ref()
+            .filter(|_| !state.published)
+            .map(|packaged| packaged.run)
+    }
+}
+
+fn done(state: &State) -> Decision<State> {
+    Decision::to(State {
+        published: true,
+        ..state.clone()
+    })
+}
+
+fn release(packaged: &Packaged) -> Release {
+    Release {
+        run: packaged.run,
+        module: packaged.module.clone(),
+        commit: None,
+        packaged: packaged.digest.clone(),
+        biz: packaged.biz.clone(),
+        pools: BTreeMap::new(),
+    }
+}
+
+/// What the work does, and how often it was begun.
+#[derive(Clone)]
+struct Work {
+    begun: Arc<AtomicUsize>,
+    /// Work waits for a permit of this before it ends.
+    gate: Arc<Semaphore>,
+    panics: bool,
+}
+
+impl Work {
+    fn free() -> Self {
+        Self {
+            begun: Arc::default(),
+            gate: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)),
+            panics: false,
+        }
+    }
+}
+
+#[async_trait]
+impl Effects<Publisher> for Work {
+    async fn perform(&self, job: Job<RunId>) -> RunId {
+        self.begun.fetch_add(1, Ordering::SeqCst);
+        assert!(!self.panics, "as the test wants");
+        let _permit = self.gate.acquire().await.expect("never closed");
+        job.work
+    }
+}
+
+async fn bus() -> MemoryBus {
+    let bus = MemoryBus::default();
+    let config = serde_json::to_vec(&Config::default()).unwrap();
+    config_store::put(&bus, config.into(), 0).await.unwrap();
+    bus
+}
+
+async fn replica(bus: &MemoryBus, work: &Work) -> Running {
+    let own = bus.as_user(User::Service(Service::Slimmer));
+    let time = bus.clone();
+    let settings = Settings {
+        clock: Clock::from_fn(move || time.now()),
+        ..Settings::default()
+    };
+    run(Publisher, work.clone(), Arc::new(own), settings).await
+}
+
+fn packaged(n: u64, module: &str) -> Event {
+    let run = RunId::of("shop", "main", n, module);
+    Event {
+        id: EventId(Uuid::from_u128(u128::from(n))),
+        source: Service::Builder,
+        time: Timestamp::from_timestamp_millis(1_700_000_000_000).unwrap(),
+        scope: Scope::module(None, module),
+        cause: None,
+        body: Packaged {
+            run,
+            module: module.into(),
+            digest: Digest::of(b"jar"),
+            size: 3,
+            commit: None,
+            biz: Biz {
+                name: module.into(),
+                version: "1".into(),
+                web_context_path: None,
+            },
+        }
+        .into(),
+    }
+}
+
+async fn publish(bus: &MemoryBus, event: &Event) {
+    // Without its id: so the dedupe window catches nothing, as a day later.
+    let write = Write {
+        id: None,
+        ..Write::event(event)
+    };
+    bus.commit(vec![write].into()).await.unwrap();
+}
+
+/// Waits for so many messages on a filter and gives them.
+async fn heard(bus: &MemoryBus, stream: &str, filter: &str, many: usize) -> Vec<(String, Bytes)> {
+    let watching = bus
+        .watch(stream, vec![filter.to_owned()], Start::First)
+        .await
+        .unwrap();
+    let all = watching
+        .map(|m| m.unwrap())
+        .map(|m| (m.subject, m.payload))
+        .take(many)
+        .collect();
+    tokio::time::timeout(Duration::from_secs(3600), all)
+        .await
+        .expect("they come")
+}
+
+async fn published(bus: &MemoryBus, many: usize) -> Vec<Event> {
+    let filter = subject::events_of(Kind::ArtifactPublished);
+    let heard = heard(bus, subject::STREAM, &filter, many).await;
+    heard
+        .iter()
+        .map(|(_, payload)| Event::decode(payload).unwrap())
+        .collect()
+}
+
+fn count(bus: &MemoryBus, kind: Kind) -> usize {
+    let end = format!(".{}.{}", kind.subject(), kind.predicate());
+    let all = bus.messages(subject::STREAM).unwrap();
+    all.iter()
+        .filter(|(_, subject, _)| subject.ends_with(&end))
+        .count()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_follows_is_said_once_however_often_the_message_comes() {
+    let bus = bus().await;
+    let work = Work::free();
+    let running = replica(&bus, &work).await;
+    let event = packaged(1, "cart");
+    publish(&bus, &event).await;
+    publish(&bus, &event).await;
+    let said = published(&bus, 1).await;
+    publish(&bus, &event).await;
+    publish(&bus, &packaged(2, "cart")).await;
+    published(&bus, 2).await;
+    assert!(running.drain().await);
+    assert_eq!(count(&bus, Kind::ArtifactPublished), 2, "one a run");
+    assert_eq!(said[0].run(), event.run());
+    assert_eq!(work.begun.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_replicas_share_the_work_and_double_none() {
+    let bus = bus().await;
+    let work = Work::free();
+    let (one, two) = (replica(&bus, &work).await, replica(&bus, &work).await);
+    for n in 0..50 {
+        publish(&bus, &packaged(n, "cart")).await;
+    }
+    published(&bus, 50).await;
+    assert!(one.drain().await && two.drain().await);
+    assert_eq!(count(&bus, Kind::ArtifactPublished), 50);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_whose_answer_is_lost_is_not_made_twice() {
+    let bus = bus().await;
+    let work = Work::free();
+    let running = replica(&bus, &work).await;
+    for n in 0..5 {
+        bus.lose_answers(2);
+        publish_until_taken(&bus, &packaged(n, "cart")).await;
+    }
+    published(&bus, 5).await;
+    assert!(running.drain().await);
+    assert_eq!(count(&bus, Kind::ArtifactPublished), 5);
+}
+
+/// The test's own commits lose their answers too.
+async fn publish_until_taken(bus: &MemoryBus, event: &Event) {
+    while bus
+        .commit(
+            vec![Write {
+                id: None,
+                ..Write::event(event)
+            }]
+            .into(),
+        )
+        .await
+        .is_err()
+    {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_cannot_be_handled_becomes_a_dead_letter_and_stops_no_other() {
+    let bus = bus().await;
+    let running = replica(&bus, &Work::free()).await;
+    publish(&bus, &packaged(1, "fault")).await;
+    publish(&bus, &packaged(2, "cart")).await;
+    let garbage = Write {
+        payload: Bytes::from_static(b"{"),
+        ..Write::event(&packaged(3, "x"))
+    };
+    bus.commit(vec![garbage].into()).await.unwrap();
+    let dead = heard(&bus, subject::DEAD, "ferry.dead.>", 2).await;
+    published(&bus, 1).await;
+    assert!(running.drain().await);
+    let mut subjects: Vec<&str> = dead.iter().map(|(subject, _)| subject.as_str()).collect();
+    subjects.sort_unstable();
+    assert_eq!(
+        subjects,
+        [
+            "ferry.dead.slimmer.malformed",
+            "ferry.dead.slimmer.our-fault"
+        ]
+    );
+    let letter = dead
+        .iter()
+        .find(|(subject, _)| subject.ends_with("our-fault"))
+        .unwrap();
+    let letter: ferry_bus::DeadLetter = serde_json::from_slice(&letter.1).unwrap();
+    assert_eq!(letter.tries, 5);
+    assert_eq!(letter.errors, ["a transition that does not exist"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_of_a_newer_version_is_parked() {
+    let bus = bus().await;
+    let running = replica(&bus, &Work::free()).await;
+    let event = packaged(1, "cart");
+    let newer = String::from_utf8(event.encode())
+        .unwrap()
+        .replace("packaged.0.3.0", "packaged.9.0.0");
+    let write = Write {
+        payload: newer.into(),
+        ..Write::event(&event)
+    };
+    bus.commit(vec![write].into()).await.unwrap();
+    let parked = heard(&bus, subject::DEAD, "ferry.parked.>", 1).await;
+    assert!(running.drain().await);
+    assert_eq!(parked[0].0, "ferry.parked.slimmer");
+}
+
+#[tokio::test(start_paused = true)]
+async fn work_that_takes_its_worker_down_is_given_up_with_a_reason() {
+    let bus = bus().await;
+    let work = Work {
+        panics: true,
+        ..Work::free()
+    };
+    let running = replica(&bus, &work).await;
+    publish(&bus, &packaged(1, "cart")).await;
+    let refused = heard(
+        &bus,
+        subject::STREAM,
+        &subject::events_of(Kind::ArtifactRefused),
+        1,
+    )
+    .await;
+    assert!(running.drain().await);
+    let Body::ArtifactRefused(refused) = Event::decode(&refused[0].1).unwrap().body else {
+        panic!("another kind")
+    };
+    assert_eq!(refused.stop.detail, "tried 5 times");
+    assert_eq!(work.begun.load(Ordering::SeqCst), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_hands_work_back_to_another_replica() {
+    let bus = bus().await;
+    let held = Work {
+        gate: Arc::new(Semaphore::new(0)),
+        ..Work::free()
+    };
+    let one = replica(&bus, &held).await;
+    publish(&bus, &packaged(1, "cart")).await;
+    wait_for(|| held.begun.load(Ordering::SeqCst) == 1).await;
+    let free = Work::free();
+    let two = replica(&bus, &free).await;
+    assert!(one.drain().await);
+    published(&bus, 1).await;
+    assert!(two.drain().await);
+    assert_eq!(free.begun.load(Ordering::SeqCst), 1);
+    assert_eq!(count(&bus, Kind::ArtifactPublished), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn work_that_is_slow_is_not_begun_by_another() {
+    let bus = bus().await;
+    let gate = Arc::new(Semaphore::new(0));
+    let slow = Work {
+        gate: gate.clone(),
+        ..Work::free()
+    };
+    let (one, two) = (replica(&bus, &slow).await, replica(&bus, &slow).await);
+    publish(&bus, &packaged(1, "cart")).await;
+    wait_for(|| slow.begun.load(Ordering::SeqCst) == 1).await;
+    // Far past the lease: the claim is renewed all the while.
+    tokio::time::sleep(Settings::default().lease * 10).await;
+    gate.add_permits(1);
+    published(&bus, 1).await;
+    assert!(one.drain().await && two.drain().await);
+    assert_eq!(slow.begun.load(Ordering::SeqCst), 1);
+}
+
+/// An outcome that comes after its claim was lost is not taken: the first result wins.
+#[tokio::test(start_paused = true)]
+async fn the_first_result_wins() {
+    let bus = bus().await;
+    let gate = Arc::new(Semaphore::new(0));
+    let work = Work {
+        gate: gate.clone(),
+        ..Work::free()
+    };
+    let running = replica(&bus, &work).await;
+    let event = packaged(1, "cart");
+    publish(&bus, &event).await;
+    wait_for(|| work.begun.load(Ordering::SeqCst) == 1).await;
+    // Another worker takes the claim, as one does after the lease of a frozen one.
+    let subject = subject::state(Service::Slimmer, &format!("slim.{}", event.run().unwrap()));
+    let record = bus.read(&subject).await.unwrap().unwrap();
+    let mut stored: serde_json::Value = serde_json::from_slice(&record.payload).unwrap();
+    stored["claim"]["by"] = serde_json::json!(Uuid::from_u128(7));
+    stored["claim"]["number"] = serde_json::json!(2);
+    stored["claims"] = serde_json::json!(2);
+    let write = Write::state(
+        subject.clone(),
+        stored.to_string(),
+        record.sequence,
+        ferry_bus::Keep::Forever,
+    );
+    bus.commit(vec![write].into()).await.unwrap();
+    gate.add_permits(1);
+    // The other one never ends: its lease passes, and this replica begins anew.
+    wait_for(|| work.begun.load(Ordering::SeqCst) == 2).await;
+    gate.add_permits(1);
+    published(&bus, 1).await;
+    assert!(running.drain().await);
+    assert_eq!(count(&bus, Kind::ArtifactPublished), 1);
+}
+
+async fn wait_for(mut condition: impl FnMut() -> bool) {
+    let waiting = async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(3600), waiting)
+        .await
+        .expect("it comes");
+}
+
+/// Everything that a handler may do is in its decision; its hands cannot write.
+#[tokio::test(start_paused = true)]
+async fn nothing_is_published_before_its_state() {
+    let bus = bus().await;
+    let running = replica(&bus, &Work::free()).await;
+    let states: Arc<Mutex<Vec<String>>> = Arc::default();
+    for n in 0..10 {
+        publish(&bus, &packaged(n, "cart")).await;
+    }
+    published(&bus, 10).await;
+    assert!(running.drain().await);
+    for (_, subject, payload) in bus.messages(subject::STREAM).unwrap() {
+        if subject.contains(".artifact.published") {
+            let run = Event::decode(&payload).unwrap().run().unwrap();
+            states.lock().unwrap().push(run.to_string());
+            let record = bus
+                .read(&subject::state(Service::Slimmer, &format!("slim.{run}")))
+                .await
+                .unwrap();
+            let stored: serde_json::Value =
+                serde_json::from_slice(&record.unwrap().payload).unwrap();
+            assert_eq!(
+                stored["state"]["published"], true,
+                "an event has its transition"
+            );
+        }
+    }
+    assert_eq!(states.lock().unwrap().len(), 10);
+}
