@@ -1,0 +1,97 @@
+//! The way back of a failed rollout: every base that it touched gets the last verified release.
+//!
+//! In: a rollout whose way forward ended. Out: one wave over all touched bases, from stored jars,
+//! and the rollout's end once each has settled.
+
+use std::collections::BTreeMap;
+
+use ferry_events::{
+    Reason, Stop,
+    body::{ServiceRolledback, WaveFinished},
+    rollout::{RolloutOutcome, Service},
+};
+use ferry_runtime::Context;
+
+use super::{
+    plan,
+    unit::{Making, Phase, Steps, ended, unit_scope},
+};
+
+/// Longest list of bases in a stop's detail.
+const NAMED_MAX: usize = 20;
+
+pub(super) trait WayBack: Sized {
+    /// Plans the way back and starts it.
+    fn turn_back(self, context: &Context) -> Self;
+    /// Ends the way back once every base has settled.
+    fn advance_back(self, context: &Context) -> Self;
+}
+
+impl WayBack for Making {
+    fn turn_back(mut self, context: &Context) -> Self {
+        let before = self.state.verified.first().cloned();
+        let Some(active) = &mut self.state.active else {
+            return self;
+        };
+        active.plan = plan::back(&active.plan, &active.touched, before.as_ref());
+        active.id = active.plan.id();
+        active.wave = 0;
+        active.tasks = BTreeMap::new();
+        self.state.generation = active.plan.generation;
+        self.start_wave(context)
+    }
+
+    fn advance_back(mut self, context: &Context) -> Self {
+        let before = self.state.verified.first().cloned();
+        let Some(active) = &self.state.active else {
+            return self;
+        };
+        if active
+            .tasks
+            .values()
+            .any(|task| matches!(task.phase, Phase::Changing | Phase::Observing))
+        {
+            return self;
+        }
+        let scope = unit_scope(context, &active.requested);
+        let (requested, failed) = (active.requested.clone(), active.release.clone());
+        let broken = (!active.broken.is_empty()).then(|| {
+            let bases: Vec<String> = active
+                .broken
+                .iter()
+                .take(NAMED_MAX)
+                .map(ToString::to_string)
+                .collect();
+            let cause = active
+                .failure
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            Stop::new(
+                Reason::RollbackFailed,
+                format!("{}; it went back because of {cause}", bases.join("; ")),
+            )
+        });
+        let wave = WaveFinished(active.describe_wave(broken.clone()));
+        let outcome = if broken.is_some() {
+            RolloutOutcome::Broken
+        } else {
+            RolloutOutcome::RolledBack
+        };
+        let stop = broken.or_else(|| active.failure.clone());
+        self = self.say(scope.clone(), wave);
+        if let (Some(before), RolloutOutcome::RolledBack) = (&before, outcome) {
+            let service = Service {
+                run: requested.run,
+                module: requested.module.clone(),
+                environment: requested.environment.clone(),
+                version: before.version().to_owned(),
+                packaged: before.packaged.clone(),
+                before: Some(failed.version().to_owned()),
+            };
+            self = self.say(scope, ServiceRolledback(service));
+        }
+        self.finish(ended(&requested, outcome, before.as_ref(), stop), context)
+            .next(context)
+    }
+}

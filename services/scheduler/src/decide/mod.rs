@@ -1,0 +1,149 @@
+//! The scheduler's decisions: which aggregate an input concerns, and what follows.
+//!
+//! Two kinds of aggregates: a *run* (`run.<id>`) passes its environments in order; a *unit*
+//! (`unit.<module>.<environment>`) is the unit of consistency: active plan, queued rollout, verified
+//! releases. They tell each other by events only.
+
+mod back;
+mod plan;
+mod run;
+mod unit;
+
+pub use run::Run;
+pub use unit::{Active, Phase, Task, Unit};
+
+use ferry_bus::Keep;
+use ferry_config::Config;
+use ferry_events::{Body, Command, Event, RunId, Scope, Service, Timestamp, Verb};
+use ferry_runtime::{Context, Decide, Decision, Fault, Input, Key};
+use serde::{Deserialize, Serialize};
+
+/// A finished run's record is kept this long, for redeliveries of what it heard; a month, as long as
+/// the stream keeps events.
+const KEEP_FINISHED: std::time::Duration = std::time::Duration::from_secs(30 * 24 * 3600);
+
+/// The scheduler.
+pub struct Scheduler;
+
+/// The scheduler has no work and no outcomes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Nothing {}
+
+/// An aggregate's state.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// Never heard of.
+    #[default]
+    New,
+    /// A run.
+    Run(Box<Run>),
+    /// A module in an environment.
+    Unit(Box<Unit>),
+}
+
+/// The aggregate of a run.
+pub fn run_key(run: RunId) -> Key {
+    Key::new("run", &[&run.to_string()])
+}
+
+/// The aggregate of a module in an environment.
+pub fn unit_key(module: &str, environment: &str) -> Key {
+    Key::new("unit", &[module, environment])
+}
+
+/// The scope of a module's events.
+pub(crate) fn scope(config: &Config, module: &str) -> Scope {
+    Scope::module(config.team_of_module(module), module)
+}
+
+impl Decide for Scheduler {
+    type State = State;
+    type Work = Nothing;
+    type Outcome = Nothing;
+
+    fn service(&self) -> Service {
+        Service::Scheduler
+    }
+
+    fn route(&self, event: &Event, _config: &Config) -> Vec<Key> {
+        match &event.body {
+            Body::ChangeMerged(p) => vec![run_key(p.run)],
+            Body::BuildFinished(p) => vec![run_key(p.run)],
+            Body::ArtifactPublished(p) => vec![run_key(p.release.run)],
+            Body::ArtifactRefused(p) => vec![run_key(p.run)],
+            Body::RolloutFinished(p) => vec![run_key(p.run)],
+            Body::RolloutRequested(p) => vec![unit_key(&p.module, &p.environment)],
+            Body::TaskFinished(p) => vec![unit_key(&p.module, &p.environment)],
+            Body::ObservationFinished(p) => vec![unit_key(&p.module, &p.environment)],
+            _ => Vec::new(),
+        }
+    }
+
+    fn route_command(&self, command: &Command, _config: &Config) -> Vec<Key> {
+        match &command.verb {
+            Verb::Rollback { module, .. } => vec![run_key(RunId::of_command(command.id, module))],
+            Verb::Run { .. } | Verb::Deploy { .. } => Vec::new(),
+        }
+    }
+
+    fn decide(
+        &self,
+        key: &Key,
+        state: &State,
+        input: &Input<Nothing>,
+        context: &Context,
+    ) -> Result<Decision<State>, Fault> {
+        match (key.kind(), state) {
+            ("run", State::New) => Run::default()
+                .decide(input, context)
+                .map(|d| wrap(d, State::Run)),
+            ("run", State::Run(run)) => run.decide(input, context).map(|d| wrap(d, State::Run)),
+            ("unit", State::New) => Unit::default()
+                .decide(input, context)
+                .map(|d| wrap(d, State::Unit)),
+            ("unit", State::Unit(unit)) => {
+                unit.decide(input, context).map(|d| wrap(d, State::Unit))
+            }
+            _ => Err(Fault(format!(
+                "aggregate {key} has a state of another kind"
+            ))),
+        }
+    }
+
+    fn wake_at(&self, state: &State) -> Option<Timestamp> {
+        match state {
+            State::Unit(unit) => unit.deadline(),
+            _ => None,
+        }
+    }
+
+    fn keep(&self, state: &State) -> Keep {
+        match state {
+            State::Run(run) if run.is_finished() => Keep::For(KEEP_FINISHED),
+            _ => Keep::Forever,
+        }
+    }
+}
+
+fn wrap<S: Default + PartialEq>(
+    decision: Decision<S>,
+    kind: fn(Box<S>) -> State,
+) -> Decision<State> {
+    let Decision {
+        state,
+        events,
+        facts,
+    } = decision;
+    // Nothing heard, nothing said: the aggregate stays unheard of.
+    let untouched = state == S::default() && events.is_empty();
+    Decision {
+        state: if untouched {
+            State::New
+        } else {
+            kind(Box::new(state))
+        },
+        events,
+        facts,
+    }
+}

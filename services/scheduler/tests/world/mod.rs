@@ -1,0 +1,375 @@
+//! A scheduler without a bus: events in, the scheduler's own events fed back to it, tasks and
+//! observations answered by a script. Out: the story, a line an event.
+
+use std::{collections::BTreeMap, collections::VecDeque, sync::Arc};
+
+use ferry_config::Config;
+use ferry_events::{
+    Body, Command, CommandId, Digest, Event, EventId, Reason, RunId, Scope, Service, Stop,
+    Timestamp, Verb,
+    artifact::{Biz, Published, Release, Slimmed},
+    push::ChangeMerged,
+    task, verify,
+};
+use ferry_runtime::{Context, Decide, Input, Key};
+use ferry_scheduler::{Scheduler, decide::State};
+use uuid::Uuid;
+
+/// What the script answers to a task or an observation; none: it stays silent.
+pub type Script = Box<dyn FnMut(&Body) -> Option<Result<(), Stop>>>;
+
+pub struct World {
+    pub states: BTreeMap<Key, State>,
+    pub story: Vec<String>,
+    pub now: Timestamp,
+    pub config: Config,
+    pub said: Vec<Body>,
+    pub script: Script,
+    sequence: u64,
+}
+
+pub const CONFIG: &str = r#"
+[repositories.shop]
+url = "https://git.example/acme/shop.git"
+forge = "github"
+secret = "env:SHOP"
+
+[modules.cart]
+repository = "shop"
+soak = "1s"
+probe = { path = "/cart/" }
+
+[environments.pre]
+[environments.prod]
+after = "pre"
+
+[pools.pre]
+environment = "pre"
+bases = [{ name = "pre-1", arklet = "http://127.0.0.1:1001", url = "http://127.0.0.1:2001" }]
+
+[pools.prod]
+environment = "prod"
+bases = [
+  { name = "prod-1", arklet = "http://127.0.0.1:1002", url = "http://127.0.0.1:2002" },
+  { name = "prod-2", arklet = "http://127.0.0.1:1003", url = "http://127.0.0.1:2003" },
+  { name = "prod-3", arklet = "http://127.0.0.1:1004", url = "http://127.0.0.1:2004" },
+]
+"#;
+
+/// Everything goes well.
+pub fn well() -> Script {
+    Box::new(|_| Some(Ok(())))
+}
+
+/// One base's step of a kind fails, for the release whose version holds this text.
+pub fn fails_on(
+    base: &'static str,
+    kind: &'static str,
+    version: &'static str,
+    reason: Reason,
+) -> Script {
+    Box::new(move |body| {
+        let bad = match body {
+            Body::TaskRequested(p) => {
+                kind == "task"
+                    && p.base == base
+                    && p.want.as_ref().is_some_and(|w| w.version.contains(version))
+            }
+            Body::ObservationRequested(p) => {
+                kind == "observation"
+                    && p.base == base
+                    && p.version.as_ref().is_some_and(|v| v.contains(version))
+            }
+            _ => false,
+        };
+        Some(if bad {
+            Err(Stop::new(reason, "as the script says"))
+        } else {
+            Ok(())
+        })
+    })
+}
+
+pub fn run(n: u64) -> RunId {
+    RunId::of("shop", "main", n, "cart")
+}
+
+pub fn release(n: u64) -> Release {
+    let slimmed = |pool: &str| Slimmed {
+        digest: Digest::of(format!("{n}{pool}").as_bytes()),
+        version: format!("1.0.0-{n}"),
+        size: 1000,
+        profile: None,
+        left_out: 0,
+        kept: 0,
+    };
+    Release {
+        run: run(n),
+        module: "cart".into(),
+        commit: Some(format!("{n:040}")),
+        packaged: Digest::of(n.to_string().as_bytes()),
+        biz: Biz {
+            name: "cart".into(),
+            version: "1.0.0".into(),
+            web_context_path: Some("/cart".into()),
+        },
+        pools: ["pre", "prod"]
+            .map(|pool| (pool.to_owned(), slimmed(pool)))
+            .into(),
+    }
+}
+
+impl World {
+    pub fn new(script: Script) -> Self {
+        let loaded = ferry_config::parse(&[("ferry.toml".into(), CONFIG.into())])
+            .expect("a good configuration");
+        Self {
+            states: BTreeMap::new(),
+            story: Vec::new(),
+            now: Timestamp::from_timestamp_millis(1_700_000_000_000).unwrap(),
+            config: loaded.config,
+            said: Vec::new(),
+            script,
+            sequence: 0,
+        }
+    }
+
+    pub fn change(n: u64) -> Body {
+        ChangeMerged {
+            run: run(n),
+            module: "cart".into(),
+            repository: "shop".into(),
+            branch: "main".into(),
+            order: n,
+            commit: format!("{n:040}"),
+            push: None,
+            command: None,
+            author: None,
+            message: None,
+            uploaded: false,
+        }
+        .into()
+    }
+
+    /// A push that builds: its change and its release.
+    pub fn push(&mut self, n: u64) {
+        self.story.push(format!("## push {n}"));
+        self.feed(Self::change(n));
+        self.feed(
+            Published {
+                release: release(n),
+            }
+            .into(),
+        );
+    }
+
+    pub fn rollback(&mut self, n: u128, to: Option<&str>) {
+        self.story
+            .push(format!("## ferry rollback cart --env prod (command {n})"));
+        let command = Command {
+            id: CommandId(Uuid::from_u128(n)),
+            at: self.now,
+            actor: "ops".into(),
+            why: Some("it is slow".into()),
+            based_on: None,
+            verb: Verb::Rollback {
+                module: "cart".into(),
+                environment: "prod".into(),
+                to: to.map(Into::into),
+            },
+        };
+        let keys = Scheduler.route_command(&command, &self.config);
+        self.deliver(keys, Input::Command(Arc::new(command)));
+    }
+
+    pub fn pass(&mut self, time: chrono::TimeDelta) {
+        self.now += time;
+        self.story
+            .push(format!("## {} minutes pass", time.num_minutes()));
+        let keys: Vec<Key> = self.states.keys().cloned().collect();
+        self.deliver(keys, Input::Due);
+    }
+
+    pub fn feed(&mut self, body: Body) {
+        let event = self.event(body);
+        let keys = Scheduler.route(&event, &self.config);
+        self.deliver(keys, Input::Event(Arc::new(event)));
+    }
+
+    fn event(&mut self, body: Body) -> Event {
+        self.sequence += 1;
+        Event {
+            id: EventId(Uuid::from_u128(u128::from(self.sequence))),
+            source: Service::Builder,
+            time: self.now,
+            scope: Scope::default(),
+            cause: None,
+            body,
+        }
+    }
+
+    /// Delivers to the scheduler, feeds back what it says, and lets the script answer.
+    fn deliver(&mut self, keys: Vec<Key>, input: Input<ferry_scheduler::decide::Nothing>) {
+        let mut inbox = VecDeque::from([(keys, input)]);
+        while let Some((keys, input)) = inbox.pop_front() {
+            for key in keys {
+                let state = self.states.entry(key.clone()).or_default().clone();
+                let config = Arc::new(self.config.clone());
+                let context = Context {
+                    now: self.now,
+                    config,
+                    revision: Digest::of(b"configuration"),
+                };
+                let decision = Scheduler
+                    .decide(&key, &state, &input, &context)
+                    .expect("no fault");
+                let size = serde_json::to_vec(&decision.state).unwrap().len();
+                assert!(size < 64 * 1024, "a state stays under 64 KiB, not {size}");
+                self.states.insert(key, decision.state);
+                for say in decision.events {
+                    self.story.push(tell(&say.body));
+                    self.said.push(say.body.clone());
+                    let answer = self.answer(&say.body);
+                    for body in std::iter::once(say.body).chain(answer) {
+                        let event = self.event(body);
+                        let keys = Scheduler.route(&event, &self.config);
+                        inbox.push_back((keys, Input::Event(Arc::new(event))));
+                    }
+                }
+            }
+        }
+    }
+
+    fn answer(&mut self, body: &Body) -> Option<Body> {
+        match body {
+            Body::TaskRequested(p) => {
+                let result = (self.script)(body)?;
+                Some(task_finished(p, result))
+            }
+            Body::ObservationRequested(p) => {
+                let result = (self.script)(body)?;
+                Some(observed(p, result))
+            }
+            _ => None,
+        }
+    }
+}
+
+pub fn task_finished(p: &task::Requested, result: Result<(), Stop>) -> Body {
+    task::Finished {
+        task: p.task,
+        plan: p.plan.clone(),
+        run: p.run,
+        module: p.module.clone(),
+        environment: p.environment.clone(),
+        base: p.base.clone(),
+        running: p.want.as_ref().map(|w| w.version.clone()),
+        revision: 1,
+        stop: result.err(),
+        steps: Vec::new(),
+    }
+    .into()
+}
+
+pub fn observed(p: &verify::Requested, result: Result<(), Stop>) -> Body {
+    verify::Finished {
+        observation: p.observation,
+        task: p.task,
+        plan: p.plan.clone(),
+        run: p.run,
+        module: p.module.clone(),
+        environment: p.environment.clone(),
+        base: p.base.clone(),
+        revision: p.revision,
+        stop: result.err(),
+        answer: None,
+    }
+    .into()
+}
+
+fn stop_of(stop: &Option<Stop>) -> String {
+    stop.as_ref()
+        .map(|stop| format!(" because {stop}"))
+        .unwrap_or_default()
+}
+
+/// One event, for people.
+fn tell(body: &Body) -> String {
+    let name = body.kind().short_name();
+    let rest = match body {
+        Body::RunQueued(p) => format!("{:?} through {}", p.kind, p.environments.join(", ")),
+        Body::RunFinished(p) => format!("{:?}{}", p.outcome, stop_of(&p.stop)),
+        Body::RolloutRequested(p) => p.environment.clone(),
+        Body::RolloutPlanned(p) => {
+            let waves: Vec<String> = p
+                .plan
+                .waves
+                .iter()
+                .map(|wave| {
+                    wave.iter()
+                        .map(|step| step.base.as_str())
+                        .collect::<Vec<_>>()
+                        .join("+")
+                })
+                .collect();
+            let version = p.version.as_deref().unwrap_or("nothing");
+            format!(
+                "{:?} {version} to {}: {}",
+                p.plan.direction,
+                p.plan.environment,
+                waves.join(" then ")
+            )
+        }
+        Body::RolloutFinished(p) => format!(
+            "{} {:?}, live {}{}",
+            p.environment,
+            p.outcome,
+            p.live.as_deref().unwrap_or("nothing"),
+            stop_of(&p.stop)
+        ),
+        Body::WaveStarted(p) => format!("{}/{} {}", p.number, p.of, p.bases.join("+")),
+        Body::WaveFinished(p) => format!(
+            "{}/{} {}{}",
+            p.number,
+            p.of,
+            p.bases.join("+"),
+            stop_of(&p.stop)
+        ),
+        Body::TaskRequested(p) => {
+            let version = |want: &Option<task::Want>| {
+                want.as_ref()
+                    .map_or("nothing".into(), |w| w.version.clone())
+            };
+            format!(
+                "{} shall run {}, else {}",
+                p.base,
+                version(&p.want),
+                version(&p.restore)
+            )
+        }
+        Body::ObservationRequested(p) => {
+            format!(
+                "{} {} soak {} ms",
+                p.base,
+                p.version.as_deref().unwrap_or("nothing"),
+                p.soak_ms
+            )
+        }
+        Body::ServiceDeployed(p) => format!("{} {}", p.environment, p.version),
+        Body::ServiceUpgraded(p) => format!(
+            "{} {} after {}",
+            p.environment,
+            p.version,
+            p.before.as_deref().unwrap_or("-")
+        ),
+        Body::ServiceRolledback(p) => format!(
+            "{} {} after {}",
+            p.environment,
+            p.version,
+            p.before.as_deref().unwrap_or("-")
+        ),
+        Body::CommandSettled(p) => format!("{} for {}{}", p.module, p.actor, stop_of(&p.stop)),
+        _ => String::new(),
+    };
+    format!("{name} {rest}").trim_end().to_owned()
+}
