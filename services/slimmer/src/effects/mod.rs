@@ -1,0 +1,211 @@
+//! Slimming for real: the jar from the store, against each pool's profile, back into the store.
+//!
+//! In: a packaged artifact. Out: its release, or the stop with its cause.
+
+mod profiles;
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+
+use async_trait::async_trait;
+use ferry_bus::BusError;
+use ferry_config::Config;
+use ferry_events::{
+    Digest, Reason, Stop,
+    artifact::{Packaged, Release, Slimmed},
+};
+use ferry_runtime::{Effects, Environment, Feeder, Hands, Job};
+use ferry_slim::{BaseProfile, Kind, Limits, Report, SlimError, Stamp};
+use tracing::{info, warn};
+
+use self::profiles::Profiles;
+use crate::{Slimmer, decide::Outcome};
+
+/// The slimmer's effects.
+pub struct SlimmerEffects {
+    hands: Hands,
+    folder: PathBuf,
+    profiles: Profiles,
+}
+
+impl SlimmerEffects {
+    /// Effects that work in the service's own folder.
+    pub fn new(environment: Environment) -> Self {
+        Self {
+            hands: environment.hands,
+            folder: environment.data_dir,
+            profiles: Profiles::default(),
+        }
+    }
+
+    async fn slim(&self, packaged: &Packaged, config: &Config) -> Result<Release, Stop> {
+        let folder = tempfile::tempdir_in(&self.folder)
+            .map_err(|error| disk("a folder for the jar", &error))?;
+        let jar = folder.path().join("packaged.jar");
+        self.hands
+            .get_jar(&packaged.digest, &jar)
+            .await
+            .map_err(|error| store(&error))?;
+        let stamp = match &packaged.commit {
+            Some(commit) => Stamp::commit(commit).map_err(|error| refusal(&error))?,
+            None => Stamp::packaged(),
+        };
+        let mut pools = BTreeMap::new();
+        // Pools of one base build share a profile, and so a jar.
+        let mut made: BTreeMap<Option<PathBuf>, Slimmed> = BTreeMap::new();
+        for (name, pool) in config.pools_of_module(&packaged.module) {
+            let slimmed = match made.get(&pool.base_jar) {
+                Some(slimmed) => slimmed.clone(),
+                None => {
+                    let profile = match &pool.base_jar {
+                        Some(path) => Some(self.profiles.get(path).await.map_err(|error| {
+                            let why = format!("pool {name}: {}: {}", path.display(), chain(&error));
+                            Stop::new(Reason::ProfileUnavailable, why)
+                        })?),
+                        None => {
+                            warn!(
+                                pool = name,
+                                module = packaged.module,
+                                "no base_jar: nothing is left out"
+                            );
+                            None
+                        }
+                    };
+                    let output = folder.path().join(format!("slimmed-{}.jar", made.len()));
+                    let slimmed = self.one(&jar, profile, &stamp, output).await?;
+                    made.insert(pool.base_jar.clone(), slimmed.clone());
+                    slimmed
+                }
+            };
+            pools.insert(name.to_owned(), slimmed);
+        }
+        Ok(Release {
+            run: packaged.run,
+            module: packaged.module.clone(),
+            commit: packaged.commit.clone(),
+            packaged: packaged.digest.clone(),
+            biz: packaged.biz.clone(),
+            pools,
+        })
+    }
+
+    async fn one(
+        &self,
+        jar: &std::path::Path,
+        profile: Option<Arc<BaseProfile>>,
+        stamp: &Stamp,
+        output: PathBuf,
+    ) -> Result<Slimmed, Stop> {
+        let (input, to, stamp) = (jar.to_owned(), output.clone(), stamp.clone());
+        let slimming =
+            move || ferry_slim::slim(&input, profile.as_deref(), &stamp, &to, Limits::default());
+        let report = tokio::task::spawn_blocking(slimming)
+            .await
+            .map_err(|error| Stop::new(Reason::OurFault, format!("slimming panicked: {error}")))?
+            .map_err(|error| refusal(&error))?;
+        tell(&report);
+        let digest: Digest = report
+            .digest
+            .parse()
+            .map_err(|error| Stop::new(Reason::OurFault, format!("{error}")))?;
+        self.hands
+            .put_jar(&digest, &output)
+            .await
+            .map_err(|error| store(&error))?;
+        let profile = report
+            .profile
+            .as_deref()
+            .and_then(|digest| digest.parse().ok());
+        Ok(Slimmed {
+            digest,
+            version: report.version,
+            size: report.bytes_after,
+            profile,
+            left_out: u32::try_from(report.left_out.len()).unwrap_or(u32::MAX),
+            kept: u32::try_from(report.kept.len()).unwrap_or(u32::MAX),
+        })
+    }
+}
+
+fn tell(report: &Report) {
+    info!(
+        module = report.name,
+        version = report.version,
+        before = report.bytes_before,
+        after = report.bytes_after,
+        left_out = report.left_out.len(),
+        kept = report.kept.len(),
+        "slimmed"
+    );
+    for note in &report.notes {
+        warn!(module = report.name, "{note}");
+    }
+}
+
+#[async_trait]
+impl Effects<Slimmer> for SlimmerEffects {
+    async fn perform(&self, job: Job<Packaged>) -> Outcome {
+        self.slim(&job.work, &job.config).await.map(Box::new)
+    }
+
+    /// Reads the profiles before the first push needs them.
+    async fn watch(&self, mut feeder: Feeder<Slimmer>) {
+        loop {
+            for path in feeder
+                .config()
+                .pools
+                .values()
+                .filter_map(|pool| pool.base_jar.as_ref())
+            {
+                if let Err(error) = self.profiles.get(path).await {
+                    warn!(path = %path.display(), error = chain(&error), "a base profile cannot be read");
+                }
+            }
+            feeder.config_changed().await;
+        }
+    }
+}
+
+/// An error with its causes, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+fn refusal(error: &SlimError) -> Stop {
+    let reason = match error.kind() {
+        Kind::NotABiz => Reason::NotABiz,
+        Kind::Refused => Reason::JarRefused,
+        Kind::TooLarge => Reason::TooLarge,
+        Kind::Profile => Reason::ProfileUnavailable,
+        Kind::Mismatch => Reason::BaseMismatch,
+        Kind::Caller => Reason::OurFault,
+        Kind::Io => match error {
+            SlimError::Io { source, .. } | SlimError::Spool { source, .. } => disk_reason(source),
+            _ => Reason::StoreFailed,
+        },
+    };
+    Stop::new(reason, chain(error))
+}
+
+fn disk_reason(error: &std::io::Error) -> Reason {
+    match error.kind() {
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Reason::DiskFull,
+        _ => Reason::StoreFailed,
+    }
+}
+
+fn disk(what: &str, error: &std::io::Error) -> Stop {
+    Stop::new(disk_reason(error), format!("{what}: {error}"))
+}
+
+fn store(error: &BusError) -> Stop {
+    match error {
+        BusError::Io(what, source) => disk(what, source),
+        other => Stop::new(Reason::StoreFailed, other.to_string()),
+    }
+}

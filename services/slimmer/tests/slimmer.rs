@@ -1,0 +1,178 @@
+//! The slimmer as a service on the bus in memory, with real jars and a real base profile.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use ferry_bus::{Bus, MemoryBus, Start, User, Write, config_store};
+use ferry_config::Config;
+use ferry_events::{
+    Body, Digest, Event, EventId, Kind, Reason, RunId, Scope, Service, Timestamp,
+    artifact::{Biz, Packaged},
+    subject,
+};
+use ferry_fake_base::jar::{FakeJar, library_jar};
+use ferry_runtime::{Environment, Hands, Settings, run};
+use ferry_slimmer::{Slimmer, SlimmerEffects};
+use futures::StreamExt;
+use uuid::Uuid;
+
+const COMMIT: &str = "1a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d";
+
+fn library() -> Vec<u8> {
+    let pom = "version=2.1.0\ngroupId=acme\nartifactId=money\n";
+    library_jar(&[
+        ("META-INF/maven/acme/money/pom.properties", pom.as_bytes()),
+        ("acme/Money.class", b"not looked into here"),
+    ])
+}
+
+/// A base's jar that carries the library.
+fn base_jar(folder: &Path) -> std::path::PathBuf {
+    let bytes = library_jar(&[
+        ("BOOT-INF/classes/acme/Base.class", b"a class"),
+        ("BOOT-INF/lib/money-2.1.0.jar", &library()),
+    ]);
+    let path = folder.join("base.jar");
+    std::fs::write(&path, bytes).unwrap();
+    path
+}
+
+fn config(base_jar: &Path) -> Config {
+    let text = format!(
+        r#"
+[repositories.shop]
+url = "https://git.example/acme/shop.git"
+forge = "github"
+secret = "env:SHOP"
+[modules.cart]
+repository = "shop"
+[environments.prod]
+[pools.plain]
+environment = "prod"
+bases = [{{ name = "plain-1", arklet = "http://127.0.0.1:1001", url = "http://127.0.0.1:2001" }}]
+[pools.rich]
+environment = "prod"
+base_jar = "{}"
+bases = [{{ name = "rich-1", arklet = "http://127.0.0.1:1002", url = "http://127.0.0.1:2002" }}]
+"#,
+        base_jar.display()
+    );
+    ferry_config::parse(&[("ferry.toml".into(), text)])
+        .expect("a good configuration")
+        .config
+}
+
+/// Slims one jar and gives what the slimmer said.
+async fn slim(folder: &Path, base_jar: &Path, jar: &[u8]) -> (MemoryBus, Body) {
+    let bus = MemoryBus::default();
+    let config = serde_json::to_vec(&config(base_jar)).unwrap();
+    config_store::put(&bus, config.into(), 0).await.unwrap();
+    let file = folder.join("module.jar");
+    std::fs::write(&file, jar).unwrap();
+    let digest = Digest::of(jar);
+    bus.put_jar(&digest, &file).await.unwrap();
+
+    let own: Arc<dyn Bus> = Arc::new(bus.as_user(User::Service(Service::Slimmer)));
+    let environment = Environment {
+        secrets_root: folder.to_owned(),
+        data_dir: folder.to_owned(),
+        hands: Hands::new(own.clone()),
+    };
+    let effects = SlimmerEffects::new(environment);
+    let running = run(Slimmer, effects, own, Settings::default()).await;
+    let event = Event {
+        id: EventId(Uuid::from_u128(1)),
+        source: Service::Builder,
+        time: Timestamp::from_timestamp_millis(1_700_000_000_000).unwrap(),
+        scope: Scope::module(None, "cart"),
+        cause: None,
+        body: Packaged {
+            run: RunId::of("shop", "main", 1, "cart"),
+            module: "cart".into(),
+            digest,
+            size: jar.len() as u64,
+            commit: Some(COMMIT.into()),
+            biz: Biz {
+                name: "cart".into(),
+                version: "1.0.0".into(),
+                web_context_path: Some("/cart".into()),
+            },
+        }
+        .into(),
+    };
+    bus.commit(vec![Write::event(&event)].into()).await.unwrap();
+    let said = [Kind::ArtifactPublished, Kind::ArtifactRefused]
+        .map(subject::events_of)
+        .to_vec();
+    let mut answers = bus
+        .watch(subject::STREAM, said, Start::First)
+        .await
+        .unwrap();
+    let answer = tokio::time::timeout(Duration::from_secs(30), answers.next())
+        .await
+        .expect("an answer");
+    assert!(running.drain().await);
+    let body = Event::decode(&answer.unwrap().unwrap().payload)
+        .unwrap()
+        .body;
+    (bus, body)
+}
+
+#[tokio::test]
+async fn each_pool_gets_a_jar_against_its_own_profile() {
+    let folder = tempfile::tempdir().unwrap();
+    let jar = FakeJar::new("cart", "1.0.0")
+        .web("/cart")
+        .library("money-2.1.0.jar", library())
+        .bytes();
+    let (bus, body) = slim(folder.path(), &base_jar(folder.path()), &jar).await;
+    let Body::ArtifactPublished(published) = body else {
+        panic!("{body:?}")
+    };
+    let pools = &published.release.pools;
+    let (plain, rich) = (&pools["plain"], &pools["rich"]);
+    assert_eq!(
+        (plain.left_out, plain.kept),
+        (0, 1),
+        "a pool without a profile leaves nothing out"
+    );
+    assert_eq!((rich.left_out, rich.kept), (1, 0));
+    assert!(rich.size < plain.size);
+    for slimmed in [plain, rich] {
+        assert!(
+            slimmed.version.starts_with("1.0.0-1a2b3c4d-"),
+            "{}",
+            slimmed.version
+        );
+        let file = folder.path().join(slimmed.digest.as_str());
+        bus.get_jar(&slimmed.digest, &file).await.unwrap();
+        let biz = ferry_slim::inspect(&file).unwrap();
+        assert_eq!(biz.version, slimmed.version);
+    }
+}
+
+#[tokio::test]
+async fn a_jar_that_is_no_module_is_refused_with_the_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let jar = library_jar(&[("acme/Thing.class", b"no module")]);
+    let (_, body) = slim(folder.path(), &base_jar(folder.path()), &jar).await;
+    let Body::ArtifactRefused(refused) = body else {
+        panic!("{body:?}")
+    };
+    assert_eq!(refused.stop.reason, Reason::NotABiz);
+}
+
+#[tokio::test]
+async fn a_profile_that_is_not_there_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let jar = FakeJar::new("cart", "1.0.0").bytes();
+    let (_, body) = slim(folder.path(), &folder.path().join("gone.jar"), &jar).await;
+    let Body::ArtifactRefused(refused) = body else {
+        panic!("{body:?}")
+    };
+    assert_eq!(refused.stop.reason, Reason::ProfileUnavailable);
+    assert!(
+        refused.stop.detail.contains("pool rich"),
+        "{}",
+        refused.stop.detail
+    );
+}
