@@ -1,0 +1,238 @@
+//! A zip archive, opened and checked. Goes in: a seekable reader and what may
+//! be spent. Comes out: [`Archive`], whose entries are read with their
+//! checksum, their size and the limits watched; or a refusal with the entry.
+//! Source of the layout: PKWARE's APPNOTE, 4.3.12 (central directory).
+
+use std::collections::BTreeSet;
+use std::io::{Read, Seek, SeekFrom, Write};
+
+use tempfile::SpooledTempFile;
+use zip::ZipArchive;
+
+use crate::SlimError;
+use crate::limits::{Budget, SPOOL_IN_MEMORY};
+
+const CENTRAL_SIGNATURE: [u8; 4] = *b"PK\x01\x02";
+const CENTRAL_FIXED: usize = 46;
+/// Stands for a size that is told in an extra field.
+const ZIP64_MARK: u64 = 0xffff_ffff;
+const ENCRYPTED_FLAGS: u16 = 1 | 1 << 6 | 1 << 13;
+
+/// One entry as the directory tells it.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    pub(crate) name: String,
+    pub(crate) size: u64,
+}
+
+/// An archive whose directory is in order.
+pub(crate) struct Archive<R> {
+    /// The nested jar that this is, to name its entries in errors.
+    within: Option<String>,
+    pub(crate) zip: ZipArchive<R>,
+    pub(crate) entries: Vec<Entry>,
+}
+
+impl<R: Read + Seek> Archive<R> {
+    /// Opens and checks. `within` is the entry that the archive lies in.
+    pub(crate) fn open(
+        mut reader: R,
+        within: Option<&str>,
+        budget: &mut Budget,
+    ) -> Result<Self, SlimError> {
+        let what = within.unwrap_or("the jar");
+        let not_a_zip = |source| SlimError::NotAZip {
+            what: what.to_owned(),
+            source,
+        };
+        // The zip crate folds entries of one name into one, so the directory is
+        // read once more, by hand, to see them.
+        let start = ZipArchive::new(&mut reader)
+            .map_err(|error| not_a_zip(Some(error)))?
+            .central_directory_start();
+        let mut entries = directory(&mut reader, start, what, budget)?;
+        let mut zip = ZipArchive::new(reader).map_err(|error| not_a_zip(Some(error)))?;
+        if entries.len() != zip.len() {
+            return Err(not_a_zip(None));
+        }
+        for (index, entry) in entries.iter_mut().enumerate() {
+            if entry.size == ZIP64_MARK {
+                let file = zip.by_index_raw(index);
+                entry.size = file.map_err(|error| not_a_zip(Some(error)))?.size();
+            }
+        }
+        Ok(Self {
+            within: within.map(str::to_owned),
+            zip,
+            entries,
+        })
+    }
+
+    /// An entry's name as errors tell it: `lib/a.jar!/b.class` in a nested jar.
+    pub(crate) fn label(&self, index: usize) -> String {
+        let name = &self.entries[index].name;
+        match &self.within {
+            Some(jar) => format!("{jar}!/{name}"),
+            None => name.clone(),
+        }
+    }
+
+    pub(crate) fn position(&self, name: &str) -> Option<usize> {
+        self.entries.iter().position(|entry| entry.name == name)
+    }
+
+    /// Reads one entry into a sink; checks its CRC, its size and the limits.
+    pub(crate) fn read_into(
+        &mut self,
+        index: usize,
+        budget: &mut Budget,
+        sink: &mut dyn Write,
+    ) -> Result<(), SlimError> {
+        let name = self.label(index);
+        let size = self.entries[index].size;
+        let corrupt = |source: Box<dyn std::error::Error + Send + Sync>| SlimError::Corrupt {
+            entry: name.clone(),
+            source,
+        };
+        let mut file = self
+            .zip
+            .by_index(index)
+            .map_err(|error| corrupt(error.into()))?;
+        let mut held = 0;
+        let mut chunk = vec![0; 64 << 10];
+        loop {
+            let count = file
+                .read(&mut chunk)
+                .map_err(|error| corrupt(error.into()))?;
+            if count == 0 {
+                break;
+            }
+            held += count as u64;
+            budget.unpacked(count as u64, &name)?;
+            sink.write_all(&chunk[..count])
+                .map_err(|source| SlimError::Spool {
+                    entry: name.clone(),
+                    source,
+                })?;
+        }
+        if held != size {
+            return Err(SlimError::SizeLies {
+                entry: name,
+                said: size,
+                held,
+            });
+        }
+        Ok(())
+    }
+
+    /// A small entry whole; none where it is larger than `max`.
+    pub(crate) fn read_small(
+        &mut self,
+        index: usize,
+        max: u64,
+        budget: &mut Budget,
+    ) -> Result<Option<Vec<u8>>, SlimError> {
+        if self.entries[index].size > max {
+            return Ok(None);
+        }
+        let mut bytes = Vec::new();
+        self.read_into(index, budget, &mut bytes)?;
+        Ok(Some(bytes))
+    }
+
+    /// A nested jar, unpacked to where it can be sought in.
+    pub(crate) fn spool(
+        &mut self,
+        index: usize,
+        budget: &mut Budget,
+        tee: &mut dyn Write,
+    ) -> Result<SpooledTempFile, SlimError> {
+        let mut spool = tempfile::spooled_tempfile(SPOOL_IN_MEMORY);
+        self.read_into(index, budget, &mut Tee(&mut spool, tee))?;
+        spool.rewind().map_err(|source| SlimError::Spool {
+            entry: self.label(index),
+            source,
+        })?;
+        Ok(spool)
+    }
+}
+
+struct Tee<'a>(&'a mut dyn Write, &'a mut dyn Write);
+
+impl Write for Tee<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.write_all(bytes)?;
+        self.1.write_all(bytes)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.0.flush()?;
+        self.1.flush()
+    }
+}
+
+/// The central directory in its order, each name checked.
+fn directory<R: Read + Seek>(
+    reader: &mut R,
+    start: u64,
+    what: &str,
+    budget: &mut Budget,
+) -> Result<Vec<Entry>, SlimError> {
+    let broken = |source: std::io::Error| SlimError::NotAZip {
+        what: what.to_owned(),
+        source: Some(source.into()),
+    };
+    reader.seek(SeekFrom::Start(start)).map_err(broken)?;
+    let mut reader = std::io::BufReader::new(reader);
+    let (mut entries, mut seen) = (Vec::new(), BTreeSet::new());
+    let mut fixed = [0; CENTRAL_FIXED];
+    loop {
+        reader.read_exact(&mut fixed[..4]).map_err(broken)?;
+        if fixed[..4] != CENTRAL_SIGNATURE {
+            return Ok(entries);
+        }
+        reader.read_exact(&mut fixed[4..]).map_err(broken)?;
+        let short = |at: usize| u16::from_le_bytes([fixed[at], fixed[at + 1]]);
+        let long = |at: usize| u64::from(short(at)) | u64::from(short(at + 2)) << 16;
+        let mut raw = vec![0; usize::from(short(28))];
+        reader.read_exact(&mut raw).map_err(broken)?;
+        let rest = i64::from(short(30)) + i64::from(short(32));
+        reader.seek_relative(rest).map_err(broken)?;
+
+        let name = String::from_utf8(raw).map_err(|error| SlimError::BadName {
+            entry: String::from_utf8_lossy(error.as_bytes()).into_owned(),
+        })?;
+        check_name(&name)?;
+        if short(8) & ENCRYPTED_FLAGS != 0 {
+            return Err(SlimError::Encrypted { entry: name });
+        }
+        if !seen.insert(name.clone()) {
+            return Err(SlimError::Duplicate { entry: name });
+        }
+        budget.entries(1, what)?;
+        let size = long(24);
+        entries.push(Entry { name, size });
+    }
+}
+
+/// A name must stay in the directory that a base unpacks the jar to. Both
+/// slashes part a name, whichever system unpacks it.
+fn check_name(name: &str) -> Result<(), SlimError> {
+    if name.contains('\0') {
+        return Err(SlimError::BadName {
+            entry: name.to_owned(),
+        });
+    }
+    let drive = matches!(name.as_bytes(), [letter, b':', ..] if letter.is_ascii_alphabetic());
+    if name.is_empty()
+        || drive
+        || name.starts_with(['/', '\\'])
+        || name.split(['/', '\\']).any(|part| part == "..")
+    {
+        return Err(SlimError::UnsafeName {
+            entry: name.to_owned(),
+        });
+    }
+    Ok(())
+}

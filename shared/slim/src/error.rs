@@ -1,0 +1,226 @@
+//! Why a jar cannot be read, slimmed or written. Goes in: what a step met.
+//! Comes out: [`SlimError`], which names the entry, and its [`Kind`].
+
+use std::path::PathBuf;
+
+use ferry_ark::ManifestError;
+use serde::Serialize;
+
+use crate::family::Family;
+
+/// What sort of trouble it is: who calls chooses a reason code by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The jar is no module: no manifest, no name, a plain Spring Boot jar.
+    NotABiz,
+    /// The jar is damaged or breaks a rule for archives.
+    Refused,
+    /// The jar is over one of the [`crate::Limits`].
+    TooLarge,
+    /// The base profile, or the jar to make one from, is no such thing.
+    Profile,
+    /// The module is built for another base.
+    Mismatch,
+    /// A file could not be read or written; the same jar may work again.
+    Io,
+    /// The caller gave a commit that is none.
+    Caller,
+}
+
+/// A library of the module that only the base's version can serve.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Conflict {
+    /// The entry, such as `lib/spring-core-6.2.0.jar`.
+    pub entry: String,
+    /// The family that it belongs to.
+    pub family: Family,
+    /// The module's version, where its jar tells.
+    pub module: Option<String>,
+    /// The base's version, where its jar tells.
+    pub base: Option<String>,
+}
+
+/// Why slimming, or making a profile, stopped. The chain of sources holds the
+/// detail; it is not repeated here.
+#[derive(Debug, thiserror::Error)]
+pub enum SlimError {
+    /// A file could not be read or written.
+    #[error("cannot {doing} {}", path.display())]
+    Io {
+        /// `read` or `write`.
+        doing: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Room for unpacking, in the system's temporary directory, failed.
+    #[error("cannot unpack {entry} to a temporary file: is the disk full?")]
+    Spool {
+        /// The entry.
+        entry: String,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The bytes are no zip archive that can be read.
+    #[error("{what} is not a zip archive that can be read; build it again")]
+    NotAZip {
+        /// `the jar`, or the name of the entry that should have been one.
+        what: String,
+        /// What the reader said.
+        #[source]
+        source: Option<zip::result::ZipError>,
+    },
+    /// Two entries have one name, so readers differ on which one counts.
+    #[error(
+        "the jar holds the entry {entry:?} twice; build it again from a clean target directory"
+    )]
+    Duplicate {
+        /// The name.
+        entry: String,
+    },
+    /// An entry's name would leave the directory that it is unpacked to.
+    #[error("the jar holds the entry {entry:?}, which would be written outside its directory")]
+    UnsafeName {
+        /// The name.
+        entry: String,
+    },
+    /// An entry's name is not UTF-8, or holds a NUL.
+    #[error("the jar holds an entry whose name is not UTF-8: {entry:?}")]
+    BadName {
+        /// The name, as well as it can be shown.
+        entry: String,
+    },
+    /// An entry is encrypted, which no class loader reads.
+    #[error("the entry {entry:?} is encrypted; a base cannot read it")]
+    Encrypted {
+        /// The name.
+        entry: String,
+    },
+    /// An entry's bytes do not fit its checksum, or cannot be inflated.
+    #[error("the entry {entry:?} is damaged; build the jar again")]
+    Corrupt {
+        /// The name.
+        entry: String,
+        /// What the reader said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// An entry holds more or fewer bytes than the archive's directory says.
+    #[error("the entry {entry:?} says that it holds {said} bytes and holds {held}")]
+    SizeLies {
+        /// The name.
+        entry: String,
+        /// Bytes, as the directory says.
+        said: u64,
+        /// Bytes, as they came.
+        held: u64,
+    },
+    /// More entries than [`crate::Limits::max_entries`].
+    #[error("{entry} brings the jar over {limit} entries, nested jars counted")]
+    TooManyEntries {
+        /// The archive at which the limit was crossed.
+        entry: String,
+        /// The limit.
+        limit: u64,
+    },
+    /// More bytes than [`crate::Limits::max_unpacked`].
+    #[error("{entry} brings the jar over {limit} bytes unpacked, nested jars counted")]
+    TooLarge {
+        /// The entry at which the limit was crossed.
+        entry: String,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// There is no `META-INF/MANIFEST.MF`.
+    #[error(
+        "the jar has no META-INF/MANIFEST.MF, so it is no ark-biz; build it with sofa-ark-maven-plugin's repackage"
+    )]
+    NoManifest,
+    /// The manifest is larger than any that a build writes.
+    #[error("META-INF/MANIFEST.MF has more than {limit} bytes, so it is no manifest of an ark-biz")]
+    HugeManifest {
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// The manifest is not one of an ark-biz.
+    #[error("META-INF/MANIFEST.MF cannot be used")]
+    Manifest(#[from] ManifestError),
+    /// A Spring Boot jar that runs by itself.
+    #[error(
+        "this is a plain Spring Boot jar (it has BOOT-INF/ and no Ark-Biz-Name): a base cannot install it; add sofa-ark-maven-plugin's repackage goal to the pom and deploy the *-ark-biz.jar that it makes"
+    )]
+    PlainSpringBoot,
+    /// A base profile was to be made from a jar that is no base.
+    #[error(
+        "this jar is no base: it has no BOOT-INF/lib/*.jar; give the jar that spring-boot-maven-plugin's repackage makes"
+    )]
+    NotABase,
+    /// A file that is neither a base's jar nor a profile of this format.
+    #[error("{what}")]
+    BadProfile {
+        /// What is wrong with it and what to do.
+        what: String,
+        /// What the JSON reader said.
+        #[source]
+        source: Option<serde_json::Error>,
+    },
+    /// A commit for the stamp that is none.
+    #[error("{commit:?} is no commit id: at least 8 hexadecimal digits are needed")]
+    BadCommit {
+        /// What was given.
+        commit: String,
+    },
+    /// Libraries that must come from the base are of a version that the base
+    /// does not serve.
+    #[error("{}", conflict_text(conflicts))]
+    Mismatch {
+        /// Each library, by name.
+        conflicts: Vec<Conflict>,
+    },
+}
+
+impl SlimError {
+    /// What sort of trouble it is.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Io { .. } | Self::Spool { .. } => Kind::Io,
+            Self::NotAZip { .. }
+            | Self::Duplicate { .. }
+            | Self::UnsafeName { .. }
+            | Self::BadName { .. }
+            | Self::Encrypted { .. }
+            | Self::Corrupt { .. }
+            | Self::SizeLies { .. } => Kind::Refused,
+            Self::TooManyEntries { .. } | Self::TooLarge { .. } => Kind::TooLarge,
+            Self::NoManifest
+            | Self::HugeManifest { .. }
+            | Self::Manifest(_)
+            | Self::PlainSpringBoot => Kind::NotABiz,
+            Self::NotABase | Self::BadProfile { .. } => Kind::Profile,
+            Self::BadCommit { .. } => Kind::Caller,
+            Self::Mismatch { .. } => Kind::Mismatch,
+        }
+    }
+}
+
+fn conflict_text(conflicts: &[Conflict]) -> String {
+    let list = conflicts
+        .iter()
+        .map(|conflict| {
+            format!(
+                "{} ({}: the base has {})",
+                conflict.entry,
+                conflict.module.as_deref().unwrap_or("version unknown"),
+                conflict.base.as_deref().unwrap_or("a version unknown")
+            )
+        })
+        .collect::<Vec<_>>()
+        .join(", ");
+    format!(
+        "the module carries libraries that must come from the base, in versions newer than the base has or of another line: {list}; build it against the base's versions, or move to a newer base"
+    )
+}

@@ -1,0 +1,33 @@
+//! Leaves out of a module what the base profile provides, stamps its version,
+//! and rewrites the jar exactly. Goes in: a packaged ark-biz jar, a
+//! [`BaseProfile`], a [`Stamp`]. Comes out: the slimmed jar and a [`Report`].
+
+mod archive;
+pub mod decide;
+mod error;
+pub mod family;
+mod inspect;
+mod library;
+mod limits;
+mod profile;
+mod rewrite;
+mod slim;
+pub mod version;
+
+pub use decide::{Choice, Decision, Why};
+pub use error::{Conflict, Kind, SlimError};
+pub use family::Family;
+pub use inspect::{Biz, inspect};
+pub use library::Library;
+pub use limits::{Limits, MAX_ENTRIES, MAX_UNPACKED};
+pub use profile::{BaseProfile, PROFILE_FORMAT};
+pub use slim::{Report, slim};
+pub use version::Stamp;
+
+fn io_error(doing: &'static str, path: &std::path::Path, source: std::io::Error) -> SlimError {
+    SlimError::Io {
+        doing,
+        path: path.to_owned(),
+        source,
+    }
+}
