@@ -1,0 +1,119 @@
+//! A real bus of the test's own, what it is given, and waits with a deadline.
+//!
+//! In: limits. Out: a provisioned nats-server that knows all users, and connections to it.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::{Context, Result, bail};
+use bytes::Bytes;
+use ferry_bus::{
+    Bus, BusError, ConnectOptions, Consumer, Delivery, JetStream, Keep, MemoryBus, StreamLimits,
+    User, Users, Write, authorization, provision,
+};
+use ferry_events::{Kind, Service, subject};
+use ferry_rig::nats::NatsServer;
+
+/// No single wait of a test takes longer; a machine that is busy with builds may be slow.
+pub const DEADLINE: Duration = Duration::from_secs(30);
+
+/// A real server that knows all users.
+pub struct Nats {
+    pub server: NatsServer,
+    pub users: Users,
+}
+
+impl Nats {
+    pub async fn start(limits: &StreamLimits) -> Result<Self> {
+        let users = Users::generate();
+        let server = NatsServer::start_with(&authorization(&users)).await?;
+        let nats = Self { server, users };
+        provision(&nats.connect(User::Operator).await?, limits).await?;
+        Ok(nats)
+    }
+
+    pub async fn connect(&self, user: User) -> Result<JetStream> {
+        let seed = Some(self.users.seed(user).to_owned());
+        let bus = JetStream::connect(ConnectOptions {
+            url: self.server.url(),
+            user,
+            seed,
+            name: "suite".into(),
+        })
+        .await?;
+        bus.ready(DEADLINE).await?;
+        Ok(bus)
+    }
+}
+
+/// A state of the scheduler.
+pub fn state(key: &str, payload: &str, expected: u64) -> Write {
+    let subject = subject::state(Service::Scheduler, key);
+    Write::state(
+        subject,
+        Bytes::copy_from_slice(payload.as_bytes()),
+        expected,
+        Keep::Forever,
+    )
+}
+
+/// An event of a kind, with a body that only the suite reads.
+pub fn event(kind: Kind, id: &str) -> Write {
+    Write {
+        subject: format!(
+            "ferry.events.team.module._.{}.{}",
+            kind.subject(),
+            kind.predicate()
+        ),
+        payload: Bytes::copy_from_slice(id.as_bytes()),
+        expected: None,
+        replaces: false,
+        keep: Keep::Stream,
+        id: Some(id.to_owned()),
+    }
+}
+
+/// Waits for a future, but not for ever.
+pub async fn soon<T>(what: &str, work: impl Future<Output = T>) -> Result<T> {
+    tokio::time::timeout(DEADLINE, work)
+        .await
+        .with_context(|| format!("{what}: not within {DEADLINE:?}"))
+}
+
+/// Looks until there is something, every few milliseconds.
+pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Result<Option<T>>) -> Result<T> {
+    soon(what, async {
+        loop {
+            if let Some(found) = look().await? {
+                return Ok(found);
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await?
+}
+
+/// The next deliveries, over whatever the bus is silent for.
+pub async fn next(consumer: &mut Box<dyn Consumer>, max: usize) -> Result<Vec<Delivery>> {
+    soon("a delivery", async {
+        loop {
+            match consumer.next(max).await {
+                Ok(deliveries) => return Ok(deliveries),
+                Err(BusError::Unavailable(_)) => {}
+                Err(error) => bail!(error),
+            }
+        }
+    })
+    .await?
+}
+
+/// Takes until there are `count`, and acks them.
+pub async fn take(consumer: &mut Box<dyn Consumer>, count: usize) -> Result<Vec<String>> {
+    let mut taken = Vec::new();
+    while taken.len() < count {
+        for delivery in next(consumer, count).await? {
+            delivery.ack.ack().await?;
+            taken.push(String::from_utf8(delivery.payload.to_vec())?);
+        }
+    }
+    Ok(taken)
+}
