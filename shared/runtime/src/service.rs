@@ -96,7 +96,7 @@ pub async fn run<D: Decide, E: Effects<D>>(
             turns.send(&key, Item::Granted(permit))
         })),
         settings: settings.clone(),
-        worker: Uuid::new_v4(),
+        worker: worker(),
         drain: drain.clone(),
     });
     let actors = tasks.clone();
@@ -146,6 +146,13 @@ pub async fn run<D: Decide, E: Effects<D>>(
         tasks,
         deadline: settings.drain,
     }
+}
+
+/// Names this process in its claims: no other may ever have the same name, or it would take over
+/// work that is in hand.
+#[allow(clippy::disallowed_methods, reason = "a process has no cause to derive its name from")]
+fn worker() -> Uuid {
+    Uuid::new_v4()
 }
 
 /// The configuration in force, now and whenever it changes.
