@@ -1,0 +1,94 @@
+//! Who may see and do what.
+//!
+//! In: the configuration, a bearer token, an event or a wish. Out: the caller,
+//! yes or no.
+
+use ferry_config::{Config, Role, Scope, Token};
+use ferry_events::{Body, Event};
+use subtle::ConstantTimeEq as _;
+
+/// A caller of the API: a token of the configuration.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The token's name: the author of what is done with it.
+    pub name: String,
+    token: Token,
+}
+
+/// The caller whose token this is. Every token is compared whole, by its hash
+/// and in constant time.
+#[must_use]
+pub fn caller(config: &Config, bearer: &str) -> Option<Caller> {
+    let hash = ferry_config::hash_token(bearer);
+    let mut found = None;
+    for (name, token) in &config.tokens {
+        if token.hash.as_bytes().ct_eq(hash.as_bytes()).into() {
+            found = Some(Caller {
+                name: name.clone(),
+                token: token.clone(),
+            });
+        }
+    }
+    found
+}
+
+/// Whether a caller's token still is as it was when it came.
+#[must_use]
+pub fn still_there(config: &Config, caller: &Caller) -> bool {
+    config.tokens.get(&caller.name) == Some(&caller.token)
+}
+
+impl Caller {
+    /// Whether it may see a module.
+    #[must_use]
+    pub fn sees_module(&self, module: &str) -> bool {
+        self.token
+            .allows(Role::View, Scope::One(module), Scope::Any)
+    }
+
+    /// Whether it may see what happens in an environment, of no module.
+    #[must_use]
+    pub fn sees_environment(&self, environment: &str) -> bool {
+        self.token
+            .allows(Role::View, Scope::Any, Scope::One(environment))
+    }
+
+    /// Whether it may see a repository's pushes: those of any module that it sees.
+    #[must_use]
+    pub fn sees_repository(&self, config: &Config, repository: &str) -> bool {
+        let modules = config.modules_of_repository(repository);
+        modules.iter().any(|(module, _)| self.sees_module(module))
+    }
+
+    /// Whether it may see an event.
+    #[must_use]
+    pub fn sees(&self, config: &Config, event: &Event) -> bool {
+        match &event.body {
+            Body::PushReceived(it) => self.sees_repository(config, &it.repository),
+            Body::PushResolved(it) => self.sees_repository(config, &it.repository),
+            _ => {
+                let one = |name| Option::<&str>::map_or(name, Scope::Any, Scope::One);
+                let (module, environment) = (&event.scope.module, &event.scope.environment);
+                let scopes = (one(module.as_deref()), one(environment.as_deref()));
+                self.token.allows(Role::View, scopes.0, scopes.1)
+            }
+        }
+    }
+
+    /// Whether it may operate a module in an environment.
+    #[must_use]
+    pub fn operates(&self, module: &str, environment: &str) -> bool {
+        self.token
+            .allows(Role::Operate, Scope::One(module), Scope::One(environment))
+    }
+
+    /// The first environment of a module in which it may not operate. A run goes
+    /// through all of them, so whoever starts one must be free to in each.
+    #[must_use]
+    pub fn not_operating<'a>(&self, config: &'a Config, module: &str) -> Option<&'a str> {
+        let environments = config.environments_of_module(module);
+        environments
+            .into_iter()
+            .find(|environment| !self.operates(module, environment))
+    }
+}

@@ -1,0 +1,58 @@
+//! The gateway over HTTP.
+//!
+//! In: requests. Out: the routes of the API and of the hooks; every refusal is a
+//! problem (RFC 9457).
+
+mod auth;
+mod body;
+mod commands;
+mod deploy;
+mod events;
+mod health;
+mod hooks;
+mod log;
+mod reads;
+mod refusal;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{get, post};
+
+use super::app::App;
+use refusal::Refusal;
+
+/// How often a stream that has nothing to say says so: clients take three missed
+/// ones for a dead connection, and proxies close at about a minute.
+const KEEP_ALIVE: std::time::Duration = std::time::Duration::from_secs(15);
+
+/// Every route.
+pub fn router(app: App) -> Router {
+    Router::new()
+        .route("/hooks/{forge}", post(hooks::take))
+        .route("/pushes/{id}", get(reads::push))
+        .route("/runs", get(reads::runs))
+        .route("/runs/{id}", get(reads::run))
+        .route("/runs/{id}/log", get(log::read))
+        .route("/bases", get(reads::bases))
+        .route("/modules", get(reads::modules))
+        .route("/modules/{module}", get(reads::module))
+        .route("/modules/{module}/run", post(commands::run))
+        .route("/modules/{module}/deploy", post(deploy::take))
+        .route("/modules/{module}/rollback", post(commands::rollback))
+        .route("/commands/{id}", get(commands::look))
+        .route("/events", get(events::stream))
+        .fallback(|| async { Refusal::no_route() })
+        .method_not_allowed_fallback(|| async { Refusal::wrong_method() })
+        // Every handler has a limit of its own that is told from, see `body`.
+        .layer(DefaultBodyLimit::disable())
+        .with_state(app.clone())
+        .merge(health_router(app))
+}
+
+/// `/healthz` and `/readyz` alone.
+pub fn health_router(app: App) -> Router {
+    Router::new()
+        .route("/healthz", get(health::health))
+        .route("/readyz", get(health::ready))
+        .with_state(app)
+}

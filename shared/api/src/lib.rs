@@ -1,0 +1,60 @@
+//! Requests and replies of the gateway's HTTP API, and by feature its client.
+//!
+//! In: nothing. Out: the types that the gateway writes and that the command
+//! line, the dashboard and tests read; with the feature `client`, a client.
+//!
+//! | call | reply |
+//! |---|---|
+//! | `POST /hooks/{forge}` | [`HookAnswer`] |
+//! | `GET /pushes/{id}` | [`PushView`] |
+//! | `GET /runs?`[`RunsQuery`] | list of [`RunSummary`] |
+//! | `GET /runs/{id}` | [`RunView`] |
+//! | `GET /runs/{id}/log?`[`LogQuery`] | [`LogView`], or its lines as server-sent events |
+//! | `GET /bases` | list of [`BaseView`] |
+//! | `GET /modules`, `/modules/{module}` | list of [`ModuleView`], one of them |
+//! | `GET /events?`[`EventsQuery`] | server-sent events, see [`event`] |
+//! | `GET /commands/{id}` | [`CommandView`] |
+//! | `POST /modules/{module}/run` [`RunRequest`] | [`CommandAnswer`] |
+//! | `POST /modules/{module}/deploy?`[`DeployQuery`], the jar as body | [`CommandAnswer`] |
+//! | `POST /modules/{module}/rollback` [`RollbackRequest`] | [`CommandAnswer`] |
+//! | `GET /healthz`, `/readyz` | [`Health`], [`Ready`] |
+//!
+//! Every refusal is a [`Problem`].
+
+pub mod base;
+#[cfg(feature = "client")]
+pub mod client;
+pub mod command;
+pub mod event;
+pub mod health;
+pub mod hook;
+pub mod log;
+pub mod module;
+pub mod problem;
+pub mod route;
+pub mod run;
+pub mod stop;
+
+pub use base::{BaseState, BaseView, Metaspace};
+#[cfg(feature = "client")]
+pub use client::{Client, ClientError};
+pub use command::{
+    CommandAnswer, CommandState, CommandView, DeployQuery, RollbackRequest, RunRequest,
+};
+pub use event::{EventsQuery, StreamedEvent};
+pub use health::{Check, Health, Ready};
+pub use hook::{HookAnswer, PushState, PushView, RefAnswer, Verdict};
+pub use log::{LogLine, LogQuery, LogView};
+pub use module::{LiveView, ModuleView};
+pub use problem::Problem;
+pub use run::{
+    EnvironmentState, EnvironmentView, RunState, RunSummary, RunView, RunsQuery, StepView,
+    TaskState, TaskView,
+};
+pub use stop::StopView;
+
+pub use ferry_events::base::ModuleOnBase;
+pub use ferry_events::push::{Resolution, RunOf};
+pub use ferry_events::run::RunKind;
+pub use ferry_events::task::StepTime;
+pub use ferry_events::verify::Answer;
