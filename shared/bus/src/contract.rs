@@ -111,6 +111,7 @@ pub trait Bus: Send + Sync {
     async fn read(&self, subject: &str) -> Result<Option<Record>, BusError>;
 
     /// The last message of each subject of `FERRY` that a filter names, with its subject, sorted by subject.
+    /// Any replica answers, so the newest writes may be missing: guard what is written from it.
     async fn list(&self, filter: &str) -> Result<Vec<(String, Record)>, BusError>;
 
     /// Stores a batch, whole or not at all.

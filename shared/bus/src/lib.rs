@@ -1,7 +1,7 @@
-//! The bus: one trait; JetStream behind it, and a seeded bus in memory.
+//! The bus: one trait; JetStream behind it, and a deterministic bus in memory.
 //!
 //! In: batches to commit, consumers to read, jars to keep. Out: all or nothing, with typed errors.
-//! Handlers never see it: only the runtime commits and acks. `tests/conformance.rs` holds both
+//! Handlers never see it: only the runtime commits and acks. `tests/conformance/` holds both
 //! implementations to the same semantics.
 
 mod batch;

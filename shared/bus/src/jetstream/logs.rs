@@ -1,7 +1,7 @@
 //! Build logs: lines are sent in order without waiting for each to be stored.
 //!
 //! In: lines with their numbers. Out: nothing; what is not stored is sent again, and the dedupe
-//! window stores a line once.
+//! window stores a line once. After a broken connection lines may stand out of order: their numbers count.
 
 use std::{
     collections::BTreeMap,

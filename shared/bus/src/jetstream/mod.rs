@@ -1,7 +1,7 @@
 //! The bus on NATS JetStream.
 //!
 //! In: where it is and who connects. Out: [`JetStream`], a [`Bus`]. What was measured of the real
-//! server stands in `tests/conformance.rs`.
+//! server stands in `tests/conformance/` and `tests/server/`.
 
 mod commit;
 mod consume;

@@ -4,6 +4,7 @@
 //! that `tokio::time::pause` and `advance` move dedupe windows, ages, delays and deadlines.
 
 mod consumer;
+mod handles;
 mod stream;
 mod world;
 
@@ -11,7 +12,6 @@ use std::{
     collections::VecDeque,
     path::Path,
     sync::{Arc, Mutex, MutexGuard},
-    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -25,13 +25,13 @@ use futures::{StreamExt, stream::BoxStream};
 use tokio::sync::watch;
 
 use self::{
-    consumer::Settle,
+    handles::{MemoryConsumer, Watcher},
     stream::{Stored, matches},
     world::World,
 };
 use crate::{
-    Ack, Batch, Bus, BusError, CommitError, Committed, Consumer, DeadLetter, Delivery, Keep,
-    LogLine, Message, Record, Source, Start, StreamLimits, User, Write, permissions,
+    Batch, Bus, BusError, CommitError, Committed, Consumer, DeadLetter, Keep, LogLine, Message,
+    Record, Source, Start, StreamLimits, User, Write, permissions,
 };
 
 /// A bus in memory. Clones are connections to the same bus.
@@ -50,12 +50,17 @@ struct Shared {
 }
 
 impl Default for MemoryBus {
+    /// With the default limits, and a clock that begins at [`MemoryBus::START`].
     fn default() -> Self {
-        Self::new(Utc::now(), &StreamLimits::default())
+        Self::new(Self::START, &StreamLimits::default())
     }
 }
 
 impl MemoryBus {
+    /// Where its clock begins unless told otherwise: 2026-01-01, so that every run is the same.
+    pub const START: DateTime<Utc> =
+        DateTime::from_timestamp(1_767_225_600, 0).expect("a moment of this century");
+
     /// A bus whose clock begins at `start` and moves with tokio's.
     pub fn new(start: DateTime<Utc>, limits: &StreamLimits) -> Self {
         let world = Mutex::new(World::new(start, limits));
@@ -323,152 +328,5 @@ fn record(sequence: u64, stored: &Stored) -> Record {
     Record {
         sequence,
         payload: stored.payload.clone(),
-    }
-}
-
-struct MemoryConsumer {
-    bus: MemoryBus,
-    service: Service,
-    source: Source,
-    changes: watch::Receiver<u64>,
-}
-
-impl MemoryConsumer {
-    fn take(&self, max: usize) -> Result<Vec<Delivery>, BusError> {
-        let now = tokio::time::Instant::now();
-        let mut world = self.bus.open()?;
-        let (cursor, stream) = world.cursor(self.service, self.source)?;
-        let taken = cursor.take(stream, max, now);
-        let deliveries = taken.into_iter().filter_map(|(sequence, delivered)| {
-            let stored = stream.get(sequence)?;
-            Some(Delivery {
-                subject: stored.subject.clone(),
-                sequence,
-                payload: stored.payload.clone(),
-                delivered,
-                ack: Box::new(MemoryAck {
-                    bus: self.bus.clone(),
-                    service: self.service,
-                    source: self.source,
-                    sequence,
-                }),
-            })
-        });
-        Ok(deliveries.collect())
-    }
-}
-
-#[async_trait]
-impl Consumer for MemoryConsumer {
-    async fn next(&mut self, max: usize) -> Result<Vec<Delivery>, BusError> {
-        loop {
-            self.changes.borrow_and_update();
-            let taken = self.take(max.max(1))?;
-            if !taken.is_empty() {
-                return Ok(taken);
-            }
-            let wakes = self.bus.lock().wakes(self.service, self.source);
-            let wake = async {
-                match wakes {
-                    Some(at) => tokio::time::sleep_until(at).await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                _ = self.changes.changed() => {}
-                () = wake => {}
-            }
-        }
-    }
-}
-
-struct MemoryAck {
-    bus: MemoryBus,
-    service: Service,
-    source: Source,
-    sequence: u64,
-}
-
-impl MemoryAck {
-    fn settle(&self, how: Settle) -> Result<(), BusError> {
-        let now = tokio::time::Instant::now();
-        self.bus
-            .open()?
-            .cursor(self.service, self.source)?
-            .0
-            .settle(self.sequence, how, now);
-        self.bus.changed();
-        Ok(())
-    }
-}
-
-#[async_trait]
-impl Ack for MemoryAck {
-    async fn ack(&self) -> Result<(), BusError> {
-        self.settle(Settle::Done)
-    }
-
-    async fn nak(&self, delay: Duration) -> Result<(), BusError> {
-        self.settle(Settle::Again(delay))
-    }
-
-    async fn progress(&self) -> Result<(), BusError> {
-        self.settle(Settle::InHand)
-    }
-
-    async fn term(&self) -> Result<(), BusError> {
-        self.settle(Settle::Done)
-    }
-}
-
-struct Watcher {
-    bus: MemoryBus,
-    stream: String,
-    filters: Vec<String>,
-    next: u64,
-    last_only: VecDeque<u64>,
-    changes: watch::Receiver<u64>,
-}
-
-impl Watcher {
-    fn take(&mut self) -> Result<Option<Message>, BusError> {
-        // As on the real bus, a watch waits in silence for the connection.
-        let Ok(world) = self.bus.open() else {
-            return Ok(None);
-        };
-        let stream = world.stream(&self.stream)?;
-        self.last_only
-            .retain(|sequence| stream.get(*sequence).is_some());
-        let first = self.last_only.pop_front();
-        let mut coming = stream.from(self.next, &self.filters);
-        let (sequence, stored) =
-            match first.and_then(|sequence| Some((sequence, stream.get(sequence)?))) {
-                Some(found) => found,
-                None => {
-                    let Some(found) = coming.next() else {
-                        return Ok(None);
-                    };
-                    self.next = found.0 + 1;
-                    found
-                }
-            };
-        Ok(Some(Message {
-            subject: stored.subject.clone(),
-            sequence,
-            payload: stored.payload.clone(),
-            at: stored.at,
-            pending: (self.last_only.len() + coming.count()) as u64,
-        }))
-    }
-
-    async fn next(&mut self) -> Result<Message, BusError> {
-        loop {
-            self.changes.borrow_and_update();
-            if let Some(message) = self.take()? {
-                return Ok(message);
-            }
-            // The bus lives as long as this watch holds it.
-            let _ = self.changes.changed().await;
-        }
     }
 }

@@ -113,12 +113,12 @@ impl Stream {
                 .last_of(&write.subject)
                 .map_or(0, |(sequence, _)| sequence);
             let stale = write.expected.is_some_and(|expected| expected != last);
+            // As the server does: alone, the guard is looked at first; in a batch, the id.
             match (known, stale) {
                 (false, false) => {}
-                // As the server does: alone, the id is looked at first; in a batch, last.
-                (true, true) if writes.len() == 1 => return Err(CommitError::Duplicate),
-                (_, true) => return Err(CommitError::Conflict),
-                (true, false) => return Err(CommitError::Duplicate),
+                (true, true) if writes.len() == 1 => return Err(CommitError::Conflict),
+                (true, _) => return Err(CommitError::Duplicate),
+                (false, true) => return Err(CommitError::Conflict),
             }
         }
         let added: usize = writes.iter().map(|write| write.payload.len()).sum();

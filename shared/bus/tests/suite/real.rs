@@ -2,13 +2,13 @@
 //!
 //! In: limits. Out: a provisioned nats-server that knows all users, and connections to it.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use ferry_bus::{
-    Bus, BusError, ConnectOptions, Consumer, Delivery, JetStream, Keep, MemoryBus, StreamLimits,
-    User, Users, Write, authorization, provision,
+    BusError, ConnectOptions, Consumer, Delivery, JetStream, Keep, StreamLimits, User, Users,
+    Write, authorization, provision,
 };
 use ferry_events::{Kind, Service, subject};
 use ferry_rig::nats::NatsServer;
@@ -70,6 +70,15 @@ pub fn event(kind: Kind, id: &str) -> Write {
         keep: Keep::Stream,
         id: Some(id.to_owned()),
     }
+}
+
+/// The machine's clock, which is the server's too.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "a test of the real server asks the real clock"
+)]
+pub fn now() -> chrono::DateTime<chrono::Utc> {
+    chrono::Utc::now()
 }
 
 /// Waits for a future, but not for ever.

@@ -1,0 +1,276 @@
+//! Lists, watches, jars, logs, dead letters and the configuration.
+//!
+//! In: what was stored. Out: the same, whole and in order.
+
+use anyhow::Result;
+use bytes::Bytes;
+use ferry_bus::{
+    BusError, CommitError, DeadLetter, LogLine, Start, StreamLimits, User, Write, config_store,
+};
+use ferry_events::{Digest, Kind, Reason, RunId, Service, subject};
+use futures::StreamExt;
+
+use crate::{
+    real::{event, soon, state},
+    world::World,
+};
+
+on_both! {
+    a_list_names_the_last_of_each_subject(StreamLimits::default());
+    a_watch_begins_where_it_is_told(StreamLimits::default());
+    jars_are_kept_whole(StreamLimits::default());
+    log_lines_are_stored_once_and_in_order(StreamLimits::default());
+    dead_letters_are_stored_once(StreamLimits::default());
+    the_configuration_moves_by_revision(StreamLimits::default());
+}
+
+async fn a_list_names_the_last_of_each_subject(world: &World) -> Result<()> {
+    let bus = world.service(Service::Scheduler).await?;
+    assert_eq!(bus.list("ferry.state.scheduler.>").await?, []);
+    // More than one page, and a subject that is written twice without a replacement.
+    for part in 0..3 {
+        let writes: Vec<Write> = (0..400)
+            .map(|n| state(&format!("k{:04}", part * 400 + n), "1", 0))
+            .collect();
+        bus.commit(writes.into()).await?;
+    }
+    bus.commit(vec![state("k0007", "2", 8)].into()).await?;
+    bus.commit(vec![event(Kind::RunQueued, "e1"), event(Kind::RunQueued, "e2")].into())
+        .await?;
+    let states = bus.list("ferry.state.scheduler.>").await?;
+    assert_eq!(states.len(), 1200);
+    assert!(states.is_sorted_by(|one, two| one.0 < two.0));
+    assert_eq!(
+        (states[7].1.sequence, &states[7].1.payload[..]),
+        (1201, &b"2"[..])
+    );
+    let events = bus.list("ferry.events.>").await?;
+    assert_eq!(
+        events
+            .iter()
+            .map(|(_, record)| &record.payload[..])
+            .collect::<Vec<_>>(),
+        [b"e2"]
+    );
+    Ok(())
+}
+
+async fn a_watch_begins_where_it_is_told(world: &World) -> Result<()> {
+    let (gateway, scheduler) = (
+        world.service(Service::Gateway).await?,
+        world.service(Service::Scheduler).await?,
+    );
+    let fact = |text: &str| Write::fact("ferry.facts.scheduler.f".into(), text.to_owned());
+    let writes = vec![
+        event(Kind::RunQueued, "1"),
+        state("hidden", "2", 0),
+        event(Kind::RunQueued, "3"),
+        fact("4"),
+    ];
+    scheduler.commit(writes.into()).await?;
+    let filters = vec!["ferry.events.>".to_owned(), "ferry.facts.>".to_owned()];
+    let mut watches = Vec::new();
+    for (start, before) in [
+        (Start::First, vec!["1", "3", "4"]),
+        (Start::LastPerSubject, vec!["3", "4"]),
+        (Start::At(3), vec!["3", "4"]),
+        (Start::New, vec![]),
+    ] {
+        watches.push((
+            gateway
+                .watch(subject::STREAM, filters.clone(), start)
+                .await?,
+            before,
+        ));
+    }
+    scheduler
+        .commit(vec![event(Kind::RunStarted, "5"), fact("6")].into())
+        .await?;
+    for (mut watch, before) in watches {
+        let mut seen = Vec::new();
+        while seen.last().is_none_or(|payload| payload != "6") {
+            let message = soon("a message", watch.next())
+                .await?
+                .expect("a watch never ends")?;
+            if message.payload == "6" {
+                assert_eq!((message.sequence, message.pending), (6, 0));
+            }
+            seen.push(String::from_utf8(message.payload.to_vec())?);
+        }
+        // A fact that was replaced before it was handed out may be left out.
+        seen.retain(|payload| payload != "4");
+        let expected: Vec<&str> = before
+            .into_iter()
+            .filter(|one| *one != "4")
+            .chain(["5", "6"])
+            .collect();
+        assert_eq!(seen, expected);
+    }
+    let error = gateway
+        .watch("FERRY_NONE", filters, Start::First)
+        .await
+        .err();
+    assert!(
+        matches!(error, Some(BusError::Missing(_) | BusError::Refused(_))),
+        "{error:?}"
+    );
+    Ok(())
+}
+
+async fn jars_are_kept_whole(world: &World) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (builder, slimmer) = (
+        world.service(Service::Builder).await?,
+        world.service(Service::Slimmer).await?,
+    );
+    let (source, target) = (
+        folder.path().join("source.jar"),
+        folder.path().join("target.jar"),
+    );
+    // Nothing, less than a chunk, exactly two chunks, and three with a rest.
+    for size in [0, 1000, 2 * ferry_bus::CHUNK, 3 * ferry_bus::CHUNK + 17] {
+        let bytes: Vec<u8> = (0..size).map(|n| (n * 31 % 251) as u8).collect();
+        std::fs::write(&source, &bytes)?;
+        let digest = Digest::of(&bytes);
+        let error = slimmer
+            .get_jar(&digest, &target)
+            .await
+            .expect_err("it is not there yet");
+        assert!(matches!(error, BusError::Missing(_)), "{error:?}");
+        assert!(!target.exists());
+        builder.put_jar(&digest, &source).await?;
+        builder.put_jar(&digest, &source).await?;
+        slimmer.get_jar(&digest, &target).await?;
+        assert!(
+            std::fs::read(&target)? == bytes,
+            "{size} bytes come back as they were"
+        );
+        std::fs::remove_file(&target)?;
+        let error = builder
+            .put_jar(&Digest::of(b"another"), &source)
+            .await
+            .expect_err("another digest");
+        assert!(matches!(error, BusError::Damaged(_)), "{error:?}");
+    }
+    let error = builder
+        .put_jar(&Digest::of(b""), &folder.path().join("none"))
+        .await
+        .expect_err("no such file");
+    assert!(matches!(error, BusError::Io(..)), "{error:?}");
+    let leftovers: Vec<_> = std::fs::read_dir(&folder)?.collect();
+    assert_eq!(leftovers.len(), 1, "only the source is left: {leftovers:?}");
+    Ok(())
+}
+
+async fn log_lines_are_stored_once_and_in_order(world: &World) -> Result<()> {
+    let (gateway, builder) = (
+        world.service(Service::Gateway).await?,
+        world.service(Service::Builder).await?,
+    );
+    let run = RunId::of("repository", "main", 1, "module");
+    for number in (1..=600).chain(590..=610) {
+        builder
+            .log(
+                run,
+                LogLine {
+                    number,
+                    text: format!("line {number}"),
+                },
+            )
+            .await?;
+    }
+    let mut lines = gateway
+        .watch(subject::LOGS, vec![subject::log(run)], Start::First)
+        .await?;
+    for expected in 1..=610 {
+        let message = soon("a line", lines.next())
+            .await?
+            .expect("a watch never ends")?;
+        let line: LogLine = serde_json::from_slice(&message.payload)?;
+        assert_eq!(
+            line,
+            LogLine {
+                number: expected,
+                text: format!("line {expected}")
+            }
+        );
+    }
+    Ok(())
+}
+
+async fn dead_letters_are_stored_once(world: &World) -> Result<()> {
+    let bus = world.service(Service::Slimmer).await?;
+    let letter = DeadLetter {
+        service: Service::Slimmer,
+        reason: Reason::ALL[0],
+        errors: vec!["outer".into(), "inner".into()],
+        tries: 3,
+        subject: "ferry.events.team.module._.artifact.packaged".into(),
+        sequence: 7,
+        payload: "{}".into(),
+        at: world.now(),
+    };
+    bus.bury(&letter, false).await?;
+    bus.bury(&letter, false).await?;
+    bus.bury(
+        &DeadLetter {
+            sequence: 8,
+            ..letter.clone()
+        },
+        true,
+    )
+    .await?;
+    assert_eq!(world.count(subject::DEAD).await?, 2);
+    let foreign = DeadLetter {
+        service: Service::Builder,
+        ..letter
+    };
+    let error = bus.bury(&foreign, false).await.expect_err("another's");
+    assert!(matches!(error, BusError::Refused(_)), "{error:?}");
+    Ok(())
+}
+
+async fn the_configuration_moves_by_revision(world: &World) -> Result<()> {
+    let (operator, builder) = (
+        world.user(User::Operator).await?,
+        world.service(Service::Builder).await?,
+    );
+    assert_eq!(config_store::read(builder.as_ref()).await?, None);
+    let mut revisions = config_store::watch(builder.clone());
+    let one = config_store::put(operator.as_ref(), r#"{"a":1}"#.into(), 0).await?;
+    let first = soon("the first", revisions.next())
+        .await?
+        .expect("a watch never ends");
+    assert_eq!(
+        (first.sequence, &first.payload[..]),
+        (one, &br#"{"a":1}"#[..])
+    );
+    let error = config_store::put(operator.as_ref(), "{}".into(), 0)
+        .await
+        .expect_err("there is one");
+    assert!(matches!(error, CommitError::Conflict), "{error:?}");
+    let large = Bytes::from(vec![b' '; config_store::MAX_BYTES]);
+    let two = config_store::put(operator.as_ref(), large.clone(), one).await?;
+    let second = soon("the second", revisions.next())
+        .await?
+        .expect("a watch never ends");
+    assert_eq!((second.sequence, &second.payload), (two, &large));
+    let error = config_store::put(
+        operator.as_ref(),
+        vec![b' '; config_store::MAX_BYTES + 1].into(),
+        two,
+    )
+    .await;
+    assert!(
+        matches!(error, Err(CommitError::Bus(BusError::Refused(_)))),
+        "{error:?}"
+    );
+    let error = config_store::put(builder.as_ref(), "{}".into(), two)
+        .await
+        .expect_err("only the operator may");
+    assert!(
+        matches!(error, CommitError::Bus(BusError::Refused(_))),
+        "{error:?}"
+    );
+    Ok(())
+}
