@@ -4,7 +4,8 @@
 //! see.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::{FromRequestParts, Path, State};
+use axum::http::request::Parts;
 use axum::http::{StatusCode, Uri};
 use ferry_api::{BaseView, ModuleView, PushState, PushView, RunSummary, RunView, RunsQuery};
 use ferry_events::PushId;
@@ -15,6 +16,26 @@ use super::refusal::Refusal;
 use crate::decide::access::Caller;
 use crate::decide::{record, views};
 use crate::effects::app::App;
+
+/// A request that is answered only once the views have heard all that was said before this
+/// process began: half of the truth would look like "there is no such run".
+pub(super) struct UpToDate;
+
+impl FromRequestParts<App> for UpToDate {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(_: &mut Parts, app: &App) -> Result<Self, Refusal> {
+        let progress = *app.progress().borrow();
+        if progress.caught_up {
+            return Ok(Self);
+        }
+        let detail = format!(
+            "the views are catching up: {} messages to go",
+            progress.pending
+        );
+        Err(Refusal::unavailable("catching-up", detail))
+    }
+}
 
 pub(super) async fn push(
     State(app): State<App>,
@@ -51,6 +72,7 @@ pub(super) fn silent(error: ferry_bus::BusError) -> Refusal {
 }
 
 pub(super) async fn runs(
+    _: UpToDate,
     State(app): State<App>,
     caller: Caller,
     uri: Uri,
@@ -61,6 +83,7 @@ pub(super) async fn runs(
 }
 
 pub(super) async fn run(
+    _: UpToDate,
     State(app): State<App>,
     caller: Caller,
     Path(id): Path<String>,
@@ -83,14 +106,22 @@ pub(super) fn find(app: &App, caller: &Caller, id: &str) -> Result<RunView, Refu
     })
 }
 
-pub(super) async fn bases(State(app): State<App>, caller: Caller) -> Json<Vec<BaseView>> {
+pub(super) async fn bases(
+    _: UpToDate,
+    State(app): State<App>,
+    caller: Caller,
+) -> Json<Vec<BaseView>> {
     let config = app.config();
     let mut bases = app.see(|views| views.bases(&config));
     bases.retain(|base| caller.sees_environment(&base.environment));
     Json(bases)
 }
 
-pub(super) async fn modules(State(app): State<App>, caller: Caller) -> Json<Vec<ModuleView>> {
+pub(super) async fn modules(
+    _: UpToDate,
+    State(app): State<App>,
+    caller: Caller,
+) -> Json<Vec<ModuleView>> {
     let config = app.config();
     let seen = config
         .modules
@@ -103,6 +134,7 @@ pub(super) async fn modules(State(app): State<App>, caller: Caller) -> Json<Vec<
 }
 
 pub(super) async fn module(
+    _: UpToDate,
     State(app): State<App>,
     caller: Caller,
     Path(module): Path<String>,
