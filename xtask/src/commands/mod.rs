@@ -1,0 +1,8 @@
+//! One file a command.
+
+pub mod bench;
+pub mod check;
+pub mod compose_test;
+pub mod demo;
+pub mod schemas;
+pub mod test;

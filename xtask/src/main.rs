@@ -1,0 +1,55 @@
+//! `cargo xtask`: what is done with this repository, under one name.
+//!
+//! It gets the tools that are missing, then hands over: to cargo, or to a
+//! program of `tests/rig`. It does no work of its own, so that it starts fast.
+
+mod cargo;
+mod commands;
+mod deny;
+mod packages;
+mod tools;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Show pushes going live on real bases, from the first to the broken one
+    Demo(commands::demo::Args),
+    /// Run every test on real parts
+    Test(commands::test::Args),
+    /// Check formatting, lints, dependencies and generated schemas
+    Check(commands::check::Args),
+    /// Write the schemas that are generated from the Rust types
+    Schemas(commands::schemas::Args),
+    /// Measure, and print one line to read (or an object, with --json)
+    Bench(commands::bench::Args),
+    /// Bring compose.yaml up for real and carry one push through it
+    ComposeTest(commands::compose_test::Args),
+    /// Get the tools that are missing, and nothing else
+    Tools,
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Demo(args) => commands::demo::run(args),
+        Command::Test(args) => commands::test::run(args),
+        Command::Check(args) => commands::check::run(args),
+        Command::Schemas(args) => commands::schemas::run(args),
+        Command::Bench(args) => commands::bench::run(args),
+        Command::ComposeTest(args) => commands::compose_test::run(args),
+        Command::Tools => tools::ensure(tools::EVERYTHING).map(|()| ExitCode::SUCCESS),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}

