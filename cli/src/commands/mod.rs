@@ -1,0 +1,65 @@
+//! The commands, one file each; here only which one runs.
+//!
+//! In: the parsed command line. Out: an [`Exit`], or an error for the edge.
+
+pub mod bases;
+pub mod bus;
+pub mod completions;
+pub mod config;
+pub mod deploy;
+pub mod events;
+pub mod init;
+pub mod logs;
+pub mod modules;
+pub mod pushes;
+pub mod rollback;
+pub mod run;
+pub mod runs;
+pub mod show;
+pub mod slim;
+pub mod status;
+pub mod token;
+pub mod watch;
+
+mod asked;
+mod follow;
+
+use anyhow::Result;
+
+use crate::args::{Cli, Task};
+use crate::exit::Exit;
+use crate::up;
+
+/// Runs one command.
+pub async fn run(cli: Cli) -> Result<Exit> {
+    match cli.task {
+        Task::Init(args) => init::run(&args),
+        Task::Up(args) => up::run(args).await,
+        Task::Status(args) => status::run(args).await,
+        Task::Runs(args) => runs::run(args).await,
+        Task::Show(args) => show::run(args).await,
+        Task::Watch(args) => watch::run(args).await,
+        Task::Logs(args) => logs::run(args).await,
+        Task::Run(args) => run::run(args).await,
+        Task::Deploy(args) => deploy::run(args).await,
+        Task::Rollback(args) => rollback::run(args).await,
+        Task::Bases(args) => bases::run(args).await,
+        Task::Modules(args) => modules::run(args).await,
+        Task::Pushes(task) => pushes::run(task).await,
+        Task::Events(args) => events::run(args).await,
+        Task::Config(task) => config::run(task).await,
+        Task::Token(task) => token::run(task),
+        Task::Bus(task) => bus::run(task).await,
+        Task::Slim(args) => slim::run(args),
+        Task::Base(task) => slim::base(task),
+        Task::Completions(args) => completions::run(&args),
+    }
+}
+
+/// `--json`, of commands that print data.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct Json {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}

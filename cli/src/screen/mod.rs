@@ -1,0 +1,30 @@
+//! What is seen on the screen: data in, text out. Nothing here reads a clock, a
+//! terminal or a file.
+
+mod base;
+mod change;
+mod event;
+mod log;
+mod module;
+mod paint;
+mod push;
+mod run;
+mod runs;
+mod slim;
+mod status;
+mod text;
+mod words;
+
+pub use base::bases;
+pub use change::{asked, settled};
+pub use event::{event_line, history_line, is_bad};
+pub use log::log_line;
+pub use module::modules;
+pub use paint::{Paint, Tone};
+pub use push::{push, push_line};
+pub use run::{end_of_run, run, stop};
+pub use runs::runs;
+pub use slim::{profile, slimmed};
+pub use status::{Attention, Status, status};
+pub use text::{age, bytes, elapsed, one_line, short, took};
+pub use words::event_words;

@@ -1,0 +1,270 @@
+//! `ferry status`: what needs attention first, then what is live where.
+//!
+//! In: runs, bases, modules and the time. Out: [`Status`], and its text.
+
+use std::collections::BTreeSet;
+
+use chrono::TimeDelta;
+use ferry_api::{BaseState, BaseView, ModuleView, RunState, RunSummary};
+use ferry_events::Timestamp;
+use serde::Serialize;
+
+use super::module::{state as live_state, version};
+use super::paint::{indent, plain, table};
+use super::runs::runs as runs_table;
+use super::text::{LINE_MAX, age, count, one_line};
+use super::{Paint, Tone};
+
+/// A run that began so long ago and is not over deserves a look: the longest
+/// single step, a build, is ended after 15 minutes by default.
+const STUCK_AFTER: TimeDelta = TimeDelta::minutes(20);
+
+/// Something that a person should look at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Attention {
+    /// `run-broken`, `run-failed`, `run-stuck`, `base-lost`, `base-unknown`, `drift`.
+    pub kind: &'static str,
+    /// What it is, in a sentence.
+    pub what: String,
+    /// What to do next.
+    pub next: String,
+}
+
+/// The state of all.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Status {
+    /// What needs attention, the worst first.
+    pub attention: Vec<Attention>,
+    /// The runs that go on.
+    pub moving: Vec<RunSummary>,
+    /// What is live where.
+    pub modules: Vec<ModuleView>,
+    /// The bases.
+    pub bases: Vec<BaseView>,
+}
+
+impl Status {
+    /// Judges what was found. `runs` are newest first.
+    pub fn of(
+        runs: Vec<RunSummary>,
+        bases: Vec<BaseView>,
+        modules: Vec<ModuleView>,
+        now: Timestamp,
+    ) -> Self {
+        let mut attention = of_runs(&runs, now);
+        attention.extend(bases.iter().filter_map(|base| of_base(base, now)));
+        for drifted in modules
+            .iter()
+            .flat_map(|it| &it.environments)
+            .flat_map(|it| &it.drifted)
+        {
+            let actual = if drifted.actual.is_empty() {
+                "nothing".to_owned()
+            } else {
+                drifted.actual.join(", ")
+            };
+            attention.push(Attention {
+                kind: "drift",
+                what: format!(
+                    "{} on {} runs {}, decided was {}",
+                    drifted.module,
+                    drifted.base,
+                    one_line(&actual, LINE_MAX),
+                    drifted.wanted.as_deref().unwrap_or("nothing")
+                ),
+                next: format!(
+                    "look at the base with `ferry bases`, or run {} again",
+                    drifted.module
+                ),
+            });
+        }
+        attention.sort_by_key(|it| rank(it.kind));
+        let moving = runs
+            .into_iter()
+            .filter(|run| !run.state.is_over())
+            .collect();
+        Self {
+            attention,
+            moving,
+            modules,
+            bases,
+        }
+    }
+}
+
+fn rank(kind: &str) -> usize {
+    const ORDER: [&str; 6] = [
+        "run-broken",
+        "base-lost",
+        "run-failed",
+        "run-stuck",
+        "drift",
+        "base-unknown",
+    ];
+    ORDER
+        .iter()
+        .position(|one| *one == kind)
+        .unwrap_or(ORDER.len())
+}
+
+/// A module's failure counts until a newer run of it has ended.
+fn of_runs(runs: &[RunSummary], now: Timestamp) -> Vec<Attention> {
+    let mut ended: BTreeSet<&str> = BTreeSet::new();
+    let mut found = Vec::new();
+    for run in runs {
+        let (kind, verb) = match run.state {
+            RunState::Broken => ("run-broken", "is broken"),
+            RunState::Failed => ("run-failed", "failed"),
+            RunState::Superseded => continue,
+            RunState::Succeeded => {
+                ended.insert(&run.module);
+                continue;
+            }
+            _ if now - run.began_at > STUCK_AFTER => ("run-stuck", "is not over"),
+            _ => continue,
+        };
+        if kind != "run-stuck" && !ended.insert(&run.module) {
+            continue;
+        }
+        let place = run
+            .environment
+            .as_ref()
+            .map(|name| format!(" in {name}"))
+            .unwrap_or_default();
+        let why = run.stop.as_ref().map(|stop| {
+            let base = stop
+                .base
+                .as_ref()
+                .map(|base| format!(" on {base}"))
+                .unwrap_or_default();
+            let detail = one_line(&stop.detail, 80);
+            let detail = if detail.is_empty() {
+                stop.text.clone()
+            } else {
+                detail
+            };
+            format!(": {}{base}: {detail}", stop.code)
+        });
+        let since = match run.ended_at {
+            Some(at) => age(now, at),
+            None => format!("began {}", age(now, run.began_at)),
+        };
+        found.push(Attention {
+            kind,
+            what: format!(
+                "run {} of {} {verb}{place}, {since}{}",
+                run.id.short(),
+                run.module,
+                why.unwrap_or_default()
+            ),
+            next: format!("ferry show {}", run.id.short()),
+        });
+    }
+    found
+}
+
+fn of_base(base: &BaseView, now: Timestamp) -> Option<Attention> {
+    let seen = base
+        .last_seen
+        .map(|at| format!("last seen {}", age(now, at)));
+    let seen = seen.unwrap_or_else(|| "never seen".to_owned());
+    let why = base
+        .why
+        .as_ref()
+        .map(|why| format!(": {}", one_line(why, 80)))
+        .unwrap_or_default();
+    match base.state {
+        BaseState::Joined => None,
+        BaseState::Lost => Some(Attention {
+            kind: "base-lost",
+            what: format!(
+                "base {} in {} is lost, {seen}{why}",
+                base.name, base.environment
+            ),
+            next: "look at the base, or take it out of its pool".to_owned(),
+        }),
+        BaseState::Unknown => Some(Attention {
+            kind: "base-unknown",
+            what: format!(
+                "base {} in {} has not been seen yet",
+                base.name, base.environment
+            ),
+            next: "look whether the verifier runs, and whether the base is up".to_owned(),
+        }),
+    }
+}
+
+/// The screen.
+pub fn status(status: &Status, now: Timestamp, paint: Paint) -> String {
+    let mut parts = Vec::new();
+    if status.attention.is_empty() {
+        parts.push(paint.good("nothing needs attention"));
+    } else {
+        let things = count(status.attention.len(), "thing");
+        let need = if status.attention.len() == 1 {
+            "needs"
+        } else {
+            "need"
+        };
+        let mut text = paint.bad(&format!("{things} {need} attention"));
+        for it in &status.attention {
+            text.push_str(&format!("\n  {}\n      next: {}", it.what, it.next));
+        }
+        parts.push(text);
+    }
+    if !status.moving.is_empty() {
+        let moving = indent(&runs_table(&status.moving, now, paint), 2);
+        parts.push(format!("{}\n{moving}", paint.strong("under way")));
+    }
+    parts.push(live(status, paint));
+    let joined = status
+        .bases
+        .iter()
+        .filter(|base| base.state == BaseState::Joined)
+        .count();
+    parts.push(format!(
+        "{} of {} joined",
+        joined,
+        count(status.bases.len(), "base")
+    ));
+    parts.join("\n\n")
+}
+
+/// Modules × environments.
+fn live(status: &Status, paint: Paint) -> String {
+    if status.modules.is_empty() {
+        return "no modules: add [modules.NAME] to ferry.toml".to_owned();
+    }
+    let mut environments: Vec<&str> = Vec::new();
+    for live in status
+        .modules
+        .iter()
+        .flat_map(|module| &module.environments)
+    {
+        if !environments.contains(&live.environment.as_str()) {
+            environments.push(&live.environment);
+        }
+    }
+    let mut header = vec!["MODULE"];
+    header.extend(&environments);
+    let rows = status
+        .modules
+        .iter()
+        .map(|module| {
+            let mut row = vec![plain(&module.name)];
+            for name in &environments {
+                let live = module
+                    .environments
+                    .iter()
+                    .find(|live| live.environment == *name);
+                row.push(live.map_or(("-".to_owned(), Tone::Faint), |live| {
+                    let ((version, plain_tone), (state, tone)) = (version(live), live_state(live));
+                    let tone = if state.is_empty() { plain_tone } else { tone };
+                    (format!("{version} {state}").trim_end().to_owned(), tone)
+                }));
+            }
+            row
+        })
+        .collect();
+    table(paint, &header, rows)
+}

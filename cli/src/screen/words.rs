@@ -1,0 +1,391 @@
+//! What an event says, in one plain sentence.
+//!
+//! In: an event. Out: a sentence, safe for a terminal.
+
+use ferry_events::rollout::{Aim, Direction, RolloutOutcome};
+use ferry_events::run::{Outcome, RunKind};
+use ferry_events::{Body, Event, Stop, artifact, base, push, rollout, run, task, verify};
+
+use super::push::push_words;
+use super::text::{LINE_MAX, bytes, clean, count, one_line, short, took};
+
+/// What an event says, in a sentence.
+pub fn event_words(event: &Event) -> String {
+    match &event.body {
+        Body::PushReceived(it) => push_words(
+            &it.branch,
+            &it.repository,
+            &it.after,
+            it.author.as_deref(),
+            it.message.as_deref(),
+        ),
+        Body::PushResolved(it) => resolved(it),
+        Body::ChangeMerged(it) => merged(it),
+        Body::BuildQueued(it) => {
+            format!("{} at {} waits for its build", it.module, short(&it.commit))
+        }
+        Body::BuildStarted(it) => format!("building {} at {}", it.module, short(&it.commit)),
+        Body::BuildFinished(it) => match &it.stop {
+            Some(stop) => format!("{} was not built: {}", it.module, because(stop)),
+            None if it.reused => format!("reused an earlier build of {}", it.module),
+            None => format!("built {} in {}", it.module, took(it.millis)),
+        },
+        Body::ArtifactPackaged(it) => packaged(it),
+        Body::ArtifactPublished(it) => published(&it.release),
+        Body::ArtifactRefused(it) => {
+            format!("{} cannot be installed: {}", it.module, because(&it.stop))
+        }
+        Body::RunQueued(it) => queued(it),
+        Body::RunStarted(it) => format!("run {} of {} began", it.run.short(), it.module),
+        Body::RunFinished(it) => finished(it),
+        Body::RolloutRequested(it) => match &it.aim {
+            Aim::Release(release) => {
+                format!(
+                    "{} {} goes to {}",
+                    it.module,
+                    release.version(),
+                    it.environment
+                )
+            }
+            Aim::Back { to } => {
+                let to = to.as_deref().unwrap_or("the version before");
+                format!("{} goes back to {to} in {}", it.module, it.environment)
+            }
+        },
+        Body::RolloutPlanned(it) => planned(it),
+        Body::RolloutFinished(it) => rolled_out(it),
+        Body::WaveStarted(it) => format!("{}: {}", wave(it), it.bases.join(", ")),
+        Body::WaveFinished(it) => match &it.stop {
+            Some(stop) => format!("{} failed: {}", wave(it), because(stop)),
+            None => format!("{} is done", wave(it)),
+        },
+        Body::TaskRequested(it) => match &it.want {
+            Some(want) => format!("{} shall run {} {}", it.base, it.module, want.version),
+            None => format!("{} shall be without {}", it.base, it.module),
+        },
+        Body::TaskStarted(it) => format!("changing {}", it.base),
+        Body::TaskFinished(it) => changed(it),
+        Body::ObservationRequested(it) => format!("looking at {} on {}", it.module, it.base),
+        Body::ModuleAnswering(it) => match &it.answer {
+            Some(answer) => format!("{} answers on {}: {}", it.module, it.base, answered(answer)),
+            None => format!("{} is active on {}", it.module, it.base),
+        },
+        Body::ObservationFinished(it) => observed(it),
+        Body::ServiceDeployed(it) => live(it),
+        Body::ServiceUpgraded(it) => live(it),
+        Body::ServiceRolledback(it) => format!(
+            "{} is back at {} in {}{}",
+            it.module,
+            it.version,
+            it.environment,
+            it.before
+                .as_ref()
+                .map(|was| format!(", was at {was}"))
+                .unwrap_or_default()
+        ),
+        Body::ServiceRemoved(it) => {
+            format!(
+                "{} is live in {} no more, was at {}",
+                it.module, it.environment, it.version
+            )
+        }
+        Body::BaseJoined(it) => format!("base {} is there, with {}", it.base, carried(it)),
+        Body::BaseChanged(it) => format!("base {} carries {}", it.base, carried(it)),
+        Body::BaseLost(it) => {
+            format!("base {} is lost: {}", it.base, one_line(&it.why, LINE_MAX))
+        }
+        Body::ModuleDrifted(it) => drifted(it),
+        Body::CommandSettled(it) => match (&it.stop, it.run) {
+            (Some(stop), _) => {
+                format!(
+                    "what {} asked for {} was refused: {}",
+                    it.actor,
+                    it.module,
+                    because(stop)
+                )
+            }
+            (None, Some(run)) => {
+                format!(
+                    "what {} asked for {} is run {}",
+                    it.actor,
+                    it.module,
+                    run.short()
+                )
+            }
+            (None, None) => format!("what {} asked for {} was taken", it.actor, it.module),
+        },
+    }
+}
+
+/// The reason's code, its base, and the first line of the cause.
+fn because(stop: &Stop) -> String {
+    let mut text = stop.reason.code().to_owned();
+    if let Some(base) = &stop.base {
+        text.push_str(&format!(" on {base}"));
+    }
+    let cause = one_line(&stop.detail, LINE_MAX);
+    let cause = if cause.is_empty() {
+        stop.reason.what().to_owned()
+    } else {
+        cause
+    };
+    format!("{text}: {cause}")
+}
+
+fn resolved(it: &push::Resolved) -> String {
+    if let Some(stop) = &it.stop {
+        return format!("git could not tell what moved: {}", because(stop));
+    }
+    let modules: Vec<&str> = it.runs.iter().map(|run| run.module.as_str()).collect();
+    match it.resolution {
+        push::Resolution::Started => format!(
+            "{} of {} is at {}: {} ({})",
+            it.branch,
+            it.repository,
+            it.commit.as_deref().map_or("an unknown commit", short),
+            count(it.runs.len(), "run"),
+            modules.join(", ")
+        ),
+        _ => one_line(&it.why, LINE_MAX),
+    }
+}
+
+fn merged(it: &push::ChangeMerged) -> String {
+    if it.uploaded {
+        return format!(
+            "a jar of {} was uploaded, built at {}",
+            it.module,
+            short(&it.commit)
+        );
+    }
+    format!(
+        "{} is changed by {} on {}",
+        it.module,
+        short(&it.commit),
+        it.branch
+    )
+}
+
+fn packaged(it: &artifact::Packaged) -> String {
+    let commit = it
+        .commit
+        .as_deref()
+        .map(|commit| format!(" at {}", short(commit)));
+    format!(
+        "packaged {} {}{}, {}",
+        it.module,
+        clean(&it.biz.version),
+        commit.unwrap_or_default(),
+        bytes(it.size)
+    )
+}
+
+fn published(release: &artifact::Release) -> String {
+    let mut by_jar: Vec<(&artifact::Slimmed, Vec<&str>)> = Vec::new();
+    for (pool, slimmed) in &release.pools {
+        match by_jar
+            .iter_mut()
+            .find(|(one, _)| one.digest == slimmed.digest)
+        {
+            Some((_, pools)) => pools.push(pool),
+            None => by_jar.push((slimmed, vec![pool])),
+        }
+    }
+    let jars: Vec<String> = by_jar
+        .iter()
+        .map(|(slimmed, pools)| {
+            format!(
+                "{}, {} left out, {} kept, for {}",
+                bytes(slimmed.size),
+                count(slimmed.left_out as usize, "library").replace("librarys", "libraries"),
+                slimmed.kept,
+                pools.join(", ")
+            )
+        })
+        .collect();
+    format!(
+        "slimmed {} {}: {}",
+        release.module,
+        release.version(),
+        jars.join("; ")
+    )
+}
+
+fn queued(it: &run::Queued) -> String {
+    let way = it.environments.join(", then ");
+    match it.kind {
+        RunKind::Change => format!("run {} of {}: {way}", it.run.short(), it.module),
+        RunKind::Rollback => format!("run {} takes {} back: {way}", it.run.short(), it.module),
+    }
+}
+
+fn finished(it: &run::Finished) -> String {
+    let run = format!("run {} of {}", it.run.short(), it.module);
+    let place = it
+        .environment
+        .as_ref()
+        .map(|name| format!(" in {name}"))
+        .unwrap_or_default();
+    let why = it
+        .stop
+        .as_ref()
+        .map(|stop| format!(": {}", because(stop)))
+        .unwrap_or_default();
+    match it.outcome {
+        Outcome::Success => format!("{run} succeeded"),
+        Outcome::Failure => format!("{run} failed{place}{why}"),
+        Outcome::Cancel => format!("{run} gave way to a newer one"),
+        Outcome::Error => format!("{run} is broken{place}{why}"),
+    }
+}
+
+fn planned(it: &rollout::Planned) -> String {
+    let plan = &it.plan;
+    let (waves, bases) = (
+        count(plan.waves.len(), "wave"),
+        count(plan.bases().count(), "base"),
+    );
+    let what = match (&it.version, plan.direction) {
+        (Some(version), Direction::Forward) => format!("to {version}"),
+        (Some(version), Direction::Back) => format!("back to {version}"),
+        (None, _) => format!("without {}", plan.module),
+    };
+    format!(
+        "plan {} brings {} {what}: {waves}, {bases}",
+        it.id.short(),
+        plan.environment
+    )
+}
+
+fn rolled_out(it: &rollout::Finished) -> String {
+    let live = it.live.as_deref().unwrap_or("no version");
+    let why = it
+        .stop
+        .as_ref()
+        .map(|stop| format!(": {}", because(stop)))
+        .unwrap_or_default();
+    let (module, environment) = (&it.module, &it.environment);
+    match it.outcome {
+        RolloutOutcome::Verified => format!("{module} {live} is verified in {environment}"),
+        RolloutOutcome::RolledBack => format!("{module} is back at {live} in {environment}{why}"),
+        RolloutOutcome::Broken => format!("{module} is broken in {environment}{why}"),
+        RolloutOutcome::Stopped => {
+            format!("{module} stopped before {environment}, which stays at {live}{why}")
+        }
+        RolloutOutcome::Superseded => format!("{module} gave way to a newer run in {environment}"),
+    }
+}
+
+fn wave(it: &rollout::Wave) -> String {
+    let back = match it.direction {
+        Direction::Forward => "",
+        Direction::Back => " back",
+    };
+    format!(
+        "wave {} of {}{back} in {}",
+        it.number, it.of, it.environment
+    )
+}
+
+fn changed(it: &task::Finished) -> String {
+    let steps: Vec<String> = it
+        .steps
+        .iter()
+        .map(|step| format!("{} {}", clean(&step.step), took(step.millis)))
+        .collect();
+    let steps = if steps.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", steps.join(", "))
+    };
+    match (&it.stop, &it.running) {
+        (Some(stop), running) => {
+            let left = running
+                .as_deref()
+                .map(clean)
+                .unwrap_or_else(|| "no version".to_owned());
+            // The base stands in the sentence already.
+            let stop = Stop {
+                base: None,
+                ..stop.clone()
+            };
+            format!(
+                "{} could not be changed: {}; it runs {left}{steps}",
+                it.base,
+                because(&stop)
+            )
+        }
+        (None, Some(version)) => {
+            format!("{} runs {} {}{steps}", it.base, it.module, clean(version))
+        }
+        (None, None) => format!("{} is without {}{steps}", it.base, it.module),
+    }
+}
+
+/// `200 "Hello" in 3ms`.
+pub(super) fn answered(answer: &verify::Answer) -> String {
+    let said = one_line(&answer.excerpt, 60);
+    let said = if said.is_empty() {
+        String::new()
+    } else {
+        format!(" {said:?}")
+    };
+    format!("{}{said} in {}", answer.status, took(answer.millis))
+}
+
+fn observed(it: &verify::Finished) -> String {
+    match &it.stop {
+        None => format!("{} is well on {}", it.module, it.base),
+        Some(stop) => {
+            let stop = Stop {
+                base: None,
+                ..stop.clone()
+            };
+            let last = it
+                .answer
+                .as_ref()
+                .map(|answer| format!("; last answer {}", answered(answer)))
+                .unwrap_or_default();
+            format!(
+                "{} is not well on {}: {}{last}",
+                it.module,
+                it.base,
+                because(&stop)
+            )
+        }
+    }
+}
+
+fn live(it: &rollout::Service) -> String {
+    let before = it
+        .before
+        .as_ref()
+        .map(|was| format!(", was at {was}"))
+        .unwrap_or_default();
+    format!(
+        "{} {} is live in {}{before}",
+        it.module, it.version, it.environment
+    )
+}
+
+fn carried(it: &base::Seen) -> String {
+    if it.modules.is_empty() {
+        return "no modules".to_owned();
+    }
+    let modules: Vec<String> = it.modules.iter().map(super::base::module_words).collect();
+    modules.join(", ")
+}
+
+fn drifted(it: &base::Drifted) -> String {
+    let actual: Vec<String> = it.actual.iter().map(|version| clean(version)).collect();
+    let actual = if actual.is_empty() {
+        "none".to_owned()
+    } else {
+        actual.join(", ")
+    };
+    let wanted = it.wanted.as_deref().unwrap_or("none");
+    format!(
+        "{} drifted on {}: decided was {wanted}, there is {actual}",
+        it.module, it.base
+    )
+}

@@ -1,0 +1,467 @@
+//! The real binary against a gateway of this test: every command that asks one.
+//!
+//! In: replies of the API's own types over real HTTP. Out: words, JSON, exit codes.
+
+mod world;
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::path::Path;
+use std::process::{Command, Output};
+use std::sync::{Arc, Mutex};
+
+use axum::Json;
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Path as UrlPath, Query, Request, State};
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::middleware::{self, Next};
+use axum::response::sse::{Event, Sse};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use ferry_api::{EventsQuery, LogQuery, Problem, RunsQuery};
+use ferry_events::RunId;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// A gateway that knows one admin and one viewer, and remembers what it was asked.
+#[derive(Clone, Default)]
+struct Gateway {
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+fn problem(status: StatusCode, code: &str, detail: &str) -> Response {
+    let problem = Problem {
+        status: status.as_u16(),
+        title: status.canonical_reason().unwrap_or_default().into(),
+        code: code.into(),
+        detail: detail.into(),
+        next: None,
+    };
+    (status, Json(problem)).into_response()
+}
+
+async fn guard(
+    State(gateway): State<Gateway>,
+    headers: HeaderMap,
+    request: Request,
+    next: Next,
+) -> Response {
+    let bearer = headers
+        .get("authorization")
+        .and_then(|value| value.to_str().ok());
+    gateway
+        .asked
+        .lock()
+        .expect("a lock")
+        .push(format!("{} {}", request.method(), request.uri()));
+    match bearer {
+        Some("Bearer admin-token") => next.run(request).await,
+        Some("Bearer view-token") if request.method() == Method::GET => next.run(request).await,
+        Some("Bearer view-token") => {
+            problem(StatusCode::FORBIDDEN, "not-allowed", "viewer may only look")
+        }
+        _ => problem(StatusCode::UNAUTHORIZED, "unknown-token", "no such token"),
+    }
+}
+
+async fn run(UrlPath(id): UrlPath<String>) -> Response {
+    for view in [world::good_view(), world::bad_view()] {
+        if view.summary.id.to_string().starts_with(&id) {
+            return Json(view).into_response();
+        }
+    }
+    problem(StatusCode::NOT_FOUND, "unknown-run", "there is no such run")
+}
+
+fn sse(events: Vec<Event>) -> Response {
+    Sse::new(futures::stream::iter(
+        events.into_iter().map(Ok::<_, Infallible>),
+    ))
+    .into_response()
+}
+
+async fn events(Query(query): Query<EventsQuery>) -> Response {
+    let story = world::events(query.run == Some(world::bad_run()));
+    let after = query.after.unwrap_or_default();
+    let mut events: Vec<Event> = world::streamed(&story)
+        .into_iter()
+        .filter(|event| event.sequence > after)
+        .map(|event| {
+            Event::default()
+                .id(event.sequence.to_string())
+                .event(event.kind)
+                .data(event.event.to_string())
+        })
+        .collect();
+    events.push(Event::default().event(ferry_api::event::END).data("{}"));
+    sse(events)
+}
+
+async fn log(UrlPath(_): UrlPath<String>, Query(query): Query<LogQuery>) -> Response {
+    let log = world::log();
+    if !query.follow {
+        return Json(log).into_response();
+    }
+    let line = |line: &ferry_api::LogLine| {
+        Event::default()
+            .id(line.number.to_string())
+            .data(json!(line).to_string())
+    };
+    let mut events: Vec<Event> = log.lines.iter().map(line).collect();
+    events.push(Event::default().event(ferry_api::event::END).data("{}"));
+    sse(events)
+}
+
+async fn wish(State(gateway): State<Gateway>, body: Bytes) -> Response {
+    let mut asked = gateway.asked.lock().expect("a lock");
+    asked.push(String::from_utf8_lossy(&body).into_owned());
+    (StatusCode::ACCEPTED, Json(world::answer())).into_response()
+}
+
+/// The last wish decides what became of it.
+async fn command(State(gateway): State<Gateway>) -> Response {
+    let asked = gateway.asked.lock().expect("a lock");
+    let last = asked
+        .iter()
+        .rfind(|line| line.starts_with("POST"))
+        .cloned()
+        .unwrap_or_default();
+    Json(match last {
+        wish if wish.contains("/rollback") => world::refused(),
+        wish if wish.contains("/deploy") => world::taken(world::bad_run()),
+        _ => world::taken(world::good_run()),
+    })
+    .into_response()
+}
+
+async fn serve() -> (String, Gateway) {
+    let gateway = Gateway::default();
+    let routes = Router::new()
+        .route(
+            "/runs",
+            get(async |Query(query): Query<RunsQuery>| {
+                let mut runs = world::summaries();
+                runs.retain(|run| query.state.is_none_or(|state| run.state == state));
+                Json(runs)
+            }),
+        )
+        .route("/runs/{id}", get(run))
+        .route("/runs/{id}/log", get(log))
+        .route("/bases", get(async || Json(world::bases())))
+        .route("/modules", get(async || Json(world::modules())))
+        .route("/pushes/{id}", get(async || Json(world::push_view())))
+        .route("/events", get(events))
+        .route("/commands/{id}", get(command))
+        .route("/modules/{module}/run", post(wish))
+        .route("/modules/{module}/rollback", post(wish))
+        .route("/modules/{module}/deploy", post(wish))
+        .layer(middleware::from_fn_with_state(gateway.clone(), guard))
+        .with_state(gateway.clone());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    tokio::spawn(async move { axum::serve(listener, routes).await });
+    (url, gateway)
+}
+
+/// A gateway, a folder, and the binary.
+struct Rig {
+    url: String,
+    gateway: Gateway,
+    dir: TempDir,
+    token: &'static str,
+}
+
+impl Rig {
+    async fn new() -> Self {
+        let (url, gateway) = serve().await;
+        let dir = tempfile::tempdir().expect("a folder");
+        Self {
+            url,
+            gateway,
+            dir,
+            token: "admin-token",
+        }
+    }
+
+    async fn ferry(&self, args: &[&str]) -> Done {
+        self.ferry_with(args, &[("FERRY_TOKEN", self.token)]).await
+    }
+
+    async fn ferry_with(&self, args: &[&str], environment: &[(&str, &str)]) -> Done {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ferry"));
+        let environment: BTreeMap<&str, &str> = environment.iter().copied().collect();
+        command
+            .current_dir(self.dir.path())
+            .args(args)
+            .env_remove("FERRY_TOKEN")
+            .env("FERRY_URL", &self.url)
+            .envs(environment);
+        let output = tokio::task::spawn_blocking(move || command.output().expect("ferry runs"))
+            .await
+            .expect("it ends");
+        Done::of(&output)
+    }
+
+    fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    fn asked(&self) -> Vec<String> {
+        self.gateway.asked.lock().expect("a lock").clone()
+    }
+}
+
+struct Done {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl Done {
+    fn of(output: &Output) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("text");
+        Self {
+            code: output.status.code().expect("a code"),
+            out: text(&output.stdout),
+            err: text(&output.stderr),
+        }
+    }
+
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error} in {}", self.out))
+    }
+
+    /// Whether it ended so, and said all that.
+    fn is(&self, code: i32, words: &[&str]) {
+        assert_eq!(self.code, code, "{}\n{}", self.out, self.err);
+        for word in words {
+            let said = self.out.contains(word) || self.err.contains(word);
+            assert!(said, "{word:?} in:\n{}\n{}", self.out, self.err);
+        }
+        assert!(
+            !self.out.contains('\u{1b}'),
+            "no colours in a pipe: {}",
+            self.out
+        );
+    }
+}
+
+fn short(run: RunId) -> String {
+    run.short()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_only_looked_at() {
+    let rig = Rig::new().await;
+    let bad = short(world::bad_run());
+    rig.ferry(&["status"]).await.is(
+        0,
+        &["need attention", &bad, "prod-2 in prod is lost", "drift"],
+    );
+    rig.ferry(&["runs"])
+        .await
+        .is(0, &["RUN", &bad, "install-failed on prod-1"]);
+    rig.ferry(&["bases"])
+        .await
+        .is(0, &["prod-1", "connection refused"]);
+    rig.ferry(&["modules"])
+        .await
+        .is(0, &["hello", "drifted on prod-1"]);
+    rig.ferry(&["show", &bad[..4]])
+        .await
+        .is(0, &["failed in prod", "next", "prod-1"]);
+    let push = world::push_id().to_string();
+    rig.ferry(&["pushes", "show", &push])
+        .await
+        .is(0, &["push to main of hello", "ada"]);
+    rig.ferry(&["logs", &bad])
+        .await
+        .is(0, &["[INFO] BUILD SUCCESS"]);
+    rig.ferry(&["logs", &bad, "--follow"])
+        .await
+        .is(0, &["[INFO] BUILD SUCCESS"]);
+    rig.ferry(&["events", "--module", "hello"])
+        .await
+        .is(0, &["built hello in 5.412s"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn json_is_what_the_gateway_said() {
+    let rig = Rig::new().await;
+    let good = short(world::good_run());
+    let runs = rig
+        .ferry(&["runs", "--state", "failed", "--json"])
+        .await
+        .json();
+    assert_eq!(runs.as_array().map(Vec::len), Some(1));
+    assert_eq!(runs[0]["stop"]["code"], "install-failed");
+    assert_eq!(
+        rig.ferry(&["show", &good, "--json"]).await.json(),
+        json!(world::good_view())
+    );
+    assert_eq!(
+        rig.ferry(&["bases", "--json"]).await.json(),
+        json!(world::bases())
+    );
+    assert_eq!(
+        rig.ferry(&["modules", "--json"]).await.json(),
+        json!(world::modules())
+    );
+    assert_eq!(
+        rig.ferry(&["logs", &good, "--json"]).await.json(),
+        json!(world::log())
+    );
+    let status = rig.ferry(&["status", "--json"]).await.json();
+    assert_eq!(status["attention"][0]["kind"], "base-lost");
+
+    let lines = rig.ferry(&["events", "--since", "3", "--json"]).await;
+    let first: Value =
+        serde_json::from_str(lines.out.lines().next().expect("a line")).expect("JSON");
+    assert_eq!(first["sequence"], 4);
+    assert_eq!(lines.out.lines().count(), world::events(false).len() - 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn watch_ends_with_the_outcome_of_the_run() {
+    let rig = Rig::new().await;
+    let good = rig.ferry(&["watch", &short(world::good_run())]).await;
+    good.is(
+        0,
+        &[
+            "   0.000s  gateway    push to main of hello",
+            "   5.442s  builder    built hello",
+        ],
+    );
+    good.is(0, &["is live in prod", "succeeded"]);
+    let bad = rig
+        .ferry(&["watch", &short(world::bad_run()), "--timeout", "1m"])
+        .await;
+    bad.is(
+        1,
+        &[
+            "install-failed on prod-1",
+            "what was there before is there",
+            "next",
+        ],
+    );
+    let json = rig
+        .ferry(&["watch", &short(world::bad_run()), "--json"])
+        .await;
+    assert_eq!(json.code, 1);
+    for line in json.out.lines() {
+        serde_json::from_str::<Value>(line).expect("each line is JSON");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wishes_and_what_became_of_them() {
+    let rig = Rig::new().await;
+    let run = rig
+        .ferry(&["run", "hello", "--commit", "main", "--why", "missed"])
+        .await;
+    run.is(
+        0,
+        &[
+            "asked: run hello at main",
+            "taken",
+            &world::good_run().to_string(),
+        ],
+    );
+    assert!(
+        rig.asked()
+            .iter()
+            .any(|it| it == r#"{"commit":"main","why":"missed"}"#)
+    );
+
+    let args = [
+        "run",
+        "hello",
+        "--commit",
+        "main",
+        "--wait",
+        "--timeout",
+        "1m",
+    ];
+    rig.ferry(&args)
+        .await
+        .is(0, &["is live in prod", "succeeded"]);
+
+    let back = rig
+        .ferry(&["rollback", "hello", "--why", "prices are wrong"])
+        .await;
+    back.is(1, &["refused", "nothing-verified", "next"]);
+    assert_eq!(
+        rig.ferry(&["rollback", "hello"]).await.code,
+        2,
+        "a reason is needed"
+    );
+
+    std::fs::write(rig.path().join("hello.jar"), b"PK jar").expect("written");
+    let args = [
+        "deploy",
+        "hello",
+        "--jar",
+        "hello.jar",
+        "--commit",
+        "1a2b3c4d",
+        "--wait",
+    ];
+    rig.ferry(&args).await.is(1, &["taken", "install-failed"]);
+    let asked = rig.asked();
+    assert!(
+        asked
+            .iter()
+            .any(|it| it == "POST /modules/hello/deploy?commit=1a2b3c4d"),
+        "{asked:?}"
+    );
+    assert!(asked.iter().any(|it| it == "PK jar"), "the jar comes whole");
+    let missing = rig
+        .ferry(&["deploy", "hello", "--jar", "missing.jar"])
+        .await;
+    missing.is(5, &["missing.jar cannot be read"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refusals_have_codes_and_a_next_step() {
+    let mut rig = Rig::new().await;
+    rig.ferry(&["show", "deadbeef"])
+        .await
+        .is(5, &["there is no such run", "next: `ferry runs`"]);
+    rig.token = "view-token";
+    rig.ferry(&["runs"]).await.is(0, &["RUN"]);
+    let run = rig.ferry(&["run", "hello", "--commit", "main"]).await;
+    run.is(
+        4,
+        &["viewer may only look", "next: use a token with a grant"],
+    );
+    rig.token = "wrong";
+    rig.ferry(&["runs"])
+        .await
+        .is(4, &["does not know this token", "FERRY_TOKEN"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_token_comes_from_a_file_or_from_the_data_folder() {
+    let rig = Rig::new().await;
+    std::fs::write(rig.path().join("token"), "admin-token\n").expect("written");
+    let named = rig
+        .ferry_with(
+            &["runs", "--token-file", "token"],
+            &[("FERRY_TOKEN", "wrong")],
+        )
+        .await;
+    named.is(0, &["RUN"]);
+    rig.ferry_with(&["runs"], &[])
+        .await
+        .is(4, &["does not know this token"]);
+    std::fs::create_dir(rig.path().join(".ferry")).expect("made");
+    std::fs::write(rig.path().join(".ferry/token"), "admin-token\n").expect("written");
+    rig.ferry_with(&["runs"], &[]).await.is(0, &["RUN"]);
+    std::fs::write(rig.path().join("empty"), "\n").expect("written");
+    rig.ferry_with(&["runs", "--token-file", "empty"], &[])
+        .await
+        .is(2, &["holds no token"]);
+}

@@ -1,0 +1,375 @@
+//! The real binary, without a gateway: init, config, tokens, keys, help, codes.
+//!
+//! In: arguments in an empty folder. Out: files, words, exit codes.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+fn folder() -> TempDir {
+    tempfile::tempdir().expect("a folder")
+}
+
+fn ferry(dir: &Path, args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ferry"));
+    for name in [
+        "FERRY_URL",
+        "FERRY_TOKEN",
+        "FERRY_BUS",
+        "FERRY_CREDENTIALS",
+        "FERRY_NATS_SERVER",
+    ] {
+        command.env_remove(name);
+    }
+    command
+        .current_dir(dir)
+        .args(args)
+        .output()
+        .expect("ferry runs")
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).expect("text")
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).expect("text")
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().expect("a code")
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).expect("a file").permissions().mode() & 0o777
+}
+
+#[test]
+fn init_writes_what_check_takes_and_its_token_is_known() {
+    let dir = folder();
+    let url = "https://git.example/acme/Hello_World.git";
+    let made = ferry(dir.path(), &["init", "--repository", url]);
+    assert_eq!(code(&made), 0, "{}", err(&made));
+    for words in [
+        "ferry config check",
+        "ferry up",
+        ".ferry/token",
+        "secrets/hello-world",
+    ] {
+        assert!(out(&made).contains(words), "{words} in {}", out(&made));
+    }
+
+    let loaded = ferry_config::load(&dir.path().join("ferry.toml")).expect("it is good");
+    assert_eq!(
+        loaded.config.modules.keys().collect::<Vec<_>>(),
+        ["hello-world"]
+    );
+    let token_file = dir.path().join(".ferry/token");
+    let token = fs::read_to_string(&token_file).expect("a token");
+    let (name, _) = loaded
+        .config
+        .token(token.trim())
+        .expect("the token is known");
+    assert_eq!(name, "admin");
+    assert_eq!(mode(&token_file), 0o600);
+    assert_eq!(mode(&dir.path().join("secrets/hello-world")), 0o600);
+    assert!(
+        !fs::read_to_string(dir.path().join("ferry.toml"))
+            .expect("text")
+            .contains(token.trim())
+    );
+
+    let checked = ferry(dir.path(), &["config", "check"]);
+    assert_eq!(code(&checked), 0, "{}", err(&checked));
+    assert!(out(&checked).contains("1 module"), "{}", out(&checked));
+}
+
+#[test]
+fn init_overwrites_nothing() {
+    let dir = folder();
+    fs::write(dir.path().join("ferry.toml"), "mine").expect("written");
+    let made = ferry(dir.path(), &["init"]);
+    assert_eq!(code(&made), 1);
+    assert!(
+        err(&made).contains("ferry.toml is there already"),
+        "{}",
+        err(&made)
+    );
+    assert!(err(&made).contains("next:"), "{}", err(&made));
+    assert_eq!(
+        fs::read_to_string(dir.path().join("ferry.toml")).expect("text"),
+        "mine"
+    );
+    assert!(
+        !dir.path().join(".ferry").exists(),
+        "nothing is made before it is sure"
+    );
+}
+
+#[test]
+fn init_keeps_a_token_that_is_there() {
+    let dir = folder();
+    assert_eq!(code(&ferry(dir.path(), &["init"])), 0);
+    let before = fs::read_to_string(dir.path().join(".ferry/token")).expect("a token");
+    fs::remove_file(dir.path().join("ferry.toml")).expect("removed");
+    assert_eq!(code(&ferry(dir.path(), &["init"])), 0);
+    let after = fs::read_to_string(dir.path().join(".ferry/token")).expect("a token");
+    assert_eq!(before, after);
+    let loaded = ferry_config::load(&dir.path().join("ferry.toml")).expect("it is good");
+    assert!(loaded.config.token(after.trim()).is_some());
+}
+
+#[test]
+fn init_refuses_what_git_must_not_see() {
+    let dir = folder();
+    for (module, url) in [
+        ("hello", "ext::sh -c evil"),
+        ("Hello!", "https://git.example/acme/hello.git"),
+        ("hello", "https://ada:secret@git.example/acme/hello.git"),
+    ] {
+        let made = ferry(
+            dir.path(),
+            &["init", "--module", module, "--repository", url],
+        );
+        assert_eq!(code(&made), 2, "{url}: {}", err(&made));
+        assert!(!err(&made).contains("secret@"), "{}", err(&made));
+        assert!(!dir.path().join("ferry.toml").exists());
+    }
+}
+
+#[test]
+fn check_says_all_errors_with_their_places() {
+    let dir = folder();
+    assert_eq!(code(&ferry(dir.path(), &["init"])), 0);
+    let path = dir.path().join("ferry.toml");
+    let text = fs::read_to_string(&path).expect("text");
+    fs::write(
+        &path,
+        text.replace("repository = \"hello\"", "repositry = \"hello\"")
+            .replace("forge = \"github\"", "forge = \"githup\""),
+    )
+    .expect("written");
+
+    let checked = ferry(dir.path(), &["config", "check"]);
+    assert_eq!(code(&checked), 1);
+    let said = err(&checked);
+    for words in [
+        "ferry.toml:",
+        "did you mean \"repository\"?",
+        "githup",
+        "errors",
+    ] {
+        assert!(said.contains(words), "{words} in {said}");
+    }
+
+    let checked = ferry(dir.path(), &["config", "check", "--json"]);
+    assert_eq!(code(&checked), 1);
+    let json: Value = serde_json::from_slice(&checked.stdout).expect("JSON");
+    assert_eq!(json["ok"], false);
+    let found = json["diagnostics"].as_array().expect("a list");
+    assert!(
+        found.len() >= 2 && found.iter().all(|it| it["line"].as_u64() > Some(0)),
+        "{json}"
+    );
+}
+
+#[test]
+fn check_of_a_file_that_is_not_there() {
+    let dir = folder();
+    let checked = ferry(dir.path(), &["config", "check"]);
+    assert_eq!(code(&checked), 1);
+    assert!(err(&checked).contains("ferry init"), "{}", err(&checked));
+}
+
+#[test]
+fn a_new_token_is_shown_once_with_the_lines_of_its_hash() {
+    let dir = folder();
+    let args = [
+        "token",
+        "new",
+        "ci",
+        "--role",
+        "operate",
+        "--module",
+        "hello*",
+        "--environment",
+        "pre",
+    ];
+    let made = ferry(dir.path(), &args);
+    assert_eq!(code(&made), 0, "{}", err(&made));
+    let text = out(&made);
+    let token = text.lines().next().expect("the token first");
+    assert!(
+        token.starts_with("ferry_") && token.len() == 6 + 43,
+        "{token}"
+    );
+    assert!(text.contains(&ferry_config::hash_token(token)));
+
+    assert_eq!(code(&ferry(dir.path(), &["init"])), 0);
+    let path = dir.path().join("ferry.toml");
+    let toml = text.split_once("ferry.toml:\n").expect("the lines").1;
+    let whole = fs::read_to_string(&path).expect("text") + toml;
+    fs::write(&path, whole).expect("written");
+    let config = ferry_config::load(&path).expect("the lines fit").config;
+    let (name, found) = config.token(token).expect("known");
+    assert_eq!(
+        (name, found.grants[0].modules[0].as_str()),
+        ("ci", "hello*")
+    );
+
+    let other = ferry(dir.path(), &["token", "new", "ci", "--json"]);
+    let json: Value = serde_json::from_slice(&other.stdout).expect("JSON");
+    assert_ne!(json["token"], token, "each is another");
+    assert_eq!(code(&ferry(dir.path(), &["token", "new", "C I"])), 2);
+}
+
+#[test]
+fn keys_and_server_configuration_for_a_bus_elsewhere() {
+    let dir = folder();
+    let args = [
+        "bus",
+        "users",
+        "--dir",
+        "keys",
+        "--server-config",
+        "nats.conf",
+        "--host",
+        "0.0.0.0",
+        "--store-dir",
+        "/data",
+        "--json",
+    ];
+    let made = ferry(dir.path(), &args);
+    assert_eq!(code(&made), 0, "{}", err(&made));
+    let keys: Value = serde_json::from_slice(&made.stdout).expect("JSON");
+    assert_eq!(
+        keys.as_array().map(Vec::len),
+        Some(7),
+        "six services and the operator"
+    );
+    let conf = fs::read_to_string(dir.path().join("nats.conf")).expect("text");
+    assert!(
+        conf.contains("sync_interval: always") && conf.contains("0.0.0.0"),
+        "{conf}"
+    );
+    for key in keys.as_array().expect("a list") {
+        let file = dir.path().join(key["seed_file"].as_str().expect("a path"));
+        assert_eq!(mode(&file), 0o600);
+        let seed = fs::read_to_string(&file).expect("a seed");
+        assert!(
+            !conf.contains(seed.trim()),
+            "a seed never reaches the server"
+        );
+        assert!(conf.contains(key["public_key"].as_str().expect("a key")));
+    }
+    let again = ferry(dir.path(), &args);
+    assert_eq!(again.stdout, made.stdout, "keys that are there stay");
+}
+
+#[test]
+fn completions_name_the_commands() {
+    let dir = folder();
+    for shell in ["bash", "zsh", "fish"] {
+        let made = ferry(dir.path(), &["completions", shell]);
+        assert_eq!(code(&made), 0);
+        for command in ["rollback", "completions", "watch"] {
+            assert!(out(&made).contains(command), "{shell}: {command}");
+        }
+    }
+    assert_eq!(code(&ferry(dir.path(), &["completions", "tcsh"])), 2);
+}
+
+#[test]
+fn help_has_the_table_of_exit_codes_and_every_command_an_example() {
+    let dir = folder();
+    let help = out(&ferry(dir.path(), &["--help"]));
+    for exit in ferry_cli::exit::Exit::ALL {
+        assert!(
+            help.contains(&format!("  {}  {}", exit.code(), exit.meaning())),
+            "{help}"
+        );
+    }
+    examples(&ferry_cli::command());
+    assert!(out(&ferry(dir.path(), &["--version"])).starts_with("ferry 0."));
+    assert_eq!(code(&ferry(dir.path(), &[])), 2);
+    assert_eq!(code(&ferry(dir.path(), &["rnus"])), 2);
+}
+
+fn examples(command: &clap::Command) {
+    for sub in command.get_subcommands() {
+        if sub.has_subcommands() {
+            examples(sub);
+        } else {
+            let help = sub
+                .get_after_help()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            assert!(
+                help.contains("Examples:"),
+                "{} has no example",
+                sub.get_name()
+            );
+        }
+    }
+}
+
+#[test]
+fn a_gateway_that_is_not_there() {
+    let dir = folder();
+    // A port that was free a moment ago.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    drop(listener);
+    let looked = ferry(dir.path(), &["runs", "--gateway", &url]);
+    assert_eq!(code(&looked), 3, "{}", err(&looked));
+    assert!(
+        err(&looked).contains("cannot reach the gateway"),
+        "{}",
+        err(&looked)
+    );
+    assert_eq!(
+        code(&ferry(dir.path(), &["runs", "--gateway", "ftp://x"])),
+        2
+    );
+    assert_eq!(
+        code(&ferry(dir.path(), &["show", "1a2"])),
+        2,
+        "too few digits"
+    );
+    assert_eq!(code(&ferry(dir.path(), &["runs", "--state", "lost"])), 2);
+}
+
+#[test]
+fn up_says_what_is_wrong_before_it_starts_anything() {
+    let dir = folder();
+    let without = ferry(dir.path(), &["up"]);
+    assert_eq!(code(&without), 1);
+    assert!(err(&without).contains("ferry init"), "{}", err(&without));
+
+    fs::write(dir.path().join("ferry.toml"), "[gatway]\n").expect("written");
+    let wrong = ferry(dir.path(), &["up"]);
+    assert_eq!(code(&wrong), 1);
+    assert!(
+        err(&wrong).contains("did you mean \"gateway\"?"),
+        "{}",
+        err(&wrong)
+    );
+    assert!(!dir.path().join(".ferry").exists());
+}
+
+#[test]
+fn slim_of_files_that_are_none() {
+    let dir = folder();
+    let args = ["slim", "a.jar", "--base", "base.jar", "-o", "out.jar"];
+    let missing = ferry(dir.path(), &args);
+    assert_eq!(code(&missing), 5, "{}", err(&missing));
+    assert!(err(&missing).contains("base.jar"), "{}", err(&missing));
+    fs::write(dir.path().join("base.jar"), "no jar").expect("written");
+    let wrong = ferry(dir.path(), &args);
+    assert_eq!(code(&wrong), 1, "{}", err(&wrong));
+    assert!(!dir.path().join("out.jar").exists());
+}

@@ -1,0 +1,174 @@
+//! The screens, as they are seen. In: a small world. Out: goldens.
+
+mod world;
+
+use ferry_api::{BaseState, RunState};
+use ferry_cli::screen::{self, Paint, Status};
+use ferry_events::Body;
+
+fn lines(events: &[ferry_events::Event]) -> String {
+    let lines: Vec<String> = events
+        .iter()
+        .map(|event| screen::event_line(world::began(), event, Paint::Plain))
+        .collect();
+    lines.join("\n")
+}
+
+#[test]
+fn a_run_that_goes_live() {
+    let push = screen::push_line(world::began(), &world::push_view(), Paint::Plain);
+    insta::assert_snapshot!(format!("{push}\n{}", lines(&world::events(false))));
+}
+
+#[test]
+fn a_run_that_fails() {
+    let events = world::events(true);
+    let Some(Body::RunFinished(finished)) = events.last().map(|event| &event.body) else {
+        panic!("a run ends with its end");
+    };
+    let end = screen::end_of_run(finished, Paint::Plain);
+    insta::assert_snapshot!(format!("{}\n\n{end}", lines(&events)));
+}
+
+#[test]
+fn what_happens_to_bases() {
+    insta::assert_snapshot!(lines(&world::base_events()));
+}
+
+#[test]
+fn the_event_stream() {
+    let mut events = world::streamed(&world::events(true));
+    events[0].event["type"] = "dev.cdeventsx.ferry-moon.landed.9.0.0".into();
+    events[0].kind = "moon.landed".into();
+    let lines: Vec<String> = events
+        .iter()
+        .take(4)
+        .map(|event| screen::history_line(event, Paint::Plain))
+        .collect();
+    insta::assert_snapshot!(lines.join("\n"));
+}
+
+#[test]
+fn show_a_run_that_succeeded() {
+    insta::assert_snapshot!(screen::run(&world::good_view(), world::now(), Paint::Plain));
+}
+
+#[test]
+fn show_a_run_that_failed() {
+    insta::assert_snapshot!(screen::run(&world::bad_view(), world::now(), Paint::Plain));
+}
+
+#[test]
+fn show_a_run_that_goes_on() {
+    insta::assert_snapshot!(screen::run(
+        &world::moving_view(),
+        world::now(),
+        Paint::Plain
+    ));
+}
+
+#[test]
+fn runs() {
+    insta::assert_snapshot!(screen::runs(
+        &world::summaries(),
+        world::now(),
+        Paint::Plain
+    ));
+    assert_eq!(screen::runs(&[], world::now(), Paint::Plain), "no runs");
+}
+
+#[test]
+fn bases() {
+    insta::assert_snapshot!(screen::bases(&world::bases(), world::now(), Paint::Plain));
+}
+
+#[test]
+fn modules() {
+    insta::assert_snapshot!(screen::modules(
+        &world::modules(),
+        world::now(),
+        Paint::Plain
+    ));
+}
+
+#[test]
+fn a_push() {
+    insta::assert_snapshot!(screen::push(
+        &world::push_view(),
+        world::now(),
+        Paint::Plain
+    ));
+}
+
+#[test]
+fn what_became_of_a_wish() {
+    let paint = Paint::Plain;
+    insta::assert_snapshot!(format!(
+        "{}\n{}\n{}",
+        screen::asked(&world::answer()),
+        screen::settled(&world::taken(world::good_run()), paint),
+        screen::settled(&world::refused(), paint)
+    ));
+}
+
+#[test]
+fn status_with_troubles() {
+    let status = Status::of(
+        world::summaries(),
+        world::bases(),
+        world::modules(),
+        world::now(),
+    );
+    insta::assert_snapshot!(screen::status(&status, world::now(), Paint::Plain));
+}
+
+#[test]
+fn status_without_troubles() {
+    let (mut bases, mut modules) = (world::bases(), world::modules());
+    bases
+        .iter_mut()
+        .for_each(|base| base.state = BaseState::Joined);
+    modules[0].environments[1].drifted.clear();
+    let runs = world::summaries()
+        .into_iter()
+        .filter(|run| run.state == RunState::Succeeded)
+        .collect();
+    let status = Status::of(runs, bases, modules, world::now());
+    assert_eq!(status.attention, []);
+    insta::assert_snapshot!(screen::status(&status, world::now(), Paint::Plain));
+}
+
+#[test]
+fn a_failure_is_past_once_a_newer_run_succeeded() {
+    let mut runs = world::summaries();
+    let good = runs.remove(2);
+    runs.insert(0, good);
+    let status = Status::of(runs, Vec::new(), Vec::new(), world::now());
+    let kinds: Vec<&str> = status.attention.iter().map(|it| it.kind).collect();
+    assert_eq!(kinds, ["run-stuck"]);
+}
+
+#[test]
+fn colours_are_escape_codes_around_the_same_words() {
+    let view = world::bad_view();
+    let plain = screen::run(&view, world::now(), Paint::Plain);
+    let painted = screen::run(&view, world::now(), Paint::Colour);
+    assert!(
+        !plain.contains('\u{1b}'),
+        "what comes from outside paints nothing"
+    );
+    assert!(painted.contains('\u{1b}'));
+    let mut bare = String::new();
+    let mut rest = painted.as_str();
+    while let Some((before, after)) = rest.split_once('\u{1b}') {
+        bare.push_str(before);
+        rest = after.split_once('m').map_or("", |(_, rest)| rest);
+    }
+    bare.push_str(rest);
+    let words = |text: &str| {
+        text.split_whitespace()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(words(&bare), words(&plain));
+}

@@ -1,0 +1,771 @@
+//! A small world for tests: runs, bases, modules and events as a gateway has them.
+//!
+//! In: nothing. Out: values of the API's own types, with fixed ids and times.
+
+#![allow(dead_code)]
+
+use chrono::TimeDelta;
+use ferry_api::{
+    BaseState, BaseView, CommandAnswer, CommandState, CommandView, EnvironmentState,
+    EnvironmentView, LiveView, LogLine, LogView, Metaspace, ModuleOnBase, ModuleView, PushState,
+    PushView, RunKind, RunOf, RunState, RunSummary, RunView, StepTime, StepView, StopView,
+    StreamedEvent, TaskState, TaskView,
+};
+use ferry_events::rollout::{self, Aim, Direction, RolloutOutcome};
+use ferry_events::run::Outcome;
+use ferry_events::{
+    Body, CommandId, Digest, Event, EventId, PlanId, PushId, Reason, RunId, Scope, Service, Stop,
+    TaskId, Timestamp, artifact, base, body, build, push, run, task, verify,
+};
+
+/// The commit of every run.
+pub const COMMIT: &str = "1a2b3c4d5e6f708192a3b4c5d6e7f80912345678";
+/// The version of version two.
+pub const VERSION: &str = "1.0.0-1a2b3c4d-0123456789ab";
+/// The version before.
+pub const BEFORE: &str = "1.0.0-0badcafe-ba9876543210";
+
+/// When the push came.
+pub fn began() -> Timestamp {
+    "2026-03-04T05:06:07Z".parse().expect("a time")
+}
+
+/// So many milliseconds later.
+pub fn at(millis: i64) -> Timestamp {
+    began() + TimeDelta::milliseconds(millis)
+}
+
+/// Three minutes later: when the screens are looked at.
+pub fn now() -> Timestamp {
+    at(180_000)
+}
+
+/// The push.
+pub fn push_id() -> PushId {
+    PushId::of("github", "hello", "delivery", "refs/heads/main")
+}
+
+/// The run that succeeds.
+pub fn good_run() -> RunId {
+    RunId::of("hello", "main", 2, "hello")
+}
+
+/// The run that fails.
+pub fn bad_run() -> RunId {
+    RunId::of("hello", "main", 3, "hello")
+}
+
+/// What a person asked for.
+pub fn command_id() -> CommandId {
+    CommandId(uuid(7))
+}
+
+fn uuid(number: u128) -> uuid::Uuid {
+    uuid::Uuid::from_u128(number)
+}
+
+/// A cause as a base tells it, with an attempt to paint.
+pub fn cause() -> String {
+    "BeanCreationException: no bean \u{1b}[31mPriceList\u{1b}[0m\n\tat ferry.demo.Hello\n  caused by: NullPointerException".to_owned()
+}
+
+fn stop() -> Stop {
+    Stop::new(Reason::InstallFailed, cause()).on("prod-1")
+}
+
+/// The push, resolved.
+pub fn push_view() -> PushView {
+    PushView {
+        id: push_id(),
+        state: PushState::Resolved,
+        forge: "github".into(),
+        repository: "hello".into(),
+        branch: "main".into(),
+        before: None,
+        after: COMMIT.into(),
+        forced: false,
+        author: Some("ada".into()),
+        message: Some("Greet in two languages".into()),
+        received_at: began(),
+        resolution: Some(ferry_api::Resolution::Started),
+        why: Some("main moved forward by one commit".into()),
+        runs: vec![RunOf {
+            run: good_run(),
+            module: "hello".into(),
+        }],
+        stop: None,
+    }
+}
+
+fn summary(id: RunId, state: RunState) -> RunSummary {
+    RunSummary {
+        id,
+        module: "hello".into(),
+        kind: RunKind::Change,
+        state,
+        environment: Some("prod".into()),
+        repository: "hello".into(),
+        branch: "main".into(),
+        commit: Some(COMMIT.into()),
+        author: Some("ada".into()),
+        message: Some("Greet in two languages".into()),
+        began_at: began(),
+        ended_at: Some(at(9_876)),
+        stop: None,
+    }
+}
+
+/// A run of each sort, newest first.
+pub fn summaries() -> Vec<RunSummary> {
+    let mut moving = summary(RunId::of("hello", "main", 4, "hello"), RunState::RollingOut);
+    moving.ended_at = None;
+    moving.environment = Some("pre".into());
+    moving.began_at = at(170_000);
+    let mut stuck = summary(RunId::of("shop", "main", 1, "shop"), RunState::Building);
+    stuck.module = "shop".into();
+    stuck.ended_at = None;
+    stuck.environment = None;
+    stuck.began_at = began() - TimeDelta::minutes(40);
+    let mut back = summary(
+        RunId::of_command(command_id(), "hello"),
+        RunState::Succeeded,
+    );
+    back.kind = RunKind::Rollback;
+    back.message = Some("prices are wrong".into());
+    vec![
+        moving,
+        bad_view().summary,
+        summary(good_run(), RunState::Succeeded),
+        back,
+        stuck,
+    ]
+}
+
+fn step(name: &str, environment: Option<&str>, from: i64, to: Option<i64>) -> StepView {
+    StepView {
+        name: name.into(),
+        environment: environment.map(Into::into),
+        note: String::new(),
+        began_at: at(from),
+        ended_at: to.map(at),
+        stop: None,
+    }
+}
+
+fn on_base(base: &str, state: TaskState, running: Option<&str>) -> TaskView {
+    TaskView {
+        base: base.into(),
+        pool: base.split('-').next().unwrap_or_default().into(),
+        direction: Direction::Forward,
+        state,
+        wanted: Some(VERSION.into()),
+        running: running.map(Into::into),
+        answer: Some(verify::Answer {
+            status: 200,
+            excerpt: "Hello, version 2".into(),
+            millis: 4,
+        }),
+        steps: vec![
+            StepTime {
+                step: "fetch".into(),
+                millis: 12,
+            },
+            StepTime {
+                step: "install".into(),
+                millis: 431,
+            },
+        ],
+        stop: None,
+    }
+}
+
+/// The run that succeeded.
+pub fn good_view() -> RunView {
+    RunView {
+        summary: summary(good_run(), RunState::Succeeded),
+        push: Some(push_id()),
+        command: None,
+        packaged: Some(Digest::of(b"packaged")),
+        version: Some(VERSION.into()),
+        environments: vec![EnvironmentView {
+            name: "prod".into(),
+            state: EnvironmentState::Verified,
+            live: Some(VERSION.into()),
+            plan: Some(plan().id()),
+            wave: 2,
+            waves: 2,
+            tasks: vec![
+                on_base("prod-1", TaskState::Verified, Some(VERSION)),
+                on_base("prod-2", TaskState::Verified, Some(VERSION)),
+            ],
+            stop: None,
+        }],
+        steps: vec![
+            step("resolve", None, 0, Some(21)),
+            step("build", None, 30, Some(5_442)),
+            step("slim", None, 5_450, Some(5_520)),
+            step("rollout", Some("prod"), 5_530, Some(9_870)),
+        ],
+    }
+}
+
+/// The run that failed on its second base, and was brought back.
+pub fn bad_view() -> RunView {
+    let mut view = good_view();
+    view.summary = summary(bad_run(), RunState::Failed);
+    view.summary.stop = Some(StopView::from(&stop()));
+    let there = &mut view.environments[0];
+    there.state = EnvironmentState::RolledBack;
+    there.live = Some(BEFORE.into());
+    there.stop = Some(StopView::from(&stop()));
+    let mut failed = on_base("prod-1", TaskState::Failed, None);
+    failed.stop = Some(StopView::from(&stop()));
+    let mut back = on_base("prod-1", TaskState::Verified, Some(BEFORE));
+    back.direction = Direction::Back;
+    there.tasks = vec![failed, back];
+    view.steps[3].stop = Some(StopView::from(&stop()));
+    view
+}
+
+/// A run that goes on.
+pub fn moving_view() -> RunView {
+    let mut view = good_view();
+    view.summary.state = RunState::Building;
+    view.summary.environment = None;
+    view.summary.ended_at = None;
+    view.summary.began_at = at(150_000);
+    view.version = None;
+    view.packaged = None;
+    view.environments[0] = EnvironmentView {
+        name: "prod".into(),
+        state: EnvironmentState::Waiting,
+        live: None,
+        plan: None,
+        wave: 0,
+        waves: 0,
+        tasks: Vec::new(),
+        stop: None,
+    };
+    view.steps = vec![
+        step("resolve", None, 150_000, Some(150_021)),
+        step("build", None, 150_030, None),
+    ];
+    view
+}
+
+fn carried(version: &str, state: &str) -> ModuleOnBase {
+    ModuleOnBase {
+        name: "hello".into(),
+        version: version.into(),
+        state: state.into(),
+    }
+}
+
+/// Three bases: one well, one lost, one not seen yet.
+pub fn bases() -> Vec<BaseView> {
+    let base = |name: &str, state| BaseView {
+        name: name.into(),
+        pool: "prod".into(),
+        environment: "prod".into(),
+        zone: "default".into(),
+        url: "http://127.0.0.1:8080/".into(),
+        state,
+        modules: vec![
+            carried(VERSION, "activated"),
+            carried(BEFORE, "deactivated"),
+        ],
+        metaspace: Some(Metaspace {
+            used: 96 << 20,
+            max: Some(256 << 20),
+        }),
+        last_seen: Some(at(179_000)),
+        why: None,
+    };
+    let mut lost = base("prod-2", BaseState::Lost);
+    lost.why = Some("connection refused".into());
+    lost.last_seen = Some(at(60_000));
+    let mut new = base("prod-3", BaseState::Unknown);
+    new.modules.clear();
+    new.metaspace = None;
+    new.last_seen = None;
+    vec![base("prod-1", BaseState::Joined), lost, new]
+}
+
+/// Two modules: one in two environments and drifted, one that never was live.
+pub fn modules() -> Vec<ModuleView> {
+    let live = |environment: &str, version: Option<&str>| LiveView {
+        environment: environment.into(),
+        version: version.map(Into::into),
+        commit: version.map(|_| COMMIT.into()),
+        packaged: version.map(|_| Digest::of(b"packaged")),
+        verified: version.is_some(),
+        run: version.map(|_| good_run()),
+        since: version.map(|_| at(9_000)),
+        changing: None,
+        drifted: Vec::new(),
+    };
+    let mut pre = live("pre", Some(VERSION));
+    pre.changing = Some(bad_run());
+    let mut prod = live("prod", Some(BEFORE));
+    prod.drifted = vec![base::Drifted {
+        base: "prod-1".into(),
+        environment: "prod".into(),
+        module: "hello".into(),
+        wanted: Some(BEFORE.into()),
+        actual: vec![VERSION.into()],
+    }];
+    let module = |name: &str, environments| ModuleView {
+        name: name.into(),
+        repository: name.into(),
+        team: Some("core".into()),
+        environments,
+    };
+    vec![
+        module("hello", vec![pre, prod]),
+        module("shop", vec![live("prod", None)]),
+    ]
+}
+
+/// The build's log.
+pub fn log() -> LogView {
+    let line = |number, text: &str| LogLine {
+        number,
+        text: text.into(),
+    };
+    LogView {
+        lines: vec![
+            line(1, "[INFO] Building hello"),
+            line(2, "[INFO] BUILD SUCCESS"),
+        ],
+        complete: true,
+    }
+}
+
+/// The gateway's answer to a wish.
+pub fn answer() -> CommandAnswer {
+    CommandAnswer {
+        id: command_id(),
+        what: "run hello at main".into(),
+    }
+}
+
+/// A command that was taken for a run.
+pub fn taken(run: RunId) -> CommandView {
+    CommandView {
+        id: command_id(),
+        state: CommandState::Taken,
+        actor: "ci".into(),
+        module: "hello".into(),
+        settled_at: Some(at(20)),
+        run: Some(run),
+        stop: None,
+    }
+}
+
+/// A command that was refused.
+pub fn refused() -> CommandView {
+    CommandView {
+        state: CommandState::Refused,
+        run: None,
+        stop: Some(StopView::from(&Stop::new(Reason::NothingVerified, ""))),
+        ..taken(good_run())
+    }
+}
+
+fn want(version: &str) -> task::Want {
+    task::Want {
+        digest: Digest::of(version.as_bytes()),
+        size: 12_345,
+        version: version.into(),
+        web_context_path: Some("/hello".into()),
+    }
+}
+
+fn plan() -> rollout::Plan {
+    let step = |base: &str| rollout::Step {
+        base: base.into(),
+        pool: "prod".into(),
+        want: Some(want(VERSION)),
+    };
+    rollout::Plan {
+        run: good_run(),
+        module: "hello".into(),
+        environment: "prod".into(),
+        direction: Direction::Forward,
+        generation: 4,
+        configuration: Digest::of(b"configuration"),
+        waves: vec![vec![step("prod-1")], vec![step("prod-2")]],
+    }
+}
+
+fn release() -> artifact::Release {
+    let slimmed = artifact::Slimmed {
+        digest: Digest::of(b"slimmed"),
+        version: VERSION.into(),
+        size: 34_567,
+        profile: Some(Digest::of(b"profile")),
+        left_out: 41,
+        kept: 1,
+    };
+    artifact::Release {
+        run: good_run(),
+        module: "hello".into(),
+        commit: Some(COMMIT.into()),
+        packaged: Digest::of(b"packaged"),
+        biz: biz(),
+        pools: [
+            ("pre".to_owned(), slimmed.clone()),
+            ("prod".to_owned(), slimmed),
+        ]
+        .into(),
+    }
+}
+
+fn biz() -> artifact::Biz {
+    artifact::Biz {
+        name: "hello".into(),
+        version: "1.0.0".into(),
+        web_context_path: Some("/hello".into()),
+    }
+}
+
+struct Story {
+    run: RunId,
+    events: Vec<Event>,
+}
+
+impl Story {
+    fn say(&mut self, millis: i64, source: Service, body: impl Into<Body>) {
+        let body = body.into();
+        let kind = body.kind().short_name();
+        self.events.push(Event {
+            id: EventId::of(source.name(), "story", self.events.len() as u64, &kind, 0),
+            source,
+            time: at(millis),
+            scope: Scope::module(None, "hello"),
+            cause: None,
+            body,
+        });
+    }
+
+    fn wave(&self, number: u32, stop: Option<Stop>) -> rollout::Wave {
+        rollout::Wave {
+            run: self.run,
+            plan: plan().id(),
+            module: "hello".into(),
+            environment: "prod".into(),
+            direction: Direction::Forward,
+            number,
+            of: 2,
+            bases: vec![format!("prod-{number}")],
+            stop,
+        }
+    }
+
+    fn task(&mut self, from: i64, base: &str, stop: Option<Stop>) {
+        let (run, plan): (RunId, PlanId) = (self.run, plan().id());
+        let (task, module, environment) = (
+            TaskId::of(&plan, base),
+            "hello".to_owned(),
+            "prod".to_owned(),
+        );
+        self.say(
+            from,
+            Service::Scheduler,
+            task::Requested {
+                task,
+                plan: plan.clone(),
+                run,
+                module: module.clone(),
+                environment: environment.clone(),
+                base: base.into(),
+                biz: "hello".into(),
+                want: Some(want(VERSION)),
+                restore: Some(want(BEFORE)),
+            },
+        );
+        self.say(
+            from + 2,
+            Service::Installer,
+            task::Started {
+                task,
+                plan: plan.clone(),
+                run,
+                module: module.clone(),
+                environment: environment.clone(),
+                base: base.into(),
+            },
+        );
+        let failed = stop.is_some();
+        self.say(
+            from + 455,
+            Service::Installer,
+            task::Finished {
+                task,
+                plan: plan.clone(),
+                run,
+                module: module.clone(),
+                environment: environment.clone(),
+                base: base.into(),
+                running: Some(if failed { BEFORE } else { VERSION }.into()),
+                revision: 3,
+                stop,
+                steps: vec![
+                    task::StepTime {
+                        step: "fetch".into(),
+                        millis: 12,
+                    },
+                    task::StepTime {
+                        step: "install".into(),
+                        millis: 431,
+                    },
+                ],
+            },
+        );
+        if failed {
+            return;
+        }
+        let answer = verify::Answer {
+            status: 200,
+            excerpt: "Hello, version 2".into(),
+            millis: 4,
+        };
+        self.say(
+            from + 470,
+            Service::Verifier,
+            verify::Answering {
+                observation: uuid(1),
+                run,
+                module: module.clone(),
+                environment: environment.clone(),
+                base: base.into(),
+                version: Some(VERSION.into()),
+                answer: Some(answer.clone()),
+            },
+        );
+        self.say(
+            from + 2_470,
+            Service::Verifier,
+            verify::Finished {
+                observation: uuid(1),
+                task,
+                plan,
+                run,
+                module,
+                environment,
+                base: base.into(),
+                revision: 3,
+                stop: None,
+                answer: Some(answer),
+            },
+        );
+    }
+}
+
+/// The events of a run to `prod`, from its change to its end; with `fails` its
+/// first base cannot start it.
+pub fn events(fails: bool) -> Vec<Event> {
+    let run = if fails { bad_run() } else { good_run() };
+    let mut story = Story {
+        run,
+        events: Vec::new(),
+    };
+    let module = || "hello".to_owned();
+    story.say(
+        21,
+        Service::Builder,
+        push::ChangeMerged {
+            run,
+            module: module(),
+            repository: "hello".into(),
+            branch: "main".into(),
+            order: 2,
+            commit: COMMIT.into(),
+            push: Some(push_id()),
+            command: None,
+            author: Some("ada".into()),
+            message: Some("Greet in two languages".into()),
+            uploaded: false,
+        },
+    );
+    story.say(
+        25,
+        Service::Scheduler,
+        run::Queued {
+            run,
+            module: module(),
+            kind: run::RunKind::Change,
+            environments: vec!["pre".into(), "prod".into()],
+            repository: "hello".into(),
+            branch: "main".into(),
+            commit: Some(COMMIT.into()),
+            author: None,
+            message: None,
+            push: Some(push_id()),
+            command: None,
+        },
+    );
+    let build = build::Build {
+        run,
+        module: module(),
+        build: uuid(9),
+        commit: COMMIT.into(),
+    };
+    story.say(28, Service::Builder, body::BuildQueued(build.clone()));
+    story.say(30, Service::Builder, body::BuildStarted(build));
+    story.say(
+        5_442,
+        Service::Builder,
+        build::Finished {
+            run,
+            module: module(),
+            build: uuid(9),
+            stop: None,
+            millis: 5_412,
+            reused: false,
+        },
+    );
+    story.say(
+        5_450,
+        Service::Builder,
+        artifact::Packaged {
+            run,
+            module: module(),
+            digest: Digest::of(b"packaged"),
+            size: 24_987_654,
+            commit: Some(COMMIT.into()),
+            biz: biz(),
+        },
+    );
+    story.say(
+        5_520,
+        Service::Slimmer,
+        artifact::Published { release: release() },
+    );
+    story.say(
+        5_530,
+        Service::Scheduler,
+        rollout::Requested {
+            run,
+            module: module(),
+            environment: "prod".into(),
+            branch: "main".into(),
+            order: 2,
+            aim: Aim::Release(Box::new(release())),
+        },
+    );
+    story.say(
+        5_535,
+        Service::Scheduler,
+        rollout::Planned {
+            id: plan().id(),
+            plan: plan(),
+            version: Some(VERSION.into()),
+        },
+    );
+    let wave = story.wave(1, None);
+    story.say(5_536, Service::Scheduler, body::WaveStarted(wave));
+    story.task(5_537, "prod-1", fails.then(stop));
+    let wave = story.wave(1, fails.then(stop));
+    story.say(8_010, Service::Scheduler, body::WaveFinished(wave));
+    story.say(
+        9_870,
+        Service::Scheduler,
+        rollout::Finished {
+            run,
+            module: module(),
+            environment: "prod".into(),
+            outcome: if fails {
+                RolloutOutcome::RolledBack
+            } else {
+                RolloutOutcome::Verified
+            },
+            live: Some(if fails { BEFORE } else { VERSION }.into()),
+            stop: fails.then(stop),
+        },
+    );
+    if !fails {
+        story.say(
+            9_870,
+            Service::Scheduler,
+            body::ServiceUpgraded(rollout::Service {
+                run,
+                module: module(),
+                environment: "prod".into(),
+                version: VERSION.into(),
+                packaged: Digest::of(b"packaged"),
+                before: Some(BEFORE.into()),
+            }),
+        );
+    }
+    story.say(
+        9_876,
+        Service::Scheduler,
+        run::Finished {
+            run,
+            module: module(),
+            outcome: if fails {
+                Outcome::Failure
+            } else {
+                Outcome::Success
+            },
+            stop: fails.then(stop),
+            environment: Some("prod".into()),
+        },
+    );
+    story.events
+}
+
+/// Events of bases, and of a module that nobody decided on.
+pub fn base_events() -> Vec<Event> {
+    let mut story = Story {
+        run: good_run(),
+        events: Vec::new(),
+    };
+    let seen = |modules| base::Seen {
+        base: "prod-1".into(),
+        pool: "prod".into(),
+        environment: "prod".into(),
+        zone: "default".into(),
+        modules,
+        metaspace_used: None,
+        metaspace_max: None,
+        at: began(),
+    };
+    story.say(0, Service::Verifier, body::BaseJoined(seen(Vec::new())));
+    story.say(
+        10,
+        Service::Verifier,
+        body::BaseChanged(seen(vec![carried(VERSION, "activated")])),
+    );
+    story.say(
+        20,
+        Service::Verifier,
+        base::Lost {
+            base: "prod-1".into(),
+            pool: "prod".into(),
+            environment: "prod".into(),
+            last_seen: Some(began()),
+            why: "connection refused\nand more".into(),
+        },
+    );
+    story.say(
+        30,
+        Service::Verifier,
+        modules()[0].environments[1].drifted[0].clone(),
+    );
+    story.events
+}
+
+/// Events as the stream has them.
+pub fn streamed(events: &[Event]) -> Vec<StreamedEvent> {
+    events
+        .iter()
+        .enumerate()
+        .map(|(index, event)| StreamedEvent {
+            sequence: index as u64 + 1,
+            kind: event.body.kind().short_name(),
+            event: serde_json::from_slice(&event.encode()).expect("an event is JSON"),
+        })
+        .collect()
+}
