@@ -1,0 +1,204 @@
+//! What the builder decides. Pure: no I/O, no clock, no chance.
+//!
+//! In: events, commands and what effects found. Out: new states, events, and the work to do next.
+//! Two kinds of aggregates: a branch's head ([`head`]) and a build ([`mod@build`]).
+
+pub mod address;
+mod branch;
+pub mod build;
+pub mod classify;
+pub mod head;
+pub mod lines;
+pub mod relate;
+pub mod settings;
+pub mod touched;
+
+use ferry_bus::Keep;
+use ferry_config::Config;
+use ferry_events::{Body, Command, Event, Reason, Service, Stop, Verb, command::Settled};
+use ferry_runtime::{Context, Decide, Decision, Fault, Input, Key, Slot};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+use build::{BuildState, BuildWork, Built};
+use head::{Found, Head, HeadWork};
+
+/// Fetches at a time over all repositories: they wait for the network, not for the processor.
+const RESOLVES: usize = 4;
+/// How long a finished build serves later runs of its commit, and a refused command is remembered:
+/// a quarter, longer than a branch usually goes back.
+const KEPT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+
+/// The pure half of the builder.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct BuilderDecide;
+
+/// An aggregate's state.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// Never heard of.
+    #[default]
+    New,
+    /// A branch's head.
+    Head(Head),
+    /// A build.
+    Build(BuildState),
+    /// A command that no branch could take was refused.
+    Refused,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Work {
+    /// Ask git.
+    Resolve(HeadWork),
+    /// Build a commit.
+    Build(BuildWork),
+}
+
+/// What came of it.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// What git said to the ask of this id, or why it said nothing.
+    Resolved {
+        /// The ask that was worked on.
+        ask: uuid::Uuid,
+        /// What was found.
+        found: Result<Box<Found>, Stop>,
+    },
+    /// A build begins. A report: the claim itself says nothing.
+    Began {
+        /// Which attempt of the build.
+        round: u32,
+    },
+    /// A build ended.
+    Built {
+        /// How long it took, in milliseconds.
+        millis: u64,
+        /// Its jar, or why there is none.
+        result: Result<Built, Stop>,
+    },
+}
+
+impl Decide for BuilderDecide {
+    type State = State;
+    type Work = Work;
+    type Outcome = Outcome;
+
+    fn service(&self) -> Service {
+        Service::Builder
+    }
+
+    fn route(&self, event: &Event, config: &Config) -> Vec<Key> {
+        match &event.body {
+            Body::PushReceived(push) => vec![head_key(&push.repository, &push.branch)],
+            Body::ChangeMerged(change) if !change.uploaded => {
+                let settings = settings::of(config, &change.module);
+                vec![build_key(settings::build_id(change, settings.as_ref()))]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn route_command(&self, command: &Command, config: &Config) -> Vec<Key> {
+        if command.verb.service() != Service::Builder {
+            return Vec::new();
+        }
+        vec![match head::branch_of(command, config) {
+            Some((repository, branch)) => head_key(&repository, &branch),
+            None => Key::new("refused", &[&command.id.to_string()]),
+        }]
+    }
+
+    fn decide(
+        &self,
+        key: &Key,
+        state: &State,
+        input: &Input<Outcome>,
+        context: &Context,
+    ) -> Result<Decision<State>, Fault> {
+        match key.kind() {
+            "head" => branch::decide(state, input, context),
+            "build" => build::decide(key, state, input, context),
+            _ => Ok(refuse(state, input)),
+        }
+    }
+
+    fn work(&self, _: &Key, state: &State) -> Option<Work> {
+        match state {
+            State::Head(head) => head.work().map(Work::Resolve),
+            State::Build(build) => build.work().map(Work::Build),
+            State::New | State::Refused => None,
+        }
+    }
+
+    fn slot(&self, _: &Key, work: &Work) -> Slot {
+        match work {
+            Work::Resolve(work) => Slot {
+                pool: "resolve",
+                lane: work.repository.clone(),
+            },
+            Work::Build(work) => Slot {
+                pool: "build",
+                lane: work.module.clone(),
+            },
+        }
+    }
+
+    fn limit(&self, pool: &str, config: &Config) -> usize {
+        match pool {
+            "build" => config.builder.parallel as usize,
+            _ => RESOLVES,
+        }
+    }
+
+    fn keep(&self, state: &State) -> Keep {
+        match state {
+            State::Build(build) if build.waiting.is_empty() => Keep::For(KEPT),
+            State::Refused => Keep::For(KEPT),
+            _ => Keep::Forever,
+        }
+    }
+}
+
+/// The aggregate of a branch's head.
+pub fn head_key(repository: &str, branch: &str) -> Key {
+    Key::new("head", &[repository, branch])
+}
+
+/// The aggregate of a build.
+pub fn build_key(id: uuid::Uuid) -> Key {
+    Key::new("build", &[&id.to_string()])
+}
+
+/// Settles a command that no branch can take.
+fn refuse(state: &State, input: &Input<Outcome>) -> Decision<State> {
+    match input {
+        Input::Command(command) if *state == State::New => {
+            let module = command.verb.module();
+            let stop = match &command.verb {
+                Verb::Rollback { .. } => {
+                    Stop::new(Reason::OurFault, "a rollback is the scheduler's")
+                }
+                _ => Stop::new(
+                    Reason::UnknownModule,
+                    format!("there is no module {module:?}"),
+                ),
+            };
+            branch::settled(Decision::to(State::Refused), command, None, Some(stop))
+        }
+        _ => Decision::to(state.clone()),
+    }
+}
+
+/// The answer to a command.
+fn settlement(command: &Command, run: Option<ferry_events::RunId>, stop: Option<Stop>) -> Settled {
+    Settled {
+        command: command.id,
+        actor: command.actor.clone(),
+        module: command.verb.module().to_owned(),
+        run,
+        stop,
+    }
+}

@@ -1,0 +1,51 @@
+//! What a build depends on besides its commit, and the id that follows.
+//!
+//! In: the configuration. Out: [`Settings`], kept in the build's state, and the build's id.
+
+use ferry_config::Config;
+use ferry_events::{Digest, ids, push::ChangeMerged};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// The settings of a module that change what its build makes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Folder of the `pom.xml`, below the repository's root.
+    pub path: String,
+    /// What Maven is asked for.
+    pub goals: Vec<String>,
+    /// The JDK's `JAVA_HOME`; none: the builder's own.
+    pub jdk: Option<String>,
+    /// Glob below `path` that finds the jar.
+    pub jar: String,
+}
+
+/// The settings of a module; none when the configuration does not have it.
+pub fn of(config: &Config, module: &str) -> Option<Settings> {
+    let module = config.module(module)?;
+    let home = |name: &String| match config.builder.jdks.get(name) {
+        Some(home) => home.display().to_string(),
+        None => name.clone(),
+    };
+    Some(Settings {
+        path: module.path.clone(),
+        goals: module.goals.clone(),
+        jdk: module.jdk.as_ref().map(home),
+        jar: module.jar.clone(),
+    })
+}
+
+/// One id for a commit, a module and its settings: at most one artifact comes of them.
+pub fn build_id(change: &ChangeMerged, settings: Option<&Settings>) -> Uuid {
+    let json = serde_json::to_vec(&settings).expect("settings are always JSON");
+    let digest = Digest::of(&json);
+    ids::derive(
+        "build",
+        &[
+            &change.repository,
+            &change.commit,
+            &change.module,
+            digest.as_str(),
+        ],
+    )
+}

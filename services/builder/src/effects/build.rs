@@ -1,0 +1,282 @@
+//! Builds one commit: sources, sandbox, Maven, jar, store.
+//!
+//! In: what to build. Out: the jar's name in the store, or why there is none. Everything that it makes
+//! outside of the store and the Maven repository goes with it.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use backoff::{ExponentialBackoffBuilder, future::retry};
+use ferry_bus::BusError;
+use ferry_config::{Builder, Config};
+use ferry_events::{Digest, Reason, Stop};
+use ferry_runtime::Key;
+use tracing::warn;
+
+use super::{
+    BuilderEffects, artifact,
+    log::LogWriter,
+    maven::{self, Maven},
+    mirror::Mirror,
+    run::{Ended, Run, Said, judge},
+    sandbox::{self, Jail, View},
+    tools,
+};
+use crate::decide::{
+    build::{BuildWork, Built},
+    classify,
+    lines::{LOG_MAX, Log},
+};
+
+/// How long the store is tried when the bus is silent: its leader may be changing.
+const STORE_FOR: Duration = Duration::from_secs(60);
+
+/// Builds.
+pub(super) async fn build(
+    effects: &BuilderEffects,
+    key: &Key,
+    work: &BuildWork,
+    attempt: u32,
+    config: &Config,
+) -> Result<Built, Stop> {
+    let to = LogWriter::start(effects.hands.clone(), key.clone(), work.run);
+    let mut said = Said {
+        log: Log::new(sandbox::SOURCES, attempt, LOG_MAX),
+        to,
+    };
+    if attempt > 1 {
+        said.note(&format!(
+            "the worker before was lost; this is attempt {attempt}"
+        ));
+    }
+    let result = try_build(effects, work, config, &mut said).await;
+    if let Err(stop) = &result {
+        let detail = stop.detail.lines().next().unwrap_or_default();
+        said.note(&format!("stopped: {}: {detail}", stop.reason));
+    }
+    said.to.finish().await;
+    result
+}
+
+async fn try_build(
+    effects: &BuilderEffects,
+    work: &BuildWork,
+    config: &Config,
+    said: &mut Said,
+) -> Result<Built, Stop> {
+    let builder = &config.builder;
+    let jail = Jail::find(builder.sandbox, &effects.places.data_dir)
+        .await
+        .map_err(|error| Stop::new(Reason::SandboxUnavailable, error.to_string()))?;
+    if jail.is_open() {
+        said.note(&format!("WARNING: {}", sandbox::OPEN));
+        warn!(module = work.module, "{}", sandbox::OPEN);
+    }
+    let (mvn, java_home) = (
+        tools::maven()?,
+        tools::java_home(work.settings.jdk.as_deref())?,
+    );
+    let place = Place::new(&effects.places.builds())?;
+    let mirror = sources(effects, work, config, &place).await?;
+    let maven = maven_repository(effects, work, builder, &mirror, &java_home).await?;
+
+    let mut view = View {
+        sources: &place.sources,
+        repository: maven.folder(),
+        home: &place.home,
+        settings: builder.maven_settings.as_deref(),
+        java_home: &java_home,
+        path: &work.settings.path,
+        online: !maven::begins_offline(maven.is_warm(), builder.maven_seed.is_some()),
+        processes: builder.processes,
+        programs: vec![java_home.clone(), home_of(&mvn)],
+        variables: vec![
+            ("MAVEN_OPTS", maven::options(builder.memory)),
+            ("MAVEN_SKIP_RC", "1".into()),
+        ],
+    };
+    said.log.set_root(&jail.sources(&view));
+    let lock = effects.locks.of("maven", &work.repository);
+    let mut run = Run {
+        jail: &jail,
+        mvn: &mvn,
+        goals: &work.settings.goals,
+        builder,
+        lock: &lock,
+        left: builder.timeout,
+    };
+    let cannot = |error: io::Error| trouble("Maven", &error);
+    let mut ended = run.once(&view, said).await.map_err(cannot)?;
+    let failed = matches!(&ended, Ended::Exit(status) if !status.success());
+    if !view.online && failed && classify::wants_network(&said.log.kept()) {
+        said.note("the Maven repository lacks something; trying again with the network");
+        said.log.forget();
+        view.online = true;
+        ended = run.once(&view, said).await.map_err(cannot)?;
+    }
+    judge(&ended, said, builder)?;
+    if let Err(error) = maven.set_warm() {
+        warn!(%error, "the next build of these poms asks the network again");
+    }
+    keep(effects, work, builder, &place).await
+}
+
+/// A folder for one build, removed when dropped.
+struct Place {
+    _folder: tempfile::TempDir,
+    sources: PathBuf,
+    home: PathBuf,
+    index: PathBuf,
+}
+
+impl Place {
+    fn new(builds: &Path) -> Result<Self, Stop> {
+        let make = || -> io::Result<Self> {
+            let folder = tempfile::Builder::new()
+                .prefix("build-")
+                .tempdir_in(builds)?;
+            let below = |name: &str| folder.path().join(name);
+            let (sources, home, index) = (below("src"), below("home"), below("index"));
+            fs::create_dir(&sources)?;
+            fs::create_dir(&home)?;
+            Ok(Self {
+                sources,
+                home,
+                index,
+                _folder: folder,
+            })
+        };
+        make().map_err(|error| trouble("a folder to build in", &error))
+    }
+}
+
+fn trouble(what: &str, error: &io::Error) -> Stop {
+    let reason = match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Reason::DiskFull,
+        _ => Reason::BuildFailed,
+    };
+    Stop::new(reason, format!("{what} on the builder: {error}"))
+}
+
+/// Exactly the commit's files.
+async fn sources(
+    effects: &BuilderEffects,
+    work: &BuildWork,
+    config: &Config,
+    place: &Place,
+) -> Result<Mirror, Stop> {
+    let name = work.repository.as_str();
+    let repository = config
+        .repositories
+        .get(name)
+        .ok_or_else(|| Stop::new(Reason::UnknownRepository, name))?;
+    let mirror = Mirror::open(effects, name, repository, &config.builder).await?;
+    if !mirror
+        .have(&work.commit)
+        .await
+        .map_err(|error| error.stop())?
+    {
+        return Err(Stop::new(Reason::CommitNotFound, work.commit.clone()));
+    }
+    mirror
+        .check_out(&work.commit, &place.sources, &place.index)
+        .await
+        .map_err(|error| error.stop())?;
+    Ok(mirror)
+}
+
+async fn maven_repository(
+    effects: &BuilderEffects,
+    work: &BuildWork,
+    builder: &Builder,
+    mirror: &Mirror,
+    java_home: &Path,
+) -> Result<Maven, Stop> {
+    let poms = mirror
+        .poms(&work.commit)
+        .await
+        .map_err(|error| error.stop())?;
+    let settings = match &builder.maven_settings {
+        Some(path) => {
+            fs::read(path).map_err(|error| trouble("[builder] maven_settings", &error))?
+        }
+        None => Vec::new(),
+    };
+    let resolves = Digest::of(
+        format!(
+            "{poms} {} {} {:?}",
+            Digest::of(&settings),
+            java_home.display(),
+            (&work.settings.path, &work.settings.goals)
+        )
+        .as_bytes(),
+    );
+    let maven = Maven::new(&effects.places.maven(), &work.repository, &resolves);
+    let lock = effects.locks.of("maven", &work.repository);
+    let _lock = lock.write_owned().await;
+    let (made, seed) = (maven.clone(), builder.maven_seed.clone());
+    let copied = tokio::task::spawn_blocking(move || made.make(seed.as_deref())).await;
+    copied
+        .unwrap_or_else(|error| Err(io::Error::other(error)))
+        .map_err(|error| trouble("the Maven repository", &error))?;
+    Ok(maven)
+}
+
+/// A program's home: `HOME/bin/mvn`.
+fn home_of(program: &Path) -> PathBuf {
+    program
+        .parent()
+        .and_then(Path::parent)
+        .unwrap_or(program)
+        .to_path_buf()
+}
+
+/// Puts the jar into the store.
+async fn keep(
+    effects: &BuilderEffects,
+    work: &BuildWork,
+    builder: &Builder,
+    place: &Place,
+) -> Result<Built, Stop> {
+    let (sources, settings, limit) = (
+        place.sources.clone(),
+        work.settings.clone(),
+        builder.artifact_limit,
+    );
+    let found = tokio::task::spawn_blocking(move || {
+        let jar = artifact::find(&sources, &settings.path, &settings.jar)?;
+        artifact::inspect(&jar, limit).map(|built| (jar, built))
+    });
+    let (jar, built) = found
+        .await
+        .unwrap_or_else(|error| Err(Stop::new(Reason::OurFault, error.to_string())))?;
+    let patience = ExponentialBackoffBuilder::new()
+        .with_initial_interval(Duration::from_millis(250))
+        .with_max_interval(Duration::from_secs(5))
+        .with_max_elapsed_time(Some(STORE_FOR))
+        .build();
+    let put = || async {
+        effects
+            .hands
+            .put_jar(&built.digest, &jar)
+            .await
+            .map_err(|error| match error {
+                BusError::Unavailable(_) => backoff::Error::transient(error),
+                _ => backoff::Error::permanent(error),
+            })
+    };
+    retry(patience, put).await.map_err(|error| {
+        let reason = match &error {
+            BusError::Full(_) => Reason::DiskFull,
+            BusError::Io(_, cause) if cause.kind() == io::ErrorKind::StorageFull => {
+                Reason::DiskFull
+            }
+            _ => Reason::StoreFailed,
+        };
+        Stop::new(reason, artifact::chain(&error))
+    })?;
+    Ok(built)
+}

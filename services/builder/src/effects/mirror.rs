@@ -1,0 +1,290 @@
+//! A bare mirror of one repository, fetched bit by bit.
+//!
+//! In: a configured repository. Out: commits, their relations and their files. Branches are fetched
+//! under names of our own, flat and encoded, so that `a` and `a/b` never stand in each other's way.
+//! Submodules and LFS objects are not fetched: their files are what git itself has of them.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use ferry_config::{Builder, Repository};
+use ferry_events::{Digest, Stop, name::token};
+use tokio::sync::RwLock;
+
+use super::{
+    BuilderEffects,
+    git::{Access, Git, GitError},
+};
+use crate::decide::address::{self, Address};
+
+/// Of one fetch. A first one of a large repository takes minutes.
+const FETCH_LIMIT: Duration = Duration::from_secs(10 * 60);
+
+/// One repository's mirror.
+pub struct Mirror {
+    git: Git,
+    dir: PathBuf,
+    address: Address,
+    access: Access,
+    lock: Arc<RwLock<()>>,
+}
+
+impl Mirror {
+    /// Opens the mirror, made where it is missing.
+    ///
+    /// # Errors
+    /// When the address is refused, the credentials cannot be had, or the disk is full.
+    pub async fn open(
+        effects: &BuilderEffects,
+        name: &str,
+        repository: &Repository,
+        builder: &Builder,
+    ) -> Result<Self, Stop> {
+        let address = address::check(repository, builder)?;
+        let access = effects
+            .git
+            .access(repository, &address)
+            .map_err(|error| error.stop())?;
+        // Another address is another repository, whatever its name.
+        let place = format!(
+            "{}-{}.git",
+            token(name),
+            Digest::of(address.url.as_bytes()).short()
+        );
+        let dir = effects.places.mirrors().join(&place);
+        let lock = effects.locks.of("mirror", &place);
+        let mirror = Self {
+            git: effects.git.clone(),
+            dir,
+            address,
+            access,
+            lock,
+        };
+        mirror.make().await.map_err(|error| error.stop())?;
+        Ok(mirror)
+    }
+
+    async fn make(&self) -> Result<(), GitError> {
+        let _lock = self.lock.write().await;
+        if self.dir.join("HEAD").is_file() {
+            return Ok(());
+        }
+        let mut command = self.git.command(&self.dir);
+        command.args(["init", "--quiet", "--bare", "--template="]);
+        self.git.local(command).await.map(drop)
+    }
+
+    fn command(&self) -> tokio::process::Command {
+        self.git.command(&self.dir)
+    }
+
+    async fn fetch(&self, options: &[&str], refs: &[&str]) -> Result<(), GitError> {
+        let _lock = self.lock.write().await;
+        let mut command = self.git.remote(&self.dir, &self.address, &self.access);
+        command
+            .args([
+                "fetch",
+                "--quiet",
+                "--no-write-fetch-head",
+                "--no-recurse-submodules",
+            ])
+            .args(options)
+            .arg("--")
+            .arg(&self.address.url)
+            .args(refs);
+        self.git.run(command, FETCH_LIMIT).await.map(drop)
+    }
+
+    /// Fetches one branch. Its tip; none: there is no such branch.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub async fn fetch_branch(&self, branch: &str) -> Result<Option<String>, GitError> {
+        let kept = format!("refs/ferry/branch/{}", token(branch));
+        let wanted = format!("+refs/heads/{branch}:{kept}");
+        match self.fetch(&["--no-tags"], &[&wanted]).await {
+            Ok(()) => self.peel(&kept).await,
+            Err(GitError::Failed(said)) if said.contains("couldn't find remote ref") => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Fetches every branch and tag; those that are gone go here too.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub async fn fetch_all(&self) -> Result<(), GitError> {
+        let refs = ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"];
+        self.fetch(&["--prune", "--no-tags"], &refs).await
+    }
+
+    /// Fetches one object by its id, which many forges allow although no branch leads to it.
+    ///
+    /// # Errors
+    /// When git fails, or the forge does not allow it.
+    pub async fn fetch_object(&self, id: &str) -> Result<(), GitError> {
+        self.fetch(&["--no-tags"], &[id]).await
+    }
+
+    /// The commit that a name or id means, a tag's commit for a tag. None: there is none here.
+    ///
+    /// # Errors
+    /// When git cannot be run.
+    pub async fn peel(&self, name: &str) -> Result<Option<String>, GitError> {
+        let mut command = self.command();
+        command
+            .args(["rev-parse", "--verify", "--quiet", "--end-of-options"])
+            .arg(format!("{name}^{{commit}}"));
+        let output = self.git.ask(command).await?;
+        let id = String::from_utf8_lossy(&output.out).trim().to_owned();
+        Ok((output.status.success() && address::is_object_id(&id)).then_some(id))
+    }
+
+    /// Whether a commit leads to another, or is it. False where git has not both.
+    ///
+    /// # Errors
+    /// When git cannot be run.
+    pub async fn leads(&self, from: Option<&str>, to: Option<&str>) -> Result<bool, GitError> {
+        let (Some(from), Some(to)) = (from, to) else {
+            return Ok(false);
+        };
+        if from == to {
+            return Ok(true);
+        }
+        let mut command = self.command();
+        command.args(["merge-base", "--is-ancestor", from, to]);
+        Ok(self.git.ask(command).await?.status.success())
+    }
+
+    /// Whether a branch or tag leads to a commit.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub async fn is_reachable(&self, commit: &str) -> Result<bool, GitError> {
+        let mut command = self.command();
+        command.args([
+            "for-each-ref",
+            "--count=1",
+            "--format=x",
+            "--contains",
+            commit,
+            "refs/heads",
+            "refs/tags",
+        ]);
+        Ok(!self.git.local(command).await?.is_empty())
+    }
+
+    /// Paths that differ between two commits; all of the second where the first is not here.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub async fn changed(&self, from: Option<&str>, to: &str) -> Result<Vec<String>, GitError> {
+        let from = match from {
+            Some(from) => self.peel(from).await?,
+            None => None,
+        };
+        let mut command = self.command();
+        match &from {
+            Some(from) => command.args([
+                "diff-tree",
+                "-r",
+                "-z",
+                "--name-only",
+                "--no-renames",
+                from,
+                to,
+            ]),
+            None => command.args(["ls-tree", "-r", "-z", "--name-only", "--full-tree", to]),
+        };
+        let listed = self.git.local(command).await?;
+        let paths = listed
+            .split(|byte| *byte == 0)
+            .filter(|path| !path.is_empty());
+        Ok(paths
+            .map(|path| String::from_utf8_lossy(path).into_owned())
+            .collect())
+    }
+
+    /// A commit's first line and its author's name.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub async fn about(&self, commit: &str) -> Result<(String, String), GitError> {
+        let mut command = self.command();
+        command.args([
+            "log",
+            "-1",
+            "--no-show-signature",
+            "--format=%s%x00%an",
+            commit,
+            "--",
+        ]);
+        let text = String::from_utf8_lossy(&self.git.local(command).await?).into_owned();
+        let (subject, author) = text
+            .trim_end_matches('\n')
+            .split_once('\0')
+            .unwrap_or((&text, ""));
+        Ok((subject.to_owned(), author.to_owned()))
+    }
+
+    /// A digest of what a build resolves its dependencies by: every pom and `.mvn` file of a commit.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub async fn poms(&self, commit: &str) -> Result<Digest, GitError> {
+        let mut command = self.command();
+        command.args(["ls-tree", "-r", "-z", "--full-tree", commit]);
+        let listed = self.git.local(command).await?;
+        let mut wanted = Vec::new();
+        for line in listed.split(|byte| *byte == 0) {
+            let path = line.split(|byte| *byte == b'\t').nth(1).unwrap_or_default();
+            let path = String::from_utf8_lossy(path);
+            if path.ends_with("pom.xml") || path.starts_with(".mvn/") || path.contains("/.mvn/") {
+                wanted.extend_from_slice(line);
+                wanted.push(0);
+            }
+        }
+        Ok(Digest::of(&wanted))
+    }
+
+    /// Sees to it that a commit is here, although another builder resolved it.
+    ///
+    /// # Errors
+    /// When git fails, or there is no such commit.
+    pub async fn have(&self, commit: &str) -> Result<bool, GitError> {
+        if self.peel(commit).await?.is_some() {
+            return Ok(true);
+        }
+        self.fetch_all().await?;
+        if self.peel(commit).await?.is_none() {
+            self.fetch_object(commit).await?;
+        }
+        Ok(self.peel(commit).await?.is_some())
+    }
+
+    /// Writes a commit's files into an empty folder. There is no `.git` in it: nothing in a build
+    /// needs it, and plugins that find one in a place of ours complain. `read-tree` writes exactly what
+    /// is in the commit, which `git archive` does not, and takes no entry in the mirror, which
+    /// `git worktree` does.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub async fn check_out(
+        &self,
+        commit: &str,
+        folder: &Path,
+        index: &Path,
+    ) -> Result<(), GitError> {
+        let mut command = self.command();
+        command
+            .args(["-c", "core.bare=false", "--work-tree"])
+            .arg(folder)
+            .env("GIT_INDEX_FILE", index)
+            .current_dir(folder)
+            .args(["read-tree", "--reset", "-u", commit]);
+        self.git.local(command).await.map(drop)
+    }
+}
