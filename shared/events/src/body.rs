@@ -105,8 +105,6 @@ wrap! {
     ServiceUpgraded(rollout::Service);
     /// `service.rolledback`: the version before is live there again.
     ServiceRolledback(rollout::Service);
-    /// `service.removed`: none is live there any more.
-    ServiceRemoved(rollout::Service);
     /// `base.joined`: a base answers.
     BaseJoined(base::Seen);
     /// `base.changed`: it carries other modules than before.
@@ -166,8 +164,6 @@ bodies! {
     ServiceUpgraded(ServiceUpgraded) = "service"."upgraded", "0.3.0", true;
     /// The version before is live in an environment again.
     ServiceRolledback(ServiceRolledback) = "service"."rolledback", "0.3.0", true;
-    /// None is live in an environment any more.
-    ServiceRemoved(ServiceRemoved) = "service"."removed", "0.3.0", true;
     /// A base answers.
     BaseJoined(BaseJoined) = "base"."joined", "0.1.0", false;
     /// A base carries other modules than before.
@@ -274,7 +270,6 @@ impl Body {
             Body::ServiceDeployed(p) => p.module.clone(),
             Body::ServiceUpgraded(p) => p.module.clone(),
             Body::ServiceRolledback(p) => p.module.clone(),
-            Body::ServiceRemoved(p) => p.module.clone(),
             Body::BaseJoined(p) => p.base.clone(),
             Body::BaseChanged(p) => p.base.clone(),
             Body::BaseLost(p) => p.base.clone(),
@@ -316,7 +311,6 @@ impl Body {
             Body::ServiceDeployed(p) => service_content(p),
             Body::ServiceUpgraded(p) => service_content(p),
             Body::ServiceRolledback(p) => service_content(p),
-            Body::ServiceRemoved(p) => json!({"environment": {"id": p.environment}}),
             own => {
                 debug_assert!(!own.kind().is_standard());
                 own.payload()
@@ -357,7 +351,6 @@ impl Body {
             Body::ServiceDeployed(p) => p.run,
             Body::ServiceUpgraded(p) => p.run,
             Body::ServiceRolledback(p) => p.run,
-            Body::ServiceRemoved(p) => p.run,
         })
     }
 }

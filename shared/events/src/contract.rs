@@ -177,7 +177,6 @@ static SCHEDULER: Contract = Contract {
         ServiceDeployed,
         ServiceUpgraded,
         ServiceRolledback,
-        ServiceRemoved,
         CommandSettled,
     ],
     keeps_facts: true,

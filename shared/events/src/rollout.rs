@@ -159,7 +159,7 @@ pub struct Finished {
     pub stop: Option<Stop>,
 }
 
-/// `service.deployed`, `.upgraded`, `.rolledback`, `.removed`: once an environment.
+/// `service.deployed`, `.upgraded`, `.rolledback`: once an environment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Service {
     /// The run.
@@ -168,7 +168,7 @@ pub struct Service {
     pub module: String,
     /// The environment.
     pub environment: String,
-    /// The version that is live now; for `removed`, the one that was.
+    /// The version that is live now.
     pub version: String,
     /// Its packaged digest.
     pub packaged: Digest,

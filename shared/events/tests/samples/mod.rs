@@ -1,0 +1,370 @@
+//! One event of every kind, for whoever tests what goes over the wire.
+//!
+//! In: nothing. Out: bodies.
+
+use std::collections::BTreeMap;
+
+use ferry_events::{
+    Body, Digest, PushId, Reason, RunId, Stop, TaskId, Timestamp, artifact, base,
+    body::{
+        BaseChanged, BaseJoined, BuildQueued, BuildStarted, ServiceDeployed, ServiceRolledback,
+        ServiceUpgraded, WaveFinished, WaveStarted,
+    },
+    build, command, push, rollout, run, task, verify,
+};
+use uuid::Uuid;
+
+/// A moment.
+pub fn at() -> Timestamp {
+    Timestamp::from_timestamp_millis(1_700_000_000_123).unwrap()
+}
+
+/// A run.
+pub fn run_id() -> RunId {
+    RunId::of("shop", "main", 1, "cart")
+}
+
+fn stop() -> Stop {
+    Stop::new(Reason::InstallFailed, "a bean could not be made").on("prod-1")
+}
+
+fn release() -> artifact::Release {
+    artifact::Release {
+        run: run_id(),
+        module: "cart".into(),
+        commit: Some("c".repeat(40)),
+        packaged: Digest::of(b"packaged"),
+        biz: artifact::Biz {
+            name: "cart".into(),
+            version: "1.0.0".into(),
+            web_context_path: Some("/cart".into()),
+        },
+        pools: BTreeMap::from([(
+            "prod".to_owned(),
+            artifact::Slimmed {
+                digest: Digest::of(b"slimmed"),
+                version: "1.0.0-cccccccc-0123456789ab".into(),
+                size: 10,
+                profile: Some(Digest::of(b"profile")),
+                left_out: 3,
+                kept: 1,
+            },
+        )]),
+    }
+}
+
+fn want() -> task::Want {
+    task::Want {
+        digest: Digest::of(b"slimmed"),
+        size: 10,
+        version: "1.0.0-x".into(),
+        web_context_path: Some("/cart".into()),
+    }
+}
+
+fn wave(stop: Option<Stop>) -> rollout::Wave {
+    rollout::Wave {
+        run: run_id(),
+        plan: Digest::of(b"plan"),
+        module: "cart".into(),
+        environment: "prod".into(),
+        direction: rollout::Direction::Forward,
+        number: 1,
+        of: 2,
+        bases: vec!["prod-1".into()],
+        stop,
+    }
+}
+
+fn service() -> rollout::Service {
+    rollout::Service {
+        run: run_id(),
+        module: "cart".into(),
+        environment: "prod".into(),
+        version: "1.0.0-x".into(),
+        packaged: Digest::of(b"packaged"),
+        before: None,
+    }
+}
+
+fn seen() -> base::Seen {
+    base::Seen {
+        base: "prod-1".into(),
+        pool: "prod".into(),
+        environment: "prod".into(),
+        zone: "a".into(),
+        modules: vec![base::ModuleOnBase {
+            name: "cart".into(),
+            version: "1".into(),
+            state: "activated".into(),
+        }],
+        metaspace_used: Some(1),
+        metaspace_max: None,
+        at: at(),
+    }
+}
+
+/// One body of every kind.
+pub fn bodies() -> Vec<Body> {
+    let push = PushId::of("github", "shop", "1", "refs/heads/main");
+    let task = TaskId::of(&Digest::of(b"plan"), "prod-1");
+    let plan = rollout::Plan {
+        run: run_id(),
+        module: "cart".into(),
+        environment: "prod".into(),
+        direction: rollout::Direction::Back,
+        generation: 3,
+        configuration: Digest::of(b"configuration"),
+        waves: vec![vec![rollout::Step {
+            base: "prod-1".into(),
+            pool: "prod".into(),
+            want: Some(want()),
+        }]],
+    };
+    let build = build::Build {
+        run: run_id(),
+        module: "cart".into(),
+        build: Uuid::from_u128(1),
+        commit: "c".repeat(40),
+    };
+    vec![
+        push::Received {
+            push,
+            forge: "github".into(),
+            repository: "shop".into(),
+            branch: "main".into(),
+            before: None,
+            after: "c".repeat(40),
+            forced: false,
+            author: Some("dev".into()),
+            message: Some("Add a cart".into()),
+            received_at: at(),
+        }
+        .into(),
+        push::Resolved {
+            push,
+            repository: "shop".into(),
+            branch: "main".into(),
+            commit: Some("c".repeat(40)),
+            resolution: push::Resolution::Started,
+            runs: vec![push::RunOf {
+                run: run_id(),
+                module: "cart".into(),
+            }],
+            why: "main moved".into(),
+            stop: None,
+        }
+        .into(),
+        push::ChangeMerged {
+            run: run_id(),
+            module: "cart".into(),
+            repository: "shop".into(),
+            branch: "main".into(),
+            order: 1,
+            commit: "c".repeat(40),
+            push: Some(push),
+            command: None,
+            author: None,
+            message: None,
+            uploaded: false,
+        }
+        .into(),
+        BuildQueued(build.clone()).into(),
+        BuildStarted(build).into(),
+        build::Finished {
+            run: run_id(),
+            module: "cart".into(),
+            build: Uuid::from_u128(1),
+            stop: Some(stop()),
+            millis: 3700,
+            reused: false,
+        }
+        .into(),
+        artifact::Packaged {
+            run: run_id(),
+            module: "cart".into(),
+            digest: Digest::of(b"packaged"),
+            size: 10,
+            commit: None,
+            biz: release().biz,
+        }
+        .into(),
+        artifact::Published { release: release() }.into(),
+        artifact::Refused {
+            run: run_id(),
+            module: "cart".into(),
+            packaged: Digest::of(b"packaged"),
+            stop: stop(),
+        }
+        .into(),
+        run::Queued {
+            run: run_id(),
+            module: "cart".into(),
+            kind: run::RunKind::Change,
+            environments: vec!["prod".into()],
+            repository: "shop".into(),
+            branch: "main".into(),
+            commit: None,
+            author: None,
+            message: None,
+            push: None,
+            command: None,
+        }
+        .into(),
+        run::Started {
+            run: run_id(),
+            module: "cart".into(),
+            uri: "https://ferry.example/runs/1".into(),
+        }
+        .into(),
+        run::Finished {
+            run: run_id(),
+            module: "cart".into(),
+            outcome: run::Outcome::Failure,
+            stop: Some(stop()),
+            environment: Some("prod".into()),
+        }
+        .into(),
+        rollout::Requested {
+            run: run_id(),
+            module: "cart".into(),
+            environment: "prod".into(),
+            branch: "main".into(),
+            order: 1,
+            aim: rollout::Aim::Release(Box::new(release())),
+        }
+        .into(),
+        rollout::Planned {
+            id: plan.id(),
+            plan,
+            version: None,
+        }
+        .into(),
+        rollout::Finished {
+            run: run_id(),
+            module: "cart".into(),
+            environment: "prod".into(),
+            outcome: rollout::RolloutOutcome::RolledBack,
+            live: None,
+            stop: Some(stop()),
+        }
+        .into(),
+        WaveStarted(wave(None)).into(),
+        WaveFinished(wave(Some(stop()))).into(),
+        task::Requested {
+            task,
+            plan: Digest::of(b"plan"),
+            run: run_id(),
+            module: "cart".into(),
+            environment: "prod".into(),
+            base: "prod-1".into(),
+            biz: "cart".into(),
+            want: Some(want()),
+            restore: None,
+        }
+        .into(),
+        task::Started {
+            task,
+            plan: Digest::of(b"plan"),
+            run: run_id(),
+            module: "cart".into(),
+            environment: "prod".into(),
+            base: "prod-1".into(),
+        }
+        .into(),
+        task::Finished {
+            task,
+            plan: Digest::of(b"plan"),
+            run: run_id(),
+            module: "cart".into(),
+            environment: "prod".into(),
+            base: "prod-1".into(),
+            running: Some("1".into()),
+            revision: 2,
+            stop: None,
+            steps: vec![task::StepTime {
+                step: "install".into(),
+                millis: 450,
+            }],
+        }
+        .into(),
+        verify::Requested {
+            observation: Uuid::from_u128(2),
+            task,
+            plan: Digest::of(b"plan"),
+            run: run_id(),
+            module: "cart".into(),
+            environment: "prod".into(),
+            base: "prod-1".into(),
+            biz: "cart".into(),
+            version: Some("1".into()),
+            revision: 2,
+            probe: Some(verify::Probe {
+                path: "/cart/".into(),
+                status: 200,
+                contains: None,
+                timeout_ms: 2000,
+                deadline_ms: 20_000,
+                interval_ms: 100,
+            }),
+            soak_ms: 2000,
+        }
+        .into(),
+        verify::Answering {
+            observation: Uuid::from_u128(2),
+            run: run_id(),
+            module: "cart".into(),
+            environment: "prod".into(),
+            base: "prod-1".into(),
+            version: Some("1".into()),
+            answer: Some(verify::Answer {
+                status: 200,
+                excerpt: "hello".into(),
+                millis: 4,
+            }),
+        }
+        .into(),
+        verify::Finished {
+            observation: Uuid::from_u128(2),
+            task,
+            plan: Digest::of(b"plan"),
+            run: run_id(),
+            module: "cart".into(),
+            environment: "prod".into(),
+            base: "prod-1".into(),
+            revision: 2,
+            stop: Some(stop()),
+            answer: None,
+        }
+        .into(),
+        ServiceDeployed(service()).into(),
+        ServiceUpgraded(service()).into(),
+        ServiceRolledback(service()).into(),
+        BaseJoined(seen()).into(),
+        BaseChanged(seen()).into(),
+        base::Lost {
+            base: "prod-1".into(),
+            pool: "prod".into(),
+            environment: "prod".into(),
+            last_seen: None,
+            why: "connection refused".into(),
+        }
+        .into(),
+        base::Drifted {
+            base: "prod-1".into(),
+            environment: "prod".into(),
+            module: "cart".into(),
+            wanted: None,
+            actual: vec!["1".into()],
+        }
+        .into(),
+        command::Settled {
+            command: ferry_events::CommandId(Uuid::from_u128(3)),
+            actor: "ops".into(),
+            module: "cart".into(),
+            run: None,
+            stop: Some(stop()),
+        }
+        .into(),
+    ]
+}
