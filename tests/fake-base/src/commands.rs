@@ -259,7 +259,14 @@ fn query_biz_ops(base: &Base, body: Value) -> Result<Output, Throwable> {
     let query: QueryBizOps = serde_json::from_value(body)
         .map_err(|_| Throwable::new(COMMAND_VALIDATION_EXCEPTION, "request is null"))?;
     let id = not_blank(&query.request_id, "requestId is blank")?;
-    Ok(match base.world().record_json(id) {
+    let record = base.world().record_json(id);
+    Ok(match record {
+        Some(record) if base.faults.get().untold_causes && record.get("throwable").is_some() => {
+            return Err(Throwable::new(
+                "com.alibaba.fastjson.JSONException",
+                "write javaBean error, fastjson version 1.2.83, class com.alipay.sofa.koupleless.arklet.core.command.record.ProcessRecord, fieldName : throwable",
+            ));
+        }
         Some(record) => Output::success(record),
         None => Output::failed("Not found the corresponding ops record.", Value::Null),
     })

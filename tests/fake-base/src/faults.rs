@@ -20,6 +20,10 @@ pub struct Faults {
     pub freeze: bool,
     /// Asynchronous commands are done, but their record stays there for ever.
     pub record_stuck: Option<StuckAt>,
+    /// `/queryBizOps` cannot write the exception of a failed command, and answers
+    /// an internal error for ever: so does a real base when a Spring bean's
+    /// constructor throws. Only a synchronous reply tells the cause then.
+    pub untold_causes: bool,
     /// Added to each install, in milliseconds.
     pub slow_install_ms: u64,
     /// Cuts all connections and refuses new ones, on both ports.

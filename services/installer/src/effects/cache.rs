@@ -1,0 +1,249 @@
+//! Jars on the installer's own disk, by digest, so that a base gets its jar without the bus in between.
+//!
+//! In: digests. Out: files that are what their names say. Bounded: the longest unused go first.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{ErrorKind, Read},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+    time::{Duration, SystemTime},
+};
+
+use ferry_ark::{MANIFEST_PATH, Manifest};
+use ferry_bus::BusError;
+use ferry_events::{Digest, Reason, Stop};
+use ferry_runtime::Hands;
+use sha2::{Digest as _, Sha256};
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+/// Room for four jars of the largest size, or hundreds of slimmed ones.
+pub const CACHE_LIMIT: u64 = 2 << 30;
+/// A jar that was used this recently stays, whatever the limit says: an installation may be fetching it.
+const IN_USE: Duration = Duration::from_secs(300);
+/// The longest manifest that is read.
+const MANIFEST_MAX: u64 = 1 << 20;
+
+/// Why a jar cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum CacheError {
+    /// The store has none of that name.
+    #[error("{0}")]
+    Missing(String),
+    /// Its bytes are others than its name says.
+    #[error("{0}")]
+    Damaged(String),
+    /// There is no room.
+    #[error("{0}")]
+    DiskFull(String),
+    /// The store does not answer.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+impl CacheError {
+    /// The stop of a task that met it.
+    pub fn stop(&self) -> Stop {
+        let reason = match self {
+            Self::DiskFull(_) => Reason::DiskFull,
+            _ => Reason::StoreFailed,
+        };
+        Stop::new(reason, self.to_string())
+    }
+
+    fn of(error: BusError) -> Self {
+        match error {
+            BusError::Missing(what) => Self::Missing(format!("{what} is not in the store")),
+            BusError::Damaged(what) => Self::Damaged(what),
+            BusError::Io(what, source) if is_full(&source) => {
+                Self::DiskFull(format!("{what}: {source}"))
+            }
+            BusError::Io(what, source) => Self::Unavailable(format!("{what}: {source}")),
+            other => Self::Unavailable(other.to_string()),
+        }
+    }
+}
+
+fn is_full(error: &std::io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded
+    )
+}
+
+#[derive(Default)]
+struct Jar {
+    size: u64,
+    /// When it was used last, as a count of uses.
+    order: u64,
+    /// When this process used it last.
+    used: Option<Instant>,
+    /// Whether this process has seen that the bytes are what the name says.
+    checked: bool,
+    /// One fetch at a time for each jar.
+    turn: Arc<tokio::sync::Mutex<()>>,
+}
+
+/// The cache.
+pub struct Cache {
+    folder: PathBuf,
+    hands: Hands,
+    limit: u64,
+    jars: Mutex<BTreeMap<Digest, Jar>>,
+}
+
+impl Cache {
+    /// The cache in a folder, with what is in it from before.
+    ///
+    /// # Errors
+    /// When the folder cannot be made or read.
+    pub fn open(folder: PathBuf, hands: Hands, limit: u64) -> std::io::Result<Self> {
+        fs::create_dir_all(&folder)?;
+        let mut found = Vec::new();
+        for entry in fs::read_dir(&folder)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let digest: Option<Digest> = name
+                .to_str()
+                .and_then(|name| name.strip_suffix(".jar"))
+                .and_then(|name| name.parse().ok());
+            let meta = entry.metadata()?;
+            match digest {
+                Some(digest) if meta.is_file() => {
+                    let changed = meta.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+                    found.push((changed, digest, meta.len()));
+                }
+                // Left behind by a fetch that was cut off.
+                _ if meta.is_file() => fs::remove_file(entry.path())?,
+                _ => {}
+            }
+        }
+        found.sort();
+        let jars = found
+            .into_iter()
+            .zip(1..)
+            .map(|((_, digest, size), order)| {
+                let jar = Jar {
+                    size,
+                    order,
+                    ..Jar::default()
+                };
+                (digest, jar)
+            });
+        Ok(Self {
+            folder,
+            hands,
+            limit,
+            jars: Mutex::new(jars.collect()),
+        })
+    }
+
+    fn path(&self, digest: &Digest) -> PathBuf {
+        self.folder.join(format!("{digest}.jar"))
+    }
+
+    /// The jar's file, fetched where it is not there yet. Its bytes were checked in this process.
+    ///
+    /// # Errors
+    /// See [`CacheError`]; a silent bus is asked again for a while first.
+    pub async fn fetch(&self, digest: &Digest) -> Result<PathBuf, CacheError> {
+        let turn = self.turn(digest);
+        let _turn = turn.lock().await;
+        let path = self.path(digest);
+        if self.is_checked(digest) && path.is_file() {
+            self.used(digest, None);
+            return Ok(path);
+        }
+        if path.is_file() && has_digest(path.clone(), digest.clone()).await {
+            self.used(digest, None);
+            return Ok(path);
+        }
+        let fetched = self.hands.get_jar(digest, &path).await;
+        fetched.map_err(CacheError::of)?;
+        let size = tokio::fs::metadata(&path)
+            .await
+            .map_or(0, |meta| meta.len());
+        self.used(digest, Some(size));
+        self.make_room();
+        Ok(path)
+    }
+
+    fn turn(&self, digest: &Digest) -> Arc<tokio::sync::Mutex<()>> {
+        let mut jars = self.jars.lock().expect("no panic under this lock");
+        jars.entry(digest.clone()).or_default().turn.clone()
+    }
+
+    fn is_checked(&self, digest: &Digest) -> bool {
+        let jars = self.jars.lock().expect("no panic under this lock");
+        jars.get(digest).is_some_and(|jar| jar.checked)
+    }
+
+    fn used(&self, digest: &Digest, size: Option<u64>) {
+        let mut jars = self.jars.lock().expect("no panic under this lock");
+        let order = jars.values().map(|jar| jar.order).max().unwrap_or_default() + 1;
+        if let Some(jar) = jars.get_mut(digest) {
+            jar.order = order;
+            jar.used = Some(Instant::now());
+            jar.checked = true;
+            jar.size = size.unwrap_or(jar.size);
+        }
+    }
+
+    fn make_room(&self) {
+        let mut jars = self.jars.lock().expect("no panic under this lock");
+        let mut total: u64 = jars.values().map(|jar| jar.size).sum();
+        while total > self.limit {
+            let oldest = jars
+                .iter()
+                .filter(|(_, jar)| {
+                    jar.size > 0 && jar.used.is_none_or(|used| used.elapsed() > IN_USE)
+                })
+                .min_by_key(|(_, jar)| jar.order)
+                .map(|(digest, jar)| (digest.clone(), jar.size));
+            let Some((digest, size)) = oldest else {
+                warn!(
+                    total,
+                    limit = self.limit,
+                    "the jars in use are more than the cache's limit"
+                );
+                return;
+            };
+            if let Err(error) = fs::remove_file(self.path(&digest)) {
+                warn!(%digest, %error, "a jar could not be removed");
+            }
+            info!(
+                digest = digest.short(),
+                size, "a jar that was long unused is removed from the cache"
+            );
+            jars.remove(&digest);
+            total -= size;
+        }
+    }
+}
+
+async fn has_digest(path: PathBuf, digest: Digest) -> bool {
+    let checked = tokio::task::spawn_blocking(move || {
+        let mut hasher = Sha256::new();
+        std::io::copy(&mut fs::File::open(&path)?, &mut hasher)?;
+        Ok::<_, std::io::Error>(Digest::from_hash(hasher.finalize().into()) == digest)
+    });
+    matches!(checked.await, Ok(Ok(true)))
+}
+
+/// What a jar's manifest says: name and version. Blocking.
+pub(super) fn identity(jar: &Path) -> Result<(String, String), Stop> {
+    let refused = |error: &dyn std::fmt::Display| Stop::new(Reason::JarRefused, error.to_string());
+    let file = fs::File::open(jar).map_err(|error| refused(&error))?;
+    let mut zip = zip::ZipArchive::new(file).map_err(|error| refused(&error))?;
+    let mut bytes = Vec::new();
+    zip.by_name(MANIFEST_PATH)
+        .map_err(|error| Stop::new(Reason::NotABiz, format!("{MANIFEST_PATH}: {error}")))?
+        .take(MANIFEST_MAX)
+        .read_to_end(&mut bytes)
+        .map_err(|error| refused(&error))?;
+    let ark = Manifest::parse(&bytes).and_then(|manifest| manifest.ark());
+    let ark = ark.map_err(|error| Stop::new(Reason::NotABiz, error.to_string()))?;
+    Ok((ark.name, ark.version))
+}

@@ -1,0 +1,144 @@
+//! What the installer does outside: asks bases through arklet, serves jars to them. The only I/O.
+//!
+//! In: a claimed piece of work. Out: what the base shows after it. Every change is fenced by the plan in
+//! force, read from the bus's leader after the intent was committed.
+
+mod act;
+mod arklet;
+mod artifacts;
+mod cache;
+mod explain;
+mod fence;
+mod patience;
+mod prepare;
+mod redact;
+mod sign;
+
+pub use arklet::{Arklet, CallError};
+pub use cache::{CACHE_LIMIT, Cache, CacheError};
+pub use patience::SILENCE_LIMIT;
+pub use sign::{Grant, Signer};
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use ferry_config::{Config, Installer};
+use ferry_events::{Reason, Stop};
+use ferry_runtime::{Clock, Effects, Feeder, Hands, Job};
+use tokio::{sync::watch, time::Instant};
+use url::Url;
+
+use crate::decide::{ActEnd, Acted, InstallerDecide, Outcome, Prepared, PreparedEnd, Work};
+
+/// The half of the installer that does I/O.
+pub struct InstallerEffects {
+    hands: Hands,
+    cache: Arc<Cache>,
+    signer: Arc<Signer>,
+    fetched: Arc<artifacts::Fetched>,
+    clock: Clock,
+    silence: Duration,
+    http: reqwest::Client,
+    /// Where bases reach the artifact server, once it listens.
+    served: watch::Sender<Option<Url>>,
+}
+
+impl InstallerEffects {
+    /// Effects that keep their jars below `data_dir`.
+    ///
+    /// # Errors
+    /// When the folder cannot be made, or no HTTP client can be set up.
+    pub fn new(hands: Hands, data_dir: &Path) -> anyhow::Result<Self> {
+        Ok(Self {
+            cache: Arc::new(Cache::open(
+                data_dir.join("jars"),
+                hands.clone(),
+                CACHE_LIMIT,
+            )?),
+            http: arklet::client()?,
+            hands,
+            signer: Arc::default(),
+            fetched: Arc::default(),
+            clock: Clock::wall(),
+            silence: SILENCE_LIMIT,
+            served: watch::Sender::new(None),
+        })
+    }
+
+    /// The same, with another clock for the expiry of addresses.
+    #[must_use]
+    pub fn with_clock(self, clock: Clock) -> Self {
+        Self { clock, ..self }
+    }
+
+    /// The same, with less patience for a silent base than [`SILENCE_LIMIT`].
+    #[must_use]
+    pub fn with_silence_limit(self, silence: Duration) -> Self {
+        Self { silence, ..self }
+    }
+
+    /// Arklet of a base, as the configuration names it.
+    fn arklet(&self, config: &Config, base: &str) -> Result<Arklet, Stop> {
+        let (_, found) = config.base(base).ok_or_else(|| {
+            Stop::new(
+                Reason::BaseUnreachable,
+                format!("the configuration has no base {base} any more"),
+            )
+        })?;
+        Ok(Arklet::new(
+            self.http.clone(),
+            found.arklet.clone(),
+            config.installer.request_timeout,
+        ))
+    }
+}
+
+#[async_trait]
+impl Effects<InstallerDecide> for InstallerEffects {
+    async fn perform(&self, job: Job<Work>) -> Outcome {
+        let began = Instant::now();
+        let arklet = self.arklet(&job.config, &job.work.task().base);
+        match (&job.work, arklet) {
+            (Work::Prepare { task, unsettled }, Ok(arklet)) => {
+                Outcome::Prepared(self.prepare(&arklet, task, unsettled).await)
+            }
+            (Work::Prepare { .. }, Err(stop)) => Outcome::Prepared(Prepared {
+                end: PreparedEnd::Failed { stop, seen: None },
+                settled: false,
+                observe_ms: 0,
+                fetch_ms: None,
+            }),
+            (Work::Act { intent, .. }, arklet) => {
+                let end = match arklet {
+                    Ok(arklet) => self.act(&arklet, &job, intent).await,
+                    Err(stop) => ActEnd::Silent { stop },
+                };
+                let millis = millis(began.elapsed());
+                Outcome::Acted(Acted {
+                    request: intent.request,
+                    end,
+                    millis,
+                })
+            }
+        }
+    }
+
+    async fn watch(&self, feeder: Feeder<InstallerDecide>) {
+        self.serve(feeder).await;
+    }
+}
+
+/// Whole milliseconds, as they go into events.
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// How long a step's change may take.
+fn limit_of(change: &crate::decide::Change, installer: &Installer) -> Duration {
+    match change {
+        crate::decide::Change::Uninstall { .. } => installer.uninstall_timeout,
+        crate::decide::Change::Install { .. } | crate::decide::Change::Explain { .. } => {
+            installer.install_timeout
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! The cache of jars: bounded, and never wrong bytes.
+
+use std::{path::Path, sync::Arc};
+
+use ferry_bus::{Bus, MemoryBus};
+use ferry_events::Digest;
+use ferry_installer::effects::{Cache, CacheError};
+use ferry_runtime::Hands;
+
+async fn store(bus: &MemoryBus, folder: &Path, text: &str) -> Digest {
+    let digest = Digest::of(text.as_bytes());
+    let file = folder.join("upload");
+    std::fs::write(&file, text).unwrap();
+    bus.put_jar(&digest, &file).await.unwrap();
+    digest
+}
+
+fn open(bus: &MemoryBus, folder: &Path, limit: u64) -> Cache {
+    let hands = Hands::new(Arc::new(bus.clone()));
+    Cache::open(folder.join("jars"), hands, limit).unwrap()
+}
+
+fn files(folder: &Path) -> usize {
+    std::fs::read_dir(folder.join("jars")).unwrap().count()
+}
+
+#[tokio::test]
+async fn a_jar_is_fetched_once_and_a_damaged_one_again() {
+    let (bus, folder) = (MemoryBus::default(), tempfile::tempdir().unwrap());
+    let one = store(&bus, folder.path(), "one").await;
+    let cache = open(&bus, folder.path(), 1000);
+    let path = cache.fetch(&one).await.unwrap();
+    assert_eq!(std::fs::read(&path).unwrap(), b"one");
+    bus.set_connected(false);
+    assert_eq!(
+        cache.fetch(&one).await.unwrap(),
+        path,
+        "the bus is not needed"
+    );
+    bus.set_connected(true);
+
+    std::fs::write(&path, "others").unwrap();
+    std::fs::write(folder.path().join("jars/cut-off.part"), "x").unwrap();
+    let next_process = open(&bus, folder.path(), 1000);
+    next_process.fetch(&one).await.unwrap();
+    assert_eq!(std::fs::read(&path).unwrap(), b"one");
+    assert_eq!(files(folder.path()), 1);
+}
+
+#[tokio::test]
+async fn the_longest_unused_go_first_and_what_is_in_use_stays() {
+    let (bus, folder) = (MemoryBus::default(), tempfile::tempdir().unwrap());
+    let cache = open(&bus, folder.path(), 1000);
+    for text in ["aaaa", "bbbb", "cccc"] {
+        let digest = store(&bus, folder.path(), text).await;
+        cache.fetch(&digest).await.unwrap();
+    }
+    let next_process = open(&bus, folder.path(), 10);
+    let kept = Digest::of(b"aaaa");
+    next_process.fetch(&kept).await.unwrap();
+    let new = store(&bus, folder.path(), "dddd").await;
+    next_process.fetch(&new).await.unwrap();
+    assert_eq!(files(folder.path()), 2, "what this process uses stays");
+    for digest in [kept, new] {
+        assert!(folder.path().join(format!("jars/{digest}.jar")).is_file());
+    }
+}
+
+#[tokio::test]
+async fn a_jar_that_is_not_in_the_store_is_missing() {
+    let (bus, folder) = (MemoryBus::default(), tempfile::tempdir().unwrap());
+    let cache = open(&bus, folder.path(), 1000);
+    let missing = cache.fetch(&Digest::of(b"nowhere")).await.unwrap_err();
+    assert!(matches!(missing, CacheError::Missing(_)), "{missing}");
+}

@@ -1,0 +1,90 @@
+//! What the installer's tests share: tasks, plans, a configuration.
+
+#![allow(dead_code, reason = "each test uses a part of it")]
+
+pub mod line;
+
+use std::collections::BTreeMap;
+
+use ferry_config::{Base, Config, Pool};
+use ferry_events::{
+    Body, Digest, Event, EventId, PlanId, RunId, Scope, Service, TaskId, Timestamp,
+    task::{Requested, Want},
+};
+use uuid::Uuid;
+
+/// The base of tests with one.
+pub const BASE: &str = "pre-1";
+pub const ENVIRONMENT: &str = "pre";
+pub const MODULE: &str = "hello";
+pub const BIZ: &str = "hello-biz";
+
+pub fn start() -> Timestamp {
+    "2026-01-01T00:00:00Z".parse().unwrap()
+}
+
+pub fn plan(name: &str) -> PlanId {
+    Digest::of(name.as_bytes())
+}
+
+/// A jar that no base ever sees: its bytes do not matter.
+pub fn want(version: &str) -> Want {
+    Want {
+        digest: Digest::of(version.as_bytes()),
+        size: 1,
+        version: version.into(),
+        web_context_path: None,
+    }
+}
+
+pub fn task(base: &str, plan: &PlanId, want: Option<Want>, restore: Option<Want>) -> Requested {
+    Requested {
+        task: TaskId::of(plan, base),
+        plan: plan.clone(),
+        run: RunId(Uuid::nil()),
+        module: MODULE.into(),
+        environment: ENVIRONMENT.into(),
+        base: base.into(),
+        biz: BIZ.into(),
+        want,
+        restore,
+    }
+}
+
+pub fn event(number: u64, body: impl Into<Body>) -> Event {
+    let body = body.into();
+    let kind = body.kind().short_name();
+    Event {
+        id: EventId::of("test", "test", number, &kind, 0),
+        source: Service::Scheduler,
+        time: start(),
+        scope: Scope::module(None, MODULE).within(ENVIRONMENT),
+        cause: None,
+        body,
+    }
+}
+
+/// A configuration with these bases: name, arklet's address, the modules' address.
+pub fn config(bases: &[(&str, &str, &str)]) -> Config {
+    let bases = bases
+        .iter()
+        .map(|(name, arklet, url)| Base {
+            name: (*name).into(),
+            arklet: arklet.parse().unwrap(),
+            url: url.parse().unwrap(),
+            zone: "default".into(),
+        })
+        .collect();
+    let pool = Pool {
+        environment: ENVIRONMENT.into(),
+        base_jar: None,
+        bases_file: None,
+        bases,
+    };
+    let mut config = Config {
+        pools: BTreeMap::from([("one".to_owned(), pool)]),
+        ..Config::default()
+    };
+    config.installer.listen = "127.0.0.1:0".parse().unwrap();
+    config
+}

@@ -1,0 +1,151 @@
+//! What the verifier decides: verdicts on modules, and what to say of bases. Pure.
+//!
+//! In: a record and an input. Out: the new record and events. A look that shows nothing new changes
+//! nothing and says nothing, so that polling writes nothing.
+
+mod base;
+mod drift;
+mod observation;
+
+pub use base::{Base, Looked, Missed, Status};
+pub use drift::{Difference, Watch, differences};
+pub use observation::{ACTIVE_WITHIN, Failure, Observation, Well};
+
+use ferry_bus::Keep;
+use ferry_config::Config;
+use ferry_events::{Body, Event, Service, Timestamp, verify::Requested};
+use ferry_runtime::{Context, Decide, Decision, Fault, Input, Key, Slot};
+use serde::{Deserialize, Serialize};
+
+/// The pool of all observations.
+const POOL: &str = "observe";
+/// Observations at a time. Each costs two sockets now and then; below the usual limit of open files.
+const PARALLEL: usize = 400;
+
+/// The record of an aggregate of either kind.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// Never heard of.
+    #[default]
+    Unknown,
+    /// `observation.<id>`.
+    Observation(Box<Observation>),
+    /// `base.<name>`.
+    Base(Box<Base>),
+}
+
+/// What effects shall look at.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Work {
+    /// Wait until the module is as it must be, and answers well once.
+    Await {
+        /// The request.
+        requested: Box<Requested>,
+        /// By when.
+        until: Timestamp,
+    },
+    /// See that it stays so.
+    Soak {
+        /// The request.
+        requested: Box<Requested>,
+        /// Until when; the last look comes after this.
+        until: Timestamp,
+    },
+}
+
+/// What effects saw.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// The module is as it must be, or stayed so.
+    Well(Well),
+    /// It is not.
+    Failed(Failure),
+    /// A base answered.
+    Looked(Box<Looked>),
+    /// A base has missed as many looks in a row as make it lost.
+    Missed(Box<Missed>),
+}
+
+/// The pure half of the verifier.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct VerifierDecide;
+
+impl Decide for VerifierDecide {
+    type State = State;
+    type Work = Work;
+    type Outcome = Outcome;
+
+    fn service(&self) -> Service {
+        Service::Verifier
+    }
+
+    fn route(&self, event: &Event, _: &Config) -> Vec<Key> {
+        match &event.body {
+            Body::ObservationRequested(it) => {
+                vec![Key::new("observation", &[&it.observation.to_string()])]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn decide(
+        &self,
+        key: &Key,
+        state: &State,
+        input: &Input<Outcome>,
+        context: &Context,
+    ) -> Result<Decision<State>, Fault> {
+        match (state, input) {
+            (_, Input::Due | Input::Command(_)) => Ok(Decision::to(state.clone())),
+            (State::Unknown, Input::Event(event)) => match &event.body {
+                Body::ObservationRequested(requested) => Ok(observation::begin(requested, context)),
+                other => Err(Fault(format!(
+                    "the verifier takes no {}",
+                    other.kind().short_name()
+                ))),
+            },
+            // The same request again.
+            (State::Observation(_), Input::Event(_)) => Ok(Decision::to(state.clone())),
+            (State::Observation(observation), Input::Outcome(outcome)) => {
+                observation::outcome(observation, outcome, context)
+            }
+            (State::Observation(observation), Input::GivenUp { tries }) => {
+                Ok(observation::given_up(observation, *tries, context))
+            }
+            (State::Unknown | State::Base(_), Input::Report(report)) => {
+                base::report(state, report, context)
+            }
+            (state, input) => Err(Fault(format!(
+                "{input:?} does not belong to {key} as {state:?}"
+            ))),
+        }
+    }
+
+    fn work(&self, _: &Key, state: &State) -> Option<Work> {
+        let State::Observation(observation) = state else {
+            return None;
+        };
+        observation.work()
+    }
+
+    fn slot(&self, _: &Key, work: &Work) -> Slot {
+        let (Work::Await { requested, .. } | Work::Soak { requested, .. }) = work;
+        Slot {
+            pool: POOL,
+            lane: requested.module.clone(),
+        }
+    }
+
+    fn limit(&self, _: &str, _: &Config) -> usize {
+        PARALLEL
+    }
+
+    fn keep(&self, state: &State) -> Keep {
+        match state {
+            // As long as its request can come again.
+            State::Observation(observation) if **observation == Observation::Over => Keep::Stream,
+            _ => Keep::Forever,
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! What the verifier does outside: asks arklet and modules over HTTP, reads the installer's facts.
+//!
+//! In: claimed observations; the configuration's bases. Out: what was seen, with the revision of the base's
+//! record before and after. It changes nothing anywhere.
+
+mod arklet;
+mod fact;
+mod liveness;
+mod observe;
+mod probe;
+
+use async_trait::async_trait;
+use ferry_runtime::{Clock, Effects, Feeder, Hands, Job};
+
+use crate::decide::{Outcome, VerifierDecide, Work};
+
+/// The half of the verifier that does I/O.
+pub struct VerifierEffects {
+    hands: Hands,
+    http: reqwest::Client,
+    clock: Clock,
+}
+
+impl VerifierEffects {
+    /// Effects with hands on a bus.
+    ///
+    /// # Errors
+    /// When no HTTP client can be set up.
+    pub fn new(hands: Hands) -> anyhow::Result<Self> {
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            // A redirect is an answer like any other: the probe says which status it wants.
+            .redirect(reqwest::redirect::Policy::none())
+            // Arklet closes each connection, and a probe shall meet the module as a new visitor does.
+            .pool_max_idle_per_host(0)
+            .build()?;
+        Ok(Self {
+            hands,
+            http,
+            clock: Clock::wall(),
+        })
+    }
+
+    /// The same, with another clock.
+    #[must_use]
+    pub fn with_clock(self, clock: Clock) -> Self {
+        Self { clock, ..self }
+    }
+}
+
+#[async_trait]
+impl Effects<VerifierDecide> for VerifierEffects {
+    async fn perform(&self, job: Job<Work>) -> Outcome {
+        match &job.work {
+            Work::Await { requested, until } => {
+                self.await_well(&job.config, requested, *until).await
+            }
+            Work::Soak { requested, until } => self.soak(&job.config, requested, *until).await,
+        }
+    }
+
+    async fn watch(&self, feeder: Feeder<VerifierDecide>) {
+        liveness::watch(self.http.clone(), self.clock.clone(), feeder).await;
+    }
+}
