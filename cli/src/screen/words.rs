@@ -83,12 +83,6 @@ pub fn event_words(event: &Event) -> String {
                 .map(|was| format!(", was at {was}"))
                 .unwrap_or_default()
         ),
-        Body::ServiceRemoved(it) => {
-            format!(
-                "{} is live in {} no more, was at {}",
-                it.module, it.environment, it.version
-            )
-        }
         Body::BaseJoined(it) => format!("base {} is there, with {}", it.base, carried(it)),
         Body::BaseChanged(it) => format!("base {} carries {}", it.base, carried(it)),
         Body::BaseLost(it) => {

@@ -67,11 +67,6 @@ impl Live {
             Body::ServiceDeployed(it) => self.live(sequence, it, at),
             Body::ServiceUpgraded(it) => self.live(sequence, it, at),
             Body::ServiceRolledback(it) => self.live(sequence, it, at),
-            Body::ServiceRemoved(it) => {
-                let record = self.record(sequence, &it.module, &it.environment);
-                (record.service, record.since, record.commit) = (None, None, None);
-                record.verified = false;
-            }
             Body::ModuleDrifted(it) => {
                 self.drifted
                     .insert((it.module.clone(), it.base.clone()), (**it).clone());

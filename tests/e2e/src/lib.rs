@@ -1,0 +1,1 @@
+//! Tests of Ferry as a whole; there is no code here, only `tests/`.
