@@ -40,15 +40,16 @@ pub async fn keep(
         let why = match started {
             Ok(mut child) => {
                 let ended = tokio::select! {
-                    ended = child.wait() => ended,
-                    () = ends.cancelled() => {
-                        let in_time = child.end(end_within).await;
-                        if !in_time {
-                            said.bad(&format!("{name} did not end within {end_within:?} and was killed"));
-                        }
-                        return in_time;
-                    }
-                };
+                biased;
+                                    ended = child.wait() => ended,
+                                    () = ends.cancelled() => {
+                                        let in_time = child.end(end_within).await;
+                                        if !in_time {
+                                            said.bad(&format!("{name} did not end within {end_within:?} and was killed"));
+                                        }
+                                        return in_time;
+                                    }
+                                };
                 match ended {
                     // Who is killed has no last words: the log's end is older.
                     Ok(status) if status.code().is_none() => format!("{name} ended ({status})"),
@@ -67,9 +68,10 @@ pub async fn keep(
         }
         said.bad(&format!("{why}; it starts again in {pause:?}"));
         tokio::select! {
-            () = sleep(pause) => {}
-            () = ends.cancelled() => return true,
-        }
+        biased;
+                    () = sleep(pause) => {}
+                    () = ends.cancelled() => return true,
+                }
         pause = (pause * 2).min(PAUSE_MOST);
     }
 }

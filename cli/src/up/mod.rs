@@ -76,20 +76,22 @@ pub async fn run(args: Args) -> Result<Exit> {
 
     let mut parts = Parts::default();
     let ended = tokio::select! {
-        ended = go(&args, &data, loaded, services, &processes, &said, &mut parts) => ended,
-        () = ends.next() => {
-            said.line("ending: the services finish or hand back what is in hand");
-            Ok(())
-        }
-    };
+    biased;
+            ended = go(&args, &data, loaded, services, &processes, &said, &mut parts) => ended,
+            () = ends.next() => {
+                said.line("ending: the services finish or hand back what is in hand");
+                Ok(())
+            }
+        };
     // Whatever went wrong: what was started is ended.
     let drained = tokio::select! {
-        drained = parts.end() => drained,
-        () = ends.next() => {
-            processes.kill_all();
-            false
-        }
-    };
+    biased;
+            drained = parts.end() => drained,
+            () = ends.next() => {
+                processes.kill_all();
+                false
+            }
+        };
     ended?;
     if drained {
         said.line("ended");
@@ -191,8 +193,9 @@ impl Ends {
 
     async fn next(&mut self) {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
+        biased;
+                    _ = self.terminate.recv() => {}
+                    _ = self.interrupt.recv() => {}
+                }
     }
 }

@@ -98,15 +98,16 @@ impl Server {
                 break;
             }
             tokio::select! {
-                status = first.wait() => {
-                    let what = format!("nats-server ended ({}): {}", status?, first.last_words());
-                    return Err(Stopped::new(Exit::Failed, what).next(format!(
-                        "look into {}; if {address} is taken, set another [bus] url in ferry.toml",
-                        first.log().display()
-                    )).into());
-                }
-                () = sleep(LOOK_EVERY) => {}
-            }
+            biased;
+                            status = first.wait() => {
+                                let what = format!("nats-server ended ({}): {}", status?, first.last_words());
+                                return Err(Stopped::new(Exit::Failed, what).next(format!(
+                                    "look into {}; if {address} is taken, set another [bus] url in ferry.toml",
+                                    first.log().display()
+                                )).into());
+                            }
+                            () = sleep(LOOK_EVERY) => {}
+                        }
             if Instant::now() >= deadline {
                 let what = format!("nats-server does not listen after {STARTS_WITHIN:?}");
                 let next = format!("look into {}", first.log().display());

@@ -305,9 +305,10 @@ async fn a_build_that_nobody_waits_for_any_more_is_ended() {
         .await
     };
     tokio::select! {
-        (result, _) = shop.build(&shop.first.after) => panic!("it was not ended: {result:?}"),
-        there = seen(true) => there.expect("the sandbox begins"),
-    }
+    biased;
+            (result, _) = shop.build(&shop.first.after) => panic!("it was not ended: {result:?}"),
+            there = seen(true) => there.expect("the sandbox begins"),
+        }
     // The select dropped the build, as the runtime does when its claim is lost.
     seen(false).await.expect("the sandbox ends");
 }

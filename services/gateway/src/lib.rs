@@ -93,9 +93,10 @@ pub async fn run(parts: Parts, drain: CancellationToken) -> Result<bool, Gateway
         source,
     })?;
     let config = tokio::select! {
-        config = configuration::follow(bus.clone(), &data) => config,
-        () = drain.cancelled() => return Ok(true),
-    };
+    biased;
+            config = configuration::follow(bus.clone(), &data) => config,
+            () = drain.cancelled() => return Ok(true),
+        };
     let listener = match listener {
         Some(listener) => listener,
         None => {
@@ -124,9 +125,10 @@ pub async fn run(parts: Parts, drain: CancellationToken) -> Result<bool, Gateway
         tokio::time::sleep(DRAIN).await;
     };
     tokio::select! {
-        served = serve => served.map(|()| true).map_err(GatewayError::Serve),
-        () = late => Ok(false),
-    }
+    biased;
+            served = serve => served.map(|()| true).map_err(GatewayError::Serve),
+            () = late => Ok(false),
+        }
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, GatewayError> {

@@ -48,9 +48,10 @@ async fn go(args: &Args) -> anyhow::Result<bool> {
     let asked = drain.clone();
     tokio::spawn(async move {
         tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
+        biased;
+                    _ = terminate.recv() => {}
+                    _ = interrupt.recv() => {}
+                }
         info!("draining");
         asked.cancel();
     });

@@ -31,7 +31,7 @@ pub struct Finished {
     /// Why it failed; nothing when it did not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop: Option<Stop>,
-    /// How long the build itself took, in milliseconds; 0 for a reused one.
+    /// For how long the build tool ran, in milliseconds; 0 for a reused build.
     pub millis: u64,
     /// Whether an earlier build of the same commit and configuration served.
     pub reused: bool,

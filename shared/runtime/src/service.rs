@@ -150,7 +150,10 @@ pub async fn run<D: Decide, E: Effects<D>>(
 
 /// Names this process in its claims: no other may ever have the same name, or it would take over
 /// work that is in hand.
-#[allow(clippy::disallowed_methods, reason = "a process has no cause to derive its name from")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "a process has no cause to derive its name from"
+)]
 fn worker() -> Uuid {
     Uuid::new_v4()
 }

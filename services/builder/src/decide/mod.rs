@@ -74,7 +74,7 @@ pub enum Outcome {
     },
     /// A build ended.
     Built {
-        /// How long it took, in milliseconds.
+        /// For how long Maven ran, in milliseconds.
         millis: u64,
         /// Its jar, or why there is none.
         result: Result<Built, Stop>,

@@ -34,18 +34,19 @@ use crate::decide::{
 /// How long the store is tried when the bus is silent: its leader may be changing.
 const STORE_FOR: Duration = Duration::from_secs(60);
 
-/// Builds.
+/// Builds. With the result comes for how long Maven ran.
 pub(super) async fn build(
     effects: &BuilderEffects,
     key: &Key,
     work: &BuildWork,
     attempt: u32,
     config: &Config,
-) -> Result<Built, Stop> {
+) -> (Duration, Result<Built, Stop>) {
     let to = LogWriter::start(effects.hands.clone(), key.clone(), work.run);
     let mut said = Said {
         log: Log::new(sandbox::SOURCES, attempt, LOG_MAX),
         to,
+        maven: Duration::ZERO,
     };
     if attempt > 1 {
         said.note(&format!(
@@ -58,7 +59,7 @@ pub(super) async fn build(
         said.note(&format!("stopped: {}: {detail}", stop.reason));
     }
     said.to.finish().await;
-    result
+    (said.maven, result)
 }
 
 async fn try_build(

@@ -19,7 +19,7 @@ use std::{
     collections::BTreeMap,
     path::PathBuf,
     sync::{Arc, Mutex},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -123,7 +123,7 @@ impl BuilderEffects {
     }
 
     /// Builds a commit; its log goes to every run that waits for it, as `key`'s record says. The
-    /// time is in milliseconds.
+    /// time is Maven's own, in milliseconds.
     pub async fn build(
         &self,
         key: &Key,
@@ -131,12 +131,8 @@ impl BuilderEffects {
         attempt: u32,
         config: &Config,
     ) -> (u64, Result<Built, Stop>) {
-        let began = Instant::now();
-        let result = build::build(self, key, work, attempt, config).await;
-        (
-            u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
-            result,
-        )
+        let (maven, result) = build::build(self, key, work, attempt, config).await;
+        (u64::try_from(maven.as_millis()).unwrap_or(u64::MAX), result)
     }
 
     /// Reports in the background, so that the work does not wait for the bus.

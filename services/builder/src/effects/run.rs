@@ -41,6 +41,8 @@ pub struct Said {
     pub log: Log,
     /// The way.
     pub to: LogWriter,
+    /// For how long Maven ran.
+    pub maven: Duration,
 }
 
 impl Said {
@@ -99,7 +101,9 @@ impl Run<'_> {
         let arguments = maven::arguments(self.jail, view, self.goals);
         let command = self.jail.command(view, self.mvn.as_os_str(), &arguments);
         let ended = watched(command, self.builder, began + self.left, said).await;
-        self.left = self.left.saturating_sub(began.elapsed());
+        let took = began.elapsed();
+        self.left = self.left.saturating_sub(took);
+        said.maven += took;
         ended
     }
 }
@@ -123,17 +127,19 @@ async fn watched(
     let mut open = true;
     let ended = loop {
         tokio::select! {
-            read = output.read(&mut buffer), if open => match read {
-                Ok(count) if count > 0 => lines.take(&buffer[..count], said),
-                _ => open = false,
-            },
-            status = child.wait() => break Ended::Exit(status?),
+            // The limits first: a build that never stops writing must not outrun them.
+            biased;
+            () = sleep_until(deadline) => break Ended::Late,
             _ = watch.tick() => {
                 if let Some(over) = over(usage::of(root), builder) {
                     break Ended::Over(over);
                 }
             }
-            () = sleep_until(deadline) => break Ended::Late,
+            read = output.read(&mut buffer), if open => match read {
+                Ok(count) if count > 0 => lines.take(&buffer[..count], said),
+                _ => open = false,
+            },
+            status = child.wait() => break Ended::Exit(status?),
         }
     };
     group.kill();

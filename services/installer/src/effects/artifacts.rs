@@ -121,9 +121,10 @@ impl InstallerEffects {
             self.served.send_replace(Some(url));
             let served = axum::serve(listener, router.clone()).into_future();
             tokio::select! {
-                ended = served => error!(?ended, "the artifact server ended; it begins again"),
-                () = moved(&mut feeder, &wanted) => info!("the artifact server moves"),
-            }
+            biased;
+                            ended = served => error!(?ended, "the artifact server ended; it begins again"),
+                            () = moved(&mut feeder, &wanted) => info!("the artifact server moves"),
+                        }
             self.served.send_replace(None);
         }
     }

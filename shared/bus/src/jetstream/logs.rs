@@ -84,35 +84,36 @@ async fn run(link: Link, mut lines: mpsc::Receiver<Line>) -> Result<(), BusError
     let mut open = true;
     while open || !sent.is_empty() {
         tokio::select! {
-            line = lines.recv(), if open && sent.len() < WINDOW => match line {
-                None => open = false,
-                Some(mut line) => {
-                    next += 1;
-                    send(&link, &inbox, next, &mut line).await;
-                    sent.insert(next, line);
-                }
-            },
-            Some(ack) = acks.next() => {
-                let number = ack.subject.rsplit('.').next().and_then(|number| number.parse().ok());
-                let stored = serde_json::from_slice::<PubAck>(&ack.payload);
-                match (number, stored) {
-                    (Some(number), Ok(PubAck { error: None, .. })) => drop(sent.remove(&number)),
-                    // Sent again at the next look, and given up after some.
-                    (_, stored) => tracing::debug!(?stored, "a line of a build log was not stored"),
-                }
-            }
-            _ = look.tick() => {
-                for number in late(&sent) {
-                    let Some(line) = sent.get_mut(&number) else { continue };
-                    if line.tries >= TRIES {
-                        tracing::error!(line = line.id, "a line of a build log could not be stored");
-                        sent.remove(&number);
-                    } else {
-                        send(&link, &inbox, number, line).await;
+        biased;
+                    line = lines.recv(), if open && sent.len() < WINDOW => match line {
+                        None => open = false,
+                        Some(mut line) => {
+                            next += 1;
+                            send(&link, &inbox, next, &mut line).await;
+                            sent.insert(next, line);
+                        }
+                    },
+                    Some(ack) = acks.next() => {
+                        let number = ack.subject.rsplit('.').next().and_then(|number| number.parse().ok());
+                        let stored = serde_json::from_slice::<PubAck>(&ack.payload);
+                        match (number, stored) {
+                            (Some(number), Ok(PubAck { error: None, .. })) => drop(sent.remove(&number)),
+                            // Sent again at the next look, and given up after some.
+                            (_, stored) => tracing::debug!(?stored, "a line of a build log was not stored"),
+                        }
+                    }
+                    _ = look.tick() => {
+                        for number in late(&sent) {
+                            let Some(line) = sent.get_mut(&number) else { continue };
+                            if line.tries >= TRIES {
+                                tracing::error!(line = line.id, "a line of a build log could not be stored");
+                                sent.remove(&number);
+                            } else {
+                                send(&link, &inbox, number, line).await;
+                            }
+                        }
                     }
                 }
-            }
-        }
     }
     Ok(())
 }

@@ -60,9 +60,10 @@ impl Consumer for MemoryConsumer {
                 }
             };
             tokio::select! {
-                _ = self.changes.changed() => {}
-                () = wake => {}
-            }
+            biased;
+                            _ = self.changes.changed() => {}
+                            () = wake => {}
+                        }
         }
     }
 }

@@ -192,11 +192,12 @@ async fn what_is_in_hand_does_not_come_again(world: &World) -> Result<()> {
     let mut delivered = Vec::new();
     while delivered.len() < 2 {
         tokio::select! {
-            again = next(&mut work, 10) => {
-                delivered.extend(again?.iter().map(|delivery| (delivery.sequence, delivery.delivered)));
-            }
-            () = tokio::time::sleep(Duration::from_millis(200)) => first[0].ack.progress().await?,
-        }
+        biased;
+                    again = next(&mut work, 10) => {
+                        delivered.extend(again?.iter().map(|delivery| (delivery.sequence, delivery.delivered)));
+                    }
+                    () = tokio::time::sleep(Duration::from_millis(200)) => first[0].ack.progress().await?,
+                }
     }
     assert_eq!(delivered, [(2, 2), (2, 3)]);
     Ok(())

@@ -105,9 +105,10 @@ where
     let work = work(out);
     tokio::spawn(async move {
         tokio::select! {
-            _ = work => {}
-            () = closed.closed() => {}
-        }
+        biased;
+                    _ = work => {}
+                    () = closed.closed() => {}
+                }
     });
     ReceiverStream::new(items)
 }
