@@ -158,11 +158,17 @@ fn unpack_nats_server_with(python: &Path, work: &Path, home: &Path) -> Result<()
 fn containers() -> bool {
     let well = |program: &str, args: &[&str]| {
         let mut command = Command::new(program);
-        command.args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         command.status().is_ok_and(|status| status.success())
     };
     let compose = on_path("docker-compose").is_some() || well("docker", &["compose", "version"]);
-    let startable = ["dockerd", "debootstrap"].iter().all(|name| on_path(name).is_some());
+    let startable = ["dockerd", "debootstrap"]
+        .iter()
+        .all(|name| on_path(name).is_some());
     compose && (startable || well("docker", &["version", "--format", "{{.Server.Version}}"]))
 }
 

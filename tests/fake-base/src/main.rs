@@ -78,7 +78,8 @@ async fn main() -> anyhow::Result<ExitCode> {
         .context("nobody reads the addresses")?;
     drop(out);
     tokio::select! {
-        () = base.exited() => Ok(ExitCode::from(EXIT_JVM)),
-        _ = tokio::signal::ctrl_c() => Ok(ExitCode::SUCCESS),
-    }
+    biased;
+            () = base.exited() => Ok(ExitCode::from(EXIT_JVM)),
+            _ = tokio::signal::ctrl_c() => Ok(ExitCode::SUCCESS),
+        }
 }

@@ -48,9 +48,10 @@ pub(crate) async fn serve(base: Arc<Base>, listener: TcpListener, address: Socke
         }
     };
     tokio::select! {
-        () = stopped.cancelled() => {}
-        () = served => {}
-    }
+    biased;
+            () = stopped.cancelled() => {}
+            () = served => {}
+        }
 }
 
 async fn accept(
@@ -69,12 +70,13 @@ async fn accept(
             listener = reserved.listen(BACKLOG)?;
         }
         tokio::select! {
+            biased;
+            changed = faults.changed() => if changed.is_err() { return Ok(()) },
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => drop(tokio::spawn(connection(Arc::clone(base), stream, port))),
                 // Out of file descriptors: the next one may fit again.
                 Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
             },
-            changed = faults.changed() => if changed.is_err() { return Ok(()) },
         }
     }
 }

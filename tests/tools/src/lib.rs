@@ -52,7 +52,11 @@ pub fn target_dir() -> PathBuf {
 pub fn programs_dir() -> Result<PathBuf> {
     let own = env::current_exe().context("this program's own path")?;
     let dir = own.parent().context("a program is in a folder")?;
-    let above = if dir.ends_with("deps") { dir.parent() } else { None };
+    let above = if dir.ends_with("deps") {
+        dir.parent()
+    } else {
+        None
+    };
     Ok(above.unwrap_or(dir).to_path_buf())
 }
 

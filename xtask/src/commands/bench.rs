@@ -1,4 +1,5 @@
-//! `cargo xtask bench`: tools and release binaries, then `ferry-bench`.
+//! `cargo xtask bench`: tools and release binaries, then `ferry-bench`, which
+//! measures the programs beside it.
 
 use std::process::ExitCode;
 
@@ -9,6 +10,9 @@ use crate::tools;
 
 #[derive(clap::Args)]
 pub struct Args {
+    /// Measure what is built for development: quick to try, no figure to keep
+    #[arg(long)]
+    dev: bool,
     /// What to measure, such as `push`, and its options
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
     what: Vec<String>,
@@ -16,5 +20,10 @@ pub struct Args {
 
 pub fn run(args: Args) -> Result<ExitCode> {
     tools::ensure(tools::EVERYTHING)?;
-    run_program("ferry-bench", Profile::Release, &args.what)
+    let profile = if args.dev {
+        Profile::Dev
+    } else {
+        Profile::Release
+    };
+    run_program("ferry-bench", profile, &args.what)
 }
