@@ -48,6 +48,7 @@ async fn go() -> Result<ExitCode> {
                 }
     };
     let compose = tokio::select! {
+        biased;
         started = Compose::start(&screen) => started?,
         () = told() => return Ok(ExitCode::from(INTERRUPTED)),
     };
@@ -56,6 +57,7 @@ async fn go() -> Result<ExitCode> {
         compose.check(&screen).await
     };
     let held = tokio::select! {
+        biased;
         held = work => held.map(|()| ExitCode::SUCCESS),
         () = told() => Ok(ExitCode::from(INTERRUPTED)),
     };
