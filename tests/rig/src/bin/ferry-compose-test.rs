@@ -42,10 +42,10 @@ async fn go() -> Result<ExitCode> {
     );
     let mut told = async move || {
         tokio::select! {
-        biased;
-                    _ = interrupt.recv() => {}
-                    _ = terminate.recv() => {}
-                }
+            biased;
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
     };
     let compose = tokio::select! {
         biased;
