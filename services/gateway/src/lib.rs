@@ -108,7 +108,11 @@ pub async fn run(parts: Parts, drain: CancellationToken) -> Result<bool, Gateway
     // Ends them when this function ends.
     let mut tasks = JoinSet::new();
     tasks.spawn(projection::run(app.clone()));
-    tasks.spawn(forward::run(app.clone()));
+    tasks.spawn(forward::run(
+        app.bus.clone(),
+        app.config.clone(),
+        app.inbox.clone(),
+    ));
     tasks.spawn(memory::run(app.clone()));
     if let Some(address) = health {
         let (listener, routes) = (bind(address).await?, http::health_router(app.clone()));

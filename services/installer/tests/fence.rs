@@ -111,7 +111,7 @@ async fn an_installer_that_wakes_after_another_took_over_does_nothing() {
     let jar = FakeJar::new(BIZ, "1").write(folder.path()).unwrap();
     let url = url::Url::from_file_path(jar).unwrap();
     let arklet = Arklet::new(
-        reqwest::Client::new(),
+        Arc::new(ferry_web::Http::new().unwrap()),
         base.arklet_url.parse().unwrap(),
         WAIT,
     );
@@ -140,7 +140,7 @@ async fn whoever_takes_over_waits_for_what_the_base_has_begun() {
         .unwrap();
     let url = url::Url::from_file_path(jar).unwrap();
     let arklet = Arklet::new(
-        reqwest::Client::new(),
+        Arc::new(ferry_web::Http::new().unwrap()),
         base.arklet_url.parse().unwrap(),
         WAIT,
     );
@@ -181,7 +181,7 @@ async fn an_intent_of_an_outdated_plan_is_made_harmless() {
     };
     assert!(matches!(end, ActEnd::Outdated), "{end:?}");
     let arklet = Arklet::new(
-        reqwest::Client::new(),
+        Arc::new(ferry_web::Http::new().unwrap()),
         base.arklet_url.parse().unwrap(),
         WAIT,
     );

@@ -76,7 +76,7 @@ pub(crate) async fn install(base: &Base, install: &InstallBiz) -> Done {
     };
     let removed = uninstall_first(base, install);
     let url = install.biz_url.as_deref().unwrap_or_default();
-    let opened = match download::open_url(&base.http, url).await {
+    let opened = match download::open_url(&*base.web, url).await {
         Ok(opened) => opened,
         Err(thrown) => return Done::thrown(thrown, removed),
     };

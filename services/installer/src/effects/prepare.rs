@@ -11,7 +11,10 @@ use ferry_events::{
 use tokio::time::Instant;
 use tracing::info;
 
-use super::{Arklet, CacheError, CallError, InstallerEffects, fence, millis, patience::patiently};
+use super::{
+    Arklet, CacheError, CallError, InstallerEffects, cache::with_file, fence, millis,
+    patience::patiently,
+};
 use crate::decide::{Intent, Prepared, PreparedEnd, Present, Recorded};
 
 /// How long the artifact server may take to listen after the service's start.
@@ -125,7 +128,7 @@ impl InstallerEffects {
             .fetch(&want.digest)
             .await
             .map_err(|error| error.stop())?;
-        let found = tokio::task::spawn_blocking(move || super::cache::identity(&jar))
+        let found = with_file(jar, super::cache::identity)
             .await
             .map_err(|error| Stop::new(Reason::OurFault, error.to_string()))??;
         let (name, version) = found;
