@@ -214,6 +214,9 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
     async fn settle(&mut self, inputs: Vec<Pending<D::Outcome>>, mut permit: Option<Permit>) {
         let mut duplicates = 0;
         loop {
+            // Another replica may have written since: what is in hand is the newest only where a commit,
+            // or a read, says so.
+            let remembered = self.held.is_some();
             let Some(held) = self.load().await else {
                 return;
             };
@@ -234,6 +237,10 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
             }
             let begun = self.claim(&mut round, &held, &context, &mut permit);
             let Some(new) = round.result(&held) else {
+                if remembered && !inputs.is_empty() {
+                    // "Nothing follows" is never committed, so no one would object: look again.
+                    continue;
+                }
                 self.held = Some(held);
                 round.tell(inputs);
                 self.after(&context, begun);

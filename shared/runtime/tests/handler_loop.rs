@@ -13,7 +13,7 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use ferry_bus::{Bus, MemoryBus, Start, User, Write, config_store};
+use ferry_bus::{Bus, Keep, MemoryBus, Start, User, Write, config_store};
 use ferry_config::Config;
 use ferry_events::{
     Body, Digest, Event, EventId, Kind, Reason, RunId, Scope, Service, Stop, Timestamp,
@@ -448,6 +448,32 @@ async fn wait_for(mut condition: impl FnMut() -> bool) {
     tokio::time::timeout(Duration::from_secs(3600), waiting)
         .await
         .expect("it comes");
+}
+
+/// A replica remembers a state. That nothing follows from it is never committed, so nobody would object
+/// that it is an old one: it has to look.
+#[tokio::test(start_paused = true)]
+async fn a_message_is_not_dropped_because_of_a_state_that_another_replica_has_left_behind() {
+    let bus = bus().await;
+    let work = Work::free();
+    let running = replica(&bus, &work).await;
+    let event = packaged(1, "cart");
+    let run = event.run().unwrap();
+    // It is settled, and remembered.
+    publish(&bus, &event).await;
+    published(&bus, 1).await;
+    // Another replica moves it on: to a state in which the same message has something to do.
+    let key = subject::state(Service::Slimmer, &format!("slim.{run}"));
+    let record = bus.read(&key).await.unwrap().unwrap();
+    let mut stored: serde_json::Value = serde_json::from_slice(&record.payload).unwrap();
+    stored["sequence"] = 9.into();
+    stored["state"] = serde_json::to_value(State::default()).unwrap();
+    let state = Write::state(key, stored.to_string(), record.sequence, Keep::Forever);
+    bus.commit(vec![state].into()).await.unwrap();
+    publish(&bus, &event).await;
+    published(&bus, 2).await;
+    assert!(running.drain().await);
+    assert_eq!(work.begun.load(Ordering::SeqCst), 2);
 }
 
 /// Everything that a handler may do is in its decision; its hands cannot write.

@@ -41,6 +41,12 @@ impl Cursor {
         }
     }
 
+    /// As it was when it was made: all is new to it.
+    pub fn renew(&mut self) {
+        self.next = 1;
+        self.in_hand.clear();
+    }
+
     /// Sequences and counts of deliveries: what is due again first, then what is new.
     pub fn take(&mut self, stream: &Stream, max: usize, now: Instant) -> Vec<(u64, u64)> {
         // What was removed meanwhile is not delivered again.

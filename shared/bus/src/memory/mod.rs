@@ -95,6 +95,12 @@ impl MemoryBus {
         self.changed();
     }
 
+    /// Makes a consumer anew, as an operator could: it delivers from the stream's start.
+    pub fn renew_consumer(&self, service: Service, source: Source) {
+        self.lock().renew_cursor(service, source);
+        self.changed();
+    }
+
     /// Stores the next batches but loses the answers: each commit says [`BusError::Unavailable`].
     pub fn lose_answers(&self, commits: usize) {
         self.lock().lose_answers = commits;

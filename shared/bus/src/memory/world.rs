@@ -141,6 +141,13 @@ impl World {
             .ok_or_else(|| BusError::Missing(format!("consumer {service} of {source:?}")))
     }
 
+    /// A consumer as it was when it was made.
+    pub fn renew_cursor(&mut self, service: Service, source: Source) {
+        if let Some(cursor) = self.cursors.get_mut(&(service, source == Source::Work)) {
+            cursor.renew();
+        }
+    }
+
     /// When something happens by itself next, as far as this consumer is concerned.
     pub fn wakes(&self, service: Service, source: Source) -> Option<Instant> {
         let cursor = self
