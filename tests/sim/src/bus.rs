@@ -67,6 +67,11 @@ impl SimBus {
 #[async_trait]
 impl Bus for SimBus {
     async fn read(&self, subject: &str) -> Result<Option<Record>, BusError> {
+        if subject == ferry_events::subject::CONFIG {
+            // Asked for every second: only that the process runs matters.
+            self.life.open().await;
+            return self.inner.read(subject).await;
+        }
         self.before("read").await?;
         let record = self.inner.read(subject).await?;
         self.after("has read").await?;
@@ -78,7 +83,9 @@ impl Bus for SimBus {
         let fresh = self.inner.list(filter).await?;
         let mut listed = self.listed.lock().expect("no panic under this lock");
         // Any replica of the stream answers: one list late is what a slow one would say.
-        Ok(listed.insert(filter.to_owned(), fresh.clone()).unwrap_or(fresh))
+        Ok(listed
+            .insert(filter.to_owned(), fresh.clone())
+            .unwrap_or(fresh))
     }
 
     async fn commit(&self, batch: Batch) -> Result<Committed, CommitError> {
@@ -211,7 +218,9 @@ impl Consumer for SimConsumer {
             got = self.inner.next(max) => got?,
         };
         if self.life.pass("deliver").await == Fate::Fail {
-            return Err(BusError::Unavailable("the messages are lost on the way".into()));
+            return Err(BusError::Unavailable(
+                "the messages are lost on the way".into(),
+            ));
         }
         let wrap = |delivery: Delivery| Delivery {
             ack: Box::new(SimAck {

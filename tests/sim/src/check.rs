@@ -88,9 +88,10 @@ fn once_each(world: &World, events: &[ferry_events::Event], told: &mut Told) {
                 }
             }
             Body::ChangeMerged(p) => {
-                let newest = told.newest.entry(p.module.clone()).or_insert_with(|| {
-                    (0, p.run, p.commit.clone())
-                });
+                let newest = told
+                    .newest
+                    .entry(p.module.clone())
+                    .or_insert_with(|| (0, p.run, p.commit.clone()));
                 if p.order > newest.0 {
                     *newest = (p.order, p.run, p.commit.clone());
                 }
@@ -121,8 +122,7 @@ fn once_each(world: &World, events: &[ferry_events::Event], told: &mut Told) {
                 }
             }
             Body::TaskRequested(p) => {
-                told.tasks
-                    .insert(p.task, (p.plan.clone(), p.base.clone()));
+                told.tasks.insert(p.task, (p.plan.clone(), p.base.clone()));
                 // A wave begins when every base of the one before is verified.
                 if let Some(waves) = canary.get(&p.plan) {
                     let wave = waves.iter().position(|wave| wave.contains(&p.base));
@@ -196,7 +196,9 @@ fn ledgers(world: &World, told: &Told) {
         }
     }
     for (name, _) in BASES {
-        let Some(base) = world.base(name) else { continue };
+        let Some(base) = world.base(name) else {
+            continue;
+        };
         let mut effects: BTreeMap<String, u32> = BTreeMap::new();
         let mut newest: BTreeMap<Unit, u64> = BTreeMap::new();
         for entry in base.ledger().entries() {
@@ -204,11 +206,15 @@ fn ledgers(world: &World, told: &Told) {
                 continue;
             }
             // A call that is asked to tell a cause has no request id; its address is its fence.
-            let Some(id) = &entry.request_id else { continue };
+            let Some(id) = &entry.request_id else {
+                continue;
+            };
             let times = effects.entry(id.clone()).or_default();
             *times += 1;
             let Some((task, step, attempt, plan, of)) = requests.get(id) else {
-                world.broken(format!("{name} was changed by a request that nobody made: {id}"));
+                world.broken(format!(
+                    "{name} was changed by a request that nobody made: {id}"
+                ));
                 continue;
             };
             if *times > 1 {
@@ -221,7 +227,9 @@ fn ledgers(world: &World, told: &Told) {
                 world.broken(format!("{name} was changed for a task of {of}"));
             }
             let Some((unit, generation)) = told.plans.get(plan) else {
-                world.broken(format!("{name} was changed under a plan that was never told"));
+                world.broken(format!(
+                    "{name} was changed under a plan that was never told"
+                ));
                 continue;
             };
             let newest = newest.entry(unit.clone()).or_default();
@@ -257,7 +265,9 @@ fn bases(world: &World, told: &Told) -> BTreeMap<Unit, String> {
                 live.insert(unit.clone(), version.clone());
             }
             for (name, _) in BASES.iter().filter(|(_, of)| *of == environment) {
-                let Some(base) = world.base(name) else { continue };
+                let Some(base) = world.base(name) else {
+                    continue;
+                };
                 let there: Vec<String> = base
                     .modules()
                     .into_iter()
@@ -316,7 +326,9 @@ fn oracle(world: &World, told: &Told, live: &BTreeMap<Unit, String>) {
                 continue;
             }
             // The head's content is not live: its run has to say why.
-            let reason = end.and_then(|end| end.stop.as_ref()).map(|stop| stop.reason);
+            let reason = end
+                .and_then(|end| end.stop.as_ref())
+                .map(|stop| stop.reason);
             match reason {
                 None => world.broken(format!(
                     "{module} in {environment} is at {there:?}, the branch at {wanted:?}, and no run says why"
@@ -332,7 +344,7 @@ fn oracle(world: &World, told: &Told, live: &BTreeMap<Unit, String>) {
 
 /// Whether a good commit may stop for a reason: only where the script is hard on bases or on git.
 fn excuse(world: &World, reason: Reason) -> bool {
-    world.script.is_hard() && !matches!(reason, Reason::OurFault | Reason::Malformed)
+    world.is_hard() && !matches!(reason, Reason::OurFault | Reason::Malformed)
 }
 
 /// Only what a stranger published is set aside.

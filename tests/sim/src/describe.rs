@@ -25,10 +25,16 @@ pub fn describe(body: &Body) -> Option<String> {
             short(&p.commit),
             p.order
         ),
-        Body::BuildFinished(p) => format!("build for {} ended {}", p.run.short(), end(p.stop.as_ref())),
+        Body::BuildFinished(p) => {
+            format!("build for {} ended {}", p.run.short(), end(p.stop.as_ref()))
+        }
         Body::ArtifactPackaged(p) => format!("packaged {} for {}", p.digest.short(), p.run.short()),
         Body::ArtifactPublished(p) => {
-            format!("published {} for {}", p.release.version(), p.release.run.short())
+            format!(
+                "published {} for {}",
+                p.release.version(),
+                p.release.run.short()
+            )
         }
         Body::RolloutPlanned(p) => format!(
             "plan {} of {} in {}: {:?} {} ({} waves)",
@@ -61,7 +67,12 @@ pub fn describe(body: &Body) -> Option<String> {
             p.revision
         ),
         Body::ObservationFinished(p) => {
-            format!("looked at {} on {}: {}", p.module, p.base, end(p.stop.as_ref()))
+            format!(
+                "looked at {} on {}: {}",
+                p.module,
+                p.base,
+                end(p.stop.as_ref())
+            )
         }
         Body::RunFinished(p) => format!(
             "run {} of {} ended {:?}: {}",

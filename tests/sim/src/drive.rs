@@ -11,9 +11,7 @@ use std::{
 
 use chrono::TimeDelta;
 use ferry_bus::{Bus, Source, User, Write, config_store};
-use ferry_events::{
-    Body, Command, CommandId, PushId, Service, Verb, ids::derive, push::Received,
-};
+use ferry_events::{Body, Command, CommandId, PushId, Service, Verb, ids::derive, push::Received};
 use ferry_fake_base::StuckAt;
 use ferry_installer::{InstallerDecide, InstallerEffects};
 use ferry_runtime::{Clock, Decide, Effects, Hands, Running, Settings};
@@ -54,10 +52,14 @@ pub struct Outcome {
     pub broken: Vec<String>,
     /// All that happened.
     pub story: Vec<Line>,
+    /// How often each kind of boundary was passed.
+    pub passed: BTreeMap<String, u64>,
     /// How many boundaries were passed before the end was mended.
     pub boundaries: u64,
     /// What was live at the end, by module and environment.
     pub live: BTreeMap<(String, String), String>,
+    /// Whether a good commit may stop with a reason.
+    pub hard: bool,
     /// How many pushes were accepted.
     pub accepted: usize,
     /// How many runs there were.
@@ -109,7 +111,9 @@ pub fn run(script: Script) -> Outcome {
             broken: seen.broken.clone(),
             story: world.story(),
             boundaries,
+            passed: world.passed(),
             live,
+            hard: world.is_hard(),
             accepted: seen.accepted.len(),
             runs: seen
                 .events
@@ -208,7 +212,8 @@ impl Driver {
                 .get(&(service, replica))
                 .is_none_or(|slot| slot.life.is_dead())
             {
-                self.world.tell(&format!("{service}-{}", replica + 1), "starts");
+                self.world
+                    .tell(&format!("{service}-{}", replica + 1), "starts");
                 self.start(service, replica);
             }
         }
@@ -272,7 +277,6 @@ impl Driver {
 
     async fn act(&mut self, number: usize, act: &Act) {
         let world = self.world.clone();
-        let replicas = world.script.settings.replicas;
         match act {
             Act::Push {
                 touches,
@@ -289,7 +293,8 @@ impl Driver {
                     .map(|(module, quality)| format!("{} {quality:?}", MODULES[*module]))
                     .collect();
                 world.tell("git push", format!("{}: {}", &commit[..8], what.join(", ")));
-                self.pushed.insert(number, self.received(number, 0, &commit));
+                self.pushed
+                    .insert(number, self.received(number, 0, &commit));
                 self.hook(number, 0, *gateway, *hook_ms);
             }
             Act::Force { back, gateway } => {
@@ -300,7 +305,8 @@ impl Driver {
                     .back(*back);
                 if let Some(commit) = commit {
                     world.tell("git push", format!("--force back to {}", &commit[..8]));
-                    self.pushed.insert(number, self.received(number, 0, &commit));
+                    self.pushed
+                        .insert(number, self.received(number, 0, &commit));
                     self.hook(number, 0, *gateway, 0);
                 }
             }
@@ -373,7 +379,14 @@ impl Driver {
                 }
             }
             Act::Strange { newer } => {
-                world.tell("stranger", if *newer { "says something newer" } else { "babbles" });
+                world.tell(
+                    "stranger",
+                    if *newer {
+                        "says something newer"
+                    } else {
+                        "babbles"
+                    },
+                );
                 let payload = if *newer {
                     serde_json::json!({
                         "specversion": "1.0", "id": "x", "source": "/ferry/gateway",
@@ -386,7 +399,6 @@ impl Driver {
                 stranger(&world, STRANGE, payload.into()).await;
             }
         }
-        let _ = replicas;
     }
 
     fn received(&self, number: usize, delivery: u32, commit: &str) -> Received {
@@ -424,10 +436,16 @@ impl Driver {
             tokio::time::sleep(Duration::from_millis(after_ms)).await;
             let Some(gateway) = gateway else { return };
             if gateway.take(&received).await {
-                world.tell("forge", format!("hook {} is answered 202", received.push.short()));
+                world.tell(
+                    "forge",
+                    format!("hook {} is answered 202", received.push.short()),
+                );
                 world.seen().accepted.insert(received.push);
             } else {
-                world.tell("forge", format!("hook {} is not taken", received.push.short()));
+                world.tell(
+                    "forge",
+                    format!("hook {} is not taken", received.push.short()),
+                );
             }
         });
     }
@@ -528,14 +546,11 @@ impl Driver {
                 base.faults().clear();
             }
         }
-        for (place, slot) in &self.slots {
+        for slot in self.slots.values() {
             slot.life.link.send_replace(true);
             if slot.life.is_dead() {
                 world.crash(&slot.life, 0);
             }
-            let by = slot.life.shut();
-            slot.life.open_again(by);
-            let _ = place;
         }
         self.take_orders(LOOK).await;
         let tip = world.git.lock().expect("no panic under this lock").tip();

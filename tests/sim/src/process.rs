@@ -85,6 +85,9 @@ impl Life {
 
     /// It is stopped; what opens it again.
     pub fn shut(&self) -> u64 {
+        if let Some(world) = self.world.upgrade() {
+            world.stands_still(self);
+        }
         let mut by = self.shut_by.lock().expect("no panic under this lock");
         *by += 1;
         self.gate.send_if_modified(|gate| {
@@ -101,6 +104,9 @@ impl Life {
     pub fn open_again(&self, by: u64) {
         if *self.shut_by.lock().expect("no panic under this lock") != by {
             return;
+        }
+        if let Some(world) = self.world.upgrade() {
+            world.goes_on(self);
         }
         self.gate.send_if_modified(|gate| {
             let opens = *gate == Gate::Shut;
@@ -127,9 +133,13 @@ impl Life {
             return std::future::pending().await;
         };
         let number = world.boundaries.fetch_add(1, Ordering::Relaxed);
+        world.passes(self.service, what);
         let mut fate = Fate::Go;
         if let Some(wrong) = world.wrong_at(number) {
-            world.tell(&self.name, format!("{wrong:?} at boundary {number}, {what}"));
+            world.tell(
+                &self.name,
+                format!("{wrong:?} at boundary {number}, {what}"),
+            );
             match wrong {
                 Wrong::Crash(again_ms) => world.crash(self, again_ms),
                 Wrong::PauseTillRest => {

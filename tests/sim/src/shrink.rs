@@ -15,7 +15,10 @@ fn kind(broken: &str) -> String {
 }
 
 fn fails_alike(outcome: &Outcome, kinds: &BTreeSet<String>) -> bool {
-    outcome.broken.iter().any(|broken| kinds.contains(&kind(broken)))
+    outcome
+        .broken
+        .iter()
+        .any(|broken| kinds.contains(&kind(broken)))
 }
 
 /// Takes parts out, one after the other, until no more can go.

@@ -57,15 +57,25 @@ impl SimWeb {
             if life.is_dead() {
                 return Err(refused());
             }
-            life.open().await;
+            let dies = life.clone();
             let target = ask.url[url::Position::BeforePath..].to_owned();
             let request = Request::get(target).body(Body::empty());
             let request = request.map_err(|error| Unanswered::Broken(error.to_string()))?;
-            let response = match routes.oneshot(request).await {
-                Ok(response) => response,
-                Err(never) => match never {},
+            let served = async {
+                life.open().await;
+                let response = routes.oneshot(request).await;
+                life.open().await;
+                match response {
+                    Ok(response) => response,
+                    Err(never) => match never {},
+                }
             };
-            life.open().await;
+            let response = tokio::select! {
+                biased;
+                // The connection goes with the process.
+                () = dies.dead() => return Err(Unanswered::Broken("Connection reset".into())),
+                response = served => response,
+            };
             let status = response.status().as_u16();
             let body = axum::body::to_bytes(response.into_body(), ask.body_max).await;
             return Ok(Answer {

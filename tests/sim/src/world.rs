@@ -110,6 +110,9 @@ pub struct World {
     story: Mutex<Vec<Line>>,
     made: Mutex<BTreeMap<Digest, Made>>,
     versions: Mutex<BTreeMap<String, Digest>>,
+    passed: Mutex<BTreeMap<String, u64>>,
+    still: Mutex<BTreeSet<String>>,
+    hard: AtomicBool,
     folder: TempDir,
 }
 
@@ -179,6 +182,9 @@ impl World {
             story: Mutex::default(),
             made: Mutex::default(),
             versions: Mutex::default(),
+            passed: Mutex::default(),
+            still: Mutex::default(),
+            hard: AtomicBool::new(false),
             folder: tempfile::tempdir().expect("a folder for jars"),
             script,
         });
@@ -188,7 +194,8 @@ impl World {
                 name: name.into(),
                 ..Options::default()
             };
-            let base = FakeBase::inside(options, web.clone()).expect("a base without a ledger's file");
+            let base =
+                FakeBase::inside(options, web.clone()).expect("a base without a ledger's file");
             lock(&world.bases).insert(name.into(), Arc::new(base));
         }
         (world, taken)
@@ -248,6 +255,17 @@ impl World {
         self.faulty.store(false, Ordering::Relaxed);
     }
 
+    /// A process passes a boundary.
+    pub fn passes(&self, service: Service, what: &str) {
+        let mut passed = lock(&self.passed);
+        *passed.entry(format!("{service}: {what}")).or_default() += 1;
+    }
+
+    /// How often each boundary was passed.
+    pub fn passed(&self) -> BTreeMap<String, u64> {
+        lock(&self.passed).clone()
+    }
+
     /// How long the exchange at a boundary takes.
     pub fn latency(&self, boundary: u64) -> Duration {
         let longest = self.script.settings.latency_ms;
@@ -280,6 +298,30 @@ impl World {
     /// A process that is shut goes on when all else rests.
     pub fn wait_for_rest(&self, life: Arc<Life>, by: u64) {
         lock(&self.resting).push((life, by));
+    }
+
+    /// A process is stopped. Where it is an installer, a base may wait for its jar; where no replica is
+    /// left, deadlines pass: then a good commit may stop, with its reason.
+    pub fn stands_still(&self, life: &Life) {
+        let mut still = lock(&self.still);
+        still.insert(life.name.clone());
+        let all = still
+            .iter()
+            .filter(|name| name.starts_with(life.service.name()))
+            .count();
+        if life.service == Service::Installer || all >= self.script.settings.replicas {
+            self.hard.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// A process goes on.
+    pub fn goes_on(&self, life: &Life) {
+        lock(&self.still).remove(&life.name);
+    }
+
+    /// Whether a good commit may stop in this world.
+    pub fn is_hard(&self) -> bool {
+        self.script.is_hard() || self.hard.load(Ordering::Relaxed)
     }
 
     /// Those that wait for all else to rest go on. How many there were.
@@ -453,5 +495,7 @@ impl Seen {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }

@@ -38,8 +38,8 @@ use crate::{
 #[derive(Clone)]
 pub struct MemoryBus {
     shared: Arc<Shared>,
-    /// Whose permissions it has; none: everyone's.
-    user: Option<User>,
+    /// Whose permissions it has: who, and what may be published; none: everything.
+    user: Option<Arc<(User, Vec<String>)>>,
 }
 
 struct Shared {
@@ -79,7 +79,7 @@ impl MemoryBus {
     pub fn as_user(&self, user: User) -> Self {
         Self {
             shared: Arc::clone(&self.shared),
-            user: Some(user),
+            user: Some(Arc::new((user, permissions::permissions(user).publish))),
         }
     }
 
@@ -142,12 +142,11 @@ impl MemoryBus {
     }
 
     fn may_publish(&self, subject: &str) -> Result<(), BusError> {
-        let Some(user) = self.user else { return Ok(()) };
-        if permissions::permissions(user)
-            .publish
-            .iter()
-            .any(|allowed| matches(allowed, subject))
-        {
+        let Some(user) = &self.user else {
+            return Ok(());
+        };
+        let (user, publish) = &**user;
+        if publish.iter().any(|allowed| matches(allowed, subject)) {
             return Ok(());
         }
         Err(BusError::Refused(format!(

@@ -63,9 +63,9 @@ fn main() -> ExitCode {
             .without_time()
             .init();
     }
-    let threads = args.threads.unwrap_or_else(|| {
-        std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
-    });
+    let threads = args
+        .threads
+        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
     if args.exhaustive {
         return every_boundary(&args, threads);
     }
@@ -157,6 +157,9 @@ fn story(script: &Script, outcome: &Outcome) -> String {
             line.what
         ));
     }
+    for (what, times) in &outcome.passed {
+        text.push_str(&format!("  {times:>7} times {what}\n"));
+    }
     for broken in &outcome.broken {
         text.push_str(&format!("  BROKEN: {broken}\n"));
     }
@@ -230,7 +233,9 @@ fn every_boundary(args: &Args, threads: usize) -> ExitCode {
         );
     } else {
         for (boundary, wrong, twice, why, story) in failed.iter().take(5) {
-            println!("{wrong:?} at boundary {boundary} (every message twice: {twice}): {why}\n{story}");
+            println!(
+                "{wrong:?} at boundary {boundary} (every message twice: {twice}): {why}\n{story}"
+            );
         }
         println!(
             "{} boundaries, {} with every message twice: {} runs, {} of them ended otherwise",
