@@ -23,6 +23,7 @@ pub const DEADLINE: Duration = Duration::from_secs(30);
 pub struct Nats {
     pub server: NatsServer,
     pub users: Users,
+    #[allow(dead_code, reason = "each suite uses what it needs")]
     pub limits: StreamLimits,
 }
 
