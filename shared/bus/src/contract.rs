@@ -114,6 +114,10 @@ pub trait Bus: Send + Sync {
     /// Any replica answers, so the newest writes may be missing: guard what is written from it.
     async fn list(&self, filter: &str) -> Result<Vec<(String, Record)>, BusError>;
 
+    /// The sequence of the newest message that `FERRY` ever took, from the stream's leader. It only grows,
+    /// unless the stream was restored from another moment.
+    async fn end(&self) -> Result<u64, BusError>;
+
     /// Stores a batch, whole or not at all.
     async fn commit(&self, batch: Batch) -> Result<Committed, CommitError>;
 

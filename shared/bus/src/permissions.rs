@@ -79,6 +79,7 @@ fn service_publishes(service: Service) -> Vec<String> {
     publish.extend([
         format!("$JS.API.STREAM.MSG.GET.{STREAM}"),
         format!("$JS.API.DIRECT.GET.{STREAM}"),
+        format!("$JS.API.STREAM.INFO.{STREAM}"),
     ]);
 
     // Its own durable consumers.

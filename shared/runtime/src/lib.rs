@@ -15,6 +15,8 @@ mod decide;
 mod effects;
 mod jobs;
 mod messages;
+#[cfg(doctest)]
+mod no_way_around;
 mod registry;
 mod service;
 mod stored;

@@ -365,7 +365,8 @@ impl Driver {
             }
             Act::ConsumerAnew(service) => {
                 world.tell(service.name(), "has its consumer made anew");
-                world.bus.renew_consumer(*service, Source::Work);
+                // The gateway has none.
+                let _ = world.bus.recreate_consumer(*service, Source::Work);
             }
             Act::TimersFire(service) => {
                 world.tell(service.name(), "has all its deadlines fire");

@@ -89,6 +89,30 @@ pub(super) async fn last(
     }))
 }
 
+/// The sequence of the newest message that a stream ever took, from its leader.
+pub(super) async fn end(link: &Link, stream: &str) -> Result<u64, BusError> {
+    #[derive(Deserialize)]
+    struct Info {
+        error: Option<ApiError>,
+        state: Option<State>,
+    }
+    #[derive(Deserialize)]
+    struct State {
+        last_seq: u64,
+    }
+    let what = format!("stream {stream}");
+    let subject = format!("$JS.API.STREAM.INFO.{stream}");
+    let answer = link.request(&subject, None, "".into()).await?;
+    let info: Info = wire::parse(&what, &answer)?;
+    match (info.error, info.state) {
+        (Some(error), _) => Err(error.into_bus_error(&what)),
+        (None, Some(state)) => Ok(state.last_seq),
+        (None, None) => Err(BusError::Unavailable(format!(
+            "{what}: an answer without its state"
+        ))),
+    }
+}
+
 /// Headers as they stand in the store: a version line, then `Name: value` lines.
 fn parse_headers(bytes: &[u8]) -> HeaderMap {
     let mut headers = HeaderMap::new();

@@ -99,6 +99,10 @@ impl Bus for JetStream {
         Ok(found.into_iter().collect())
     }
 
+    async fn end(&self) -> Result<u64, BusError> {
+        direct::end(&self.link, STREAM).await
+    }
+
     async fn commit(&self, batch: Batch) -> Result<Committed, CommitError> {
         commit::commit(&self.link, batch).await
     }

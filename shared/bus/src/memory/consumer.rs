@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::stream::Stream;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Cursor {
     filters: Vec<String>,
     next: u64,
@@ -16,7 +16,7 @@ pub(super) struct Cursor {
     ack_wait: Duration,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct InHand {
     delivered: u64,
     /// When it is delivered again.
@@ -41,8 +41,8 @@ impl Cursor {
         }
     }
 
-    /// As it was when it was made: all is new to it.
-    pub fn renew(&mut self) {
+    /// Made anew: nothing was delivered yet.
+    pub fn begin_again(&mut self) {
         self.next = 1;
         self.in_hand.clear();
     }

@@ -24,6 +24,7 @@ use ferry_events::{
 use futures::{StreamExt, stream::BoxStream};
 use tokio::sync::watch;
 
+pub use self::world::Saved;
 use self::{
     handles::{MemoryConsumer, Watcher},
     stream::{Stored, matches},
@@ -95,12 +96,6 @@ impl MemoryBus {
         self.changed();
     }
 
-    /// Makes a consumer anew, as an operator could: it delivers from the stream's start.
-    pub fn renew_consumer(&self, service: Service, source: Source) {
-        self.lock().renew_cursor(service, source);
-        self.changed();
-    }
-
     /// Stores the next batches but loses the answers: each commit says [`BusError::Unavailable`].
     pub fn lose_answers(&self, commits: usize) {
         self.lock().lose_answers = commits;
@@ -118,6 +113,39 @@ impl MemoryBus {
         Ok(messages
             .map(|(sequence, m)| (sequence, m.subject.clone(), m.payload.clone()))
             .collect())
+    }
+
+    /// What all streams hold now, with their consumers and deadlines, as a copy of the server's folder
+    /// would. Jars are not in it: they are named by their digest and never change.
+    pub fn save(&self) -> Saved {
+        self.lock().save()
+    }
+
+    /// Puts streams back to what they held when that was saved; the others stay as they are. What was
+    /// delivered since may be settled all the same, as by a client that did not notice.
+    ///
+    /// # Errors
+    /// [`BusError::Missing`]: there is no such stream; those before it are restored.
+    pub fn restore(&self, saved: &Saved, streams: &[&str]) -> Result<(), BusError> {
+        let restored = {
+            let mut world = self.lock();
+            streams
+                .iter()
+                .try_for_each(|stream| world.restore(saved, stream))
+        };
+        self.changed();
+        restored
+    }
+
+    /// Deletes a service's consumer and makes it anew: everything that its stream still holds comes
+    /// again, as delivered for the first time.
+    ///
+    /// # Errors
+    /// [`BusError::Missing`]: the service has no such consumer.
+    pub fn recreate_consumer(&self, service: Service, source: Source) -> Result<(), BusError> {
+        self.lock().recreate(service, source)?;
+        self.changed();
+        Ok(())
     }
 
     fn lock(&self) -> MutexGuard<'_, World> {
@@ -172,6 +200,10 @@ impl Bus for MemoryBus {
             .into_iter()
             .map(|(sequence, stored)| (stored.subject.clone(), record(sequence, stored)))
             .collect())
+    }
+
+    async fn end(&self) -> Result<u64, BusError> {
+        Ok(self.open()?.ferry.last())
     }
 
     async fn commit(&self, batch: Batch) -> Result<Committed, CommitError> {
