@@ -8,8 +8,8 @@ use chrono::TimeDelta;
 use ferry_api::{
     BaseState, BaseView, CommandAnswer, CommandState, CommandView, EnvironmentState,
     EnvironmentView, LiveView, LogLine, LogView, Metaspace, ModuleOnBase, ModuleView, PushState,
-    PushView, RunKind, RunOf, RunState, RunSummary, RunView, StepTime, StepView, StopView,
-    StreamedEvent, TaskState, TaskView,
+    PushView, RepairView, RunKind, RunOf, RunState, RunSummary, RunView, StepTime, StepView,
+    StopView, StreamedEvent, TaskState, TaskView, WantedView,
 };
 use ferry_events::rollout::{self, Aim, Direction, RolloutOutcome};
 use ferry_events::run::Outcome;
@@ -309,7 +309,7 @@ pub fn differing_bases() -> Vec<BaseView> {
         next: next.map(at),
         stop: None,
     };
-    let stop = |reason, detail: &str| StopView::from(&Stop::new(reason, detail).on("prod"));
+    let stop = |reason, detail: &str| StopView::from(&Stop::new(reason, detail));
     let mut right = wanted(vec![carried(VERSION, "activated")]);
     right.repair = None;
     let mut rolling = wanted(vec![carried(BEFORE, "activated")]);

@@ -9,6 +9,7 @@ use reqwest::StatusCode;
 use url::Url;
 use zip::ZipArchive;
 
+use crate::base::Base;
 use crate::jar::{BEHAVIOUR_PATH, Behaviour};
 use crate::java::Throwable;
 
@@ -22,14 +23,14 @@ pub(crate) struct Opened {
 }
 
 /// Downloads without a time-out, as Java does.
-pub(crate) async fn open_url(http: &reqwest::Client, address: &str) -> Result<Opened, Throwable> {
-    let bytes = read(http, address).await?;
+pub(crate) async fn open_url(base: &Base, address: &str) -> Result<Opened, Throwable> {
+    let bytes = read(base, address).await?;
     tokio::task::spawn_blocking(move || open(&bytes))
         .await
         .unwrap_or_else(|error| Err(Throwable::new("java.lang.Error", error.to_string())))
 }
 
-async fn read(http: &reqwest::Client, address: &str) -> Result<Vec<u8>, Throwable> {
+async fn read(base: &Base, address: &str) -> Result<Vec<u8>, Throwable> {
     let malformed = |what: String| Throwable::new("java.net.MalformedURLException", what);
     let url = Url::parse(address).map_err(|_| malformed(format!("no protocol: {address}")))?;
     match url.scheme() {
@@ -50,7 +51,7 @@ async fn read(http: &reqwest::Client, address: &str) -> Result<Vec<u8>, Throwabl
             })
         }
         "http" | "https" => {
-            let reply = http.get(url).send().await.map_err(|error| {
+            let reply = base.http.get(url).send().await.map_err(|error| {
                 if error.is_connect() {
                     Throwable::new("java.net.ConnectException", "Connection refused")
                 } else {
@@ -75,6 +76,7 @@ async fn read(http: &reqwest::Client, address: &str) -> Result<Vec<u8>, Throwabl
                 }
                 _ => {}
             }
+            base.faults.off(|faults| faults.hold_download).await;
             let body = reply.bytes().await;
             body.map(Into::into)
                 .map_err(|_| Throwable::new("java.io.IOException", "Premature EOF"))
