@@ -83,6 +83,14 @@ fn bases() {
 }
 
 #[test]
+fn bases_that_differ() {
+    let bases = world::differing_bases();
+    insta::assert_snapshot!(screen::bases(&bases, world::now(), Paint::Plain));
+    let status = Status::of(Vec::new(), bases, Vec::new(), world::now());
+    insta::assert_snapshot!(screen::status(&status, world::now(), Paint::Plain));
+}
+
+#[test]
 fn modules() {
     insta::assert_snapshot!(screen::modules(
         &world::modules(),

@@ -67,18 +67,19 @@ fn about(run: &RunView, now: Timestamp) -> Vec<Vec<Toned>> {
     let mut row = |name: &str, text: String| {
         rows.push(vec![(name.to_owned(), Tone::Faint), plain(text)]);
     };
-    if summary.kind == RunKind::Rollback {
-        row("kind", "rollback".to_owned());
+    match summary.kind {
+        RunKind::Change => {}
+        RunKind::Rollback => row("kind", "rollback".to_owned()),
+        RunKind::Repair => row("kind", "repair".to_owned()),
     }
     if let Some(commit) = &summary.commit {
+        let branch = match summary.branch.as_str() {
+            "" => String::new(),
+            branch => format!(" on {}", clean(branch)),
+        };
         row(
             "commit",
-            format!(
-                "{} on {} of {}",
-                short(commit),
-                clean(&summary.branch),
-                summary.repository
-            ),
+            format!("{}{branch} of {}", short(commit), summary.repository),
         );
     }
     if let Some(message) = &summary.message {
@@ -211,6 +212,7 @@ fn task_row(task: &TaskView) -> Vec<Toned> {
     let back = match task.direction {
         Direction::Forward => "",
         Direction::Back => "back: ",
+        Direction::Repair => "repair: ",
     };
     let (state, tone) = match task.state {
         TaskState::Waiting => ("waiting", Tone::Faint),

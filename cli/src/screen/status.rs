@@ -5,10 +5,11 @@
 use std::collections::BTreeSet;
 
 use chrono::TimeDelta;
-use ferry_api::{BaseState, BaseView, ModuleView, RunState, RunSummary};
-use ferry_events::Timestamp;
+use ferry_api::{BaseState, BaseView, ModuleView, RunKind, RunState, RunSummary, WantedView};
+use ferry_events::{Timestamp, base::Drifted};
 use serde::Serialize;
 
+use super::base::differs;
 use super::module::{state as live_state, version};
 use super::paint::{indent, plain, table};
 use super::runs::runs as runs_table;
@@ -22,7 +23,7 @@ const STUCK_AFTER: TimeDelta = TimeDelta::minutes(20);
 /// Something that a person should look at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Attention {
-    /// `run-broken`, `run-failed`, `run-stuck`, `base-lost`, `base-unknown`, `drift`.
+    /// `run-broken`, `run-failed`, `run-stuck`, `base-lost`, `base-unknown`, `repair-given-up`, `drift`.
     pub kind: &'static str,
     /// What it is, in a sentence.
     pub what: String,
@@ -53,10 +54,19 @@ impl Status {
     ) -> Self {
         let mut attention = of_runs(&runs, now);
         attention.extend(bases.iter().filter_map(|base| of_base(base, now)));
+        attention.extend(bases.iter().flat_map(|base| of_wanted(base, now)));
+        // What is being brought back, or is given up, is told above.
+        let told = |drifted: &Drifted| {
+            let repaired = |it: &WantedView| it.module == drifted.module && it.repair.is_some();
+            bases
+                .iter()
+                .any(|base| base.name == drifted.base && base.wanted.iter().any(repaired))
+        };
         for drifted in modules
             .iter()
             .flat_map(|it| &it.environments)
             .flat_map(|it| &it.drifted)
+            .filter(|drifted| !told(drifted))
         {
             let actual = if drifted.actual.is_empty() {
                 "nothing".to_owned()
@@ -93,9 +103,10 @@ impl Status {
 }
 
 fn rank(kind: &str) -> usize {
-    const ORDER: [&str; 6] = [
+    const ORDER: [&str; 7] = [
         "run-broken",
         "base-lost",
+        "repair-given-up",
         "run-failed",
         "run-stuck",
         "drift",
@@ -111,7 +122,8 @@ fn rank(kind: &str) -> usize {
 fn of_runs(runs: &[RunSummary], now: Timestamp) -> Vec<Attention> {
     let mut ended: BTreeSet<&str> = BTreeSet::new();
     let mut found = Vec::new();
-    for run in runs {
+    // A repair is told by the base that it is for.
+    for run in runs.iter().filter(|run| run.kind != RunKind::Repair) {
         let (kind, verb) = match run.state {
             RunState::Broken => ("run-broken", "is broken"),
             RunState::Failed => ("run-failed", "failed"),
@@ -161,6 +173,28 @@ fn of_runs(runs: &[RunSummary], now: Timestamp) -> Vec<Attention> {
         });
     }
     found
+}
+
+/// Bases that are known to differ from what was decided.
+fn of_wanted(base: &BaseView, now: Timestamp) -> Vec<Attention> {
+    let told = |it: &WantedView| {
+        let repair = it.repair.as_ref()?;
+        let why = differs(base, it, now)?;
+        let wanted = it.wanted.as_deref().unwrap_or("nothing");
+        let (kind, next) = match (&repair.stop, repair.is_given_up()) {
+            (Some(stop), true) => ("repair-given-up", stop.next.clone()),
+            _ => (
+                "drift",
+                "nothing: it is brought back by itself; `ferry bases` shows it".to_owned(),
+            ),
+        };
+        Some(Attention {
+            kind,
+            what: format!("{} on {}, decided {wanted}: {why}", it.module, base.name),
+            next,
+        })
+    };
+    base.wanted.iter().filter_map(told).collect()
 }
 
 fn of_base(base: &BaseView, now: Timestamp) -> Option<Attention> {

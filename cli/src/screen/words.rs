@@ -89,6 +89,18 @@ pub fn event_words(event: &Event) -> String {
             format!("base {} is lost: {}", it.base, one_line(&it.why, LINE_MAX))
         }
         Body::ModuleDrifted(it) => drifted(it),
+        Body::ModuleGivenUp(it) => {
+            let stop = Stop {
+                base: None,
+                ..it.stop.clone()
+            };
+            format!(
+                "{} is given up on {}: {}",
+                it.module,
+                it.base,
+                because(&stop)
+            )
+        }
         Body::CommandSettled(it) => match (&it.stop, it.run) {
             (Some(stop), _) => {
                 format!(
@@ -210,6 +222,12 @@ fn queued(it: &run::Queued) -> String {
     match it.kind {
         RunKind::Change => format!("run {} of {}: {way}", it.run.short(), it.module),
         RunKind::Rollback => format!("run {} takes {} back: {way}", it.run.short(), it.module),
+        RunKind::Repair => format!(
+            "run {} repairs {} in {way}: {}",
+            it.run.short(),
+            it.module,
+            one_line(it.message.as_deref().unwrap_or_default(), LINE_MAX)
+        ),
     }
 }
 
@@ -241,7 +259,7 @@ fn planned(it: &rollout::Planned) -> String {
     );
     let what = match (&it.version, plan.direction) {
         (Some(version), Direction::Forward) => format!("to {version}"),
-        (Some(version), Direction::Back) => format!("back to {version}"),
+        (Some(version), Direction::Back | Direction::Repair) => format!("back to {version}"),
         (None, _) => format!("without {}", plan.module),
     };
     format!(
@@ -274,6 +292,7 @@ fn wave(it: &rollout::Wave) -> String {
     let back = match it.direction {
         Direction::Forward => "",
         Direction::Back => " back",
+        Direction::Repair => " of the repair",
     };
     format!(
         "wave {} of {}{back} in {}",

@@ -8,8 +8,8 @@ use chrono::TimeDelta;
 use ferry_api::{
     BaseState, BaseView, CommandAnswer, CommandState, CommandView, EnvironmentState,
     EnvironmentView, LiveView, LogLine, LogView, Metaspace, ModuleOnBase, ModuleView, PushState,
-    PushView, RunKind, RunOf, RunState, RunSummary, RunView, StepTime, StepView, StopView,
-    StreamedEvent, TaskState, TaskView,
+    PushView, RepairView, RunKind, RunOf, RunState, RunSummary, RunView, StepTime, StepView,
+    StopView, StreamedEvent, TaskState, TaskView, WantedView,
 };
 use ferry_events::rollout::{self, Aim, Direction, RolloutOutcome};
 use ferry_events::run::Outcome;
@@ -274,6 +274,7 @@ pub fn bases() -> Vec<BaseView> {
             carried(VERSION, "activated"),
             carried(BEFORE, "deactivated"),
         ],
+        wanted: Vec::new(),
         metaspace: Some(Metaspace {
             used: 96 << 20,
             max: Some(256 << 20),
@@ -289,6 +290,73 @@ pub fn bases() -> Vec<BaseView> {
     new.metaspace = None;
     new.last_seen = None;
     vec![base("prod-1", BaseState::Joined), lost, new]
+}
+
+/// Bases that run something else than was decided, each for a reason of its own.
+pub fn differing_bases() -> Vec<BaseView> {
+    let wanted = |actual: Vec<ModuleOnBase>| WantedView {
+        module: "hello".into(),
+        wanted: Some(VERSION.into()),
+        agrees: actual.len() == 1 && actual[0].version == VERSION,
+        actual,
+        rollout: None,
+        repair: None,
+    };
+    let repair = |next: Option<i64>| RepairView {
+        since: at(100_000),
+        run: None,
+        repairs: 2,
+        next: next.map(at),
+        stop: None,
+    };
+    let stop = |reason, detail: &str| StopView::from(&Stop::new(reason, detail));
+    let mut right = wanted(vec![carried(VERSION, "activated")]);
+    right.repair = None;
+    let mut rolling = wanted(vec![carried(BEFORE, "activated")]);
+    rolling.rollout = Some(bad_run());
+    let mut held = wanted(Vec::new());
+    held.rollout = Some(bad_run());
+    held.repair = Some(repair(Some(100_000)));
+    let mut repairing = wanted(Vec::new());
+    repairing.repair = Some(RepairView {
+        run: Some(good_run()),
+        ..repair(Some(100_000))
+    });
+    let mut waiting = wanted(vec![carried(BEFORE, "activated")]);
+    waiting.repair = Some(RepairView {
+        stop: Some(stop(Reason::InstallFailed, "the price list is empty")),
+        ..repair(Some(210_000))
+    });
+    let mut given_up = wanted(Vec::new());
+    given_up.repair = Some(RepairView {
+        stop: Some(stop(
+            Reason::RepairGivenUp,
+            "brought back 5 times within 1h; it lost the module each time",
+        )),
+        ..repair(None)
+    });
+    let mut bases: Vec<BaseView> = [right, rolling, held, repairing, waiting, given_up]
+        .into_iter()
+        .enumerate()
+        .map(|(number, wanted)| BaseView {
+            name: format!("prod-{}", number + 1),
+            modules: wanted.actual.clone(),
+            wanted: vec![wanted],
+            ..self::bases()[0].clone()
+        })
+        .collect();
+    // Somebody put it there by hand, beside what Ferry decided.
+    bases[0].modules.push(ModuleOnBase {
+        name: "tools".into(),
+        version: "7".into(),
+        state: "activated".into(),
+    });
+    let mut away = bases[2].clone();
+    away.name = "prod-7".into();
+    away.state = BaseState::Lost;
+    away.wanted[0].rollout = None;
+    bases.push(away);
+    bases
 }
 
 /// Two modules: one in two environments and drifted, one that never was live.
@@ -313,6 +381,8 @@ pub fn modules() -> Vec<ModuleView> {
         module: "hello".into(),
         wanted: Some(BEFORE.into()),
         actual: vec![VERSION.into()],
+        revision: 3,
+        sighting: 4,
     }];
     let module = |name: &str, environments| ModuleView {
         name: name.into(),
@@ -731,6 +801,8 @@ pub fn base_events() -> Vec<Event> {
         metaspace_used: None,
         metaspace_max: None,
         at: began(),
+        revisions: Default::default(),
+        sighting: 1,
     };
     story.say(0, Service::Verifier, body::BaseJoined(seen(Vec::new())));
     story.say(
@@ -747,6 +819,7 @@ pub fn base_events() -> Vec<Event> {
             environment: "prod".into(),
             last_seen: Some(began()),
             why: "connection refused\nand more".into(),
+            sighting: 3,
         },
     );
     story.say(

@@ -35,7 +35,7 @@ pub mod route;
 pub mod run;
 pub mod stop;
 
-pub use base::{BaseState, BaseView, Metaspace};
+pub use base::{BaseState, BaseView, Metaspace, RepairView, WantedView};
 #[cfg(feature = "client")]
 pub use client::{Client, ClientError};
 pub use command::{

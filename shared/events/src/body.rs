@@ -172,6 +172,8 @@ bodies! {
     BaseLost(base::Lost) = "base"."lost", "0.1.0", false;
     /// A base runs something other than what was decided.
     ModuleDrifted(base::Drifted) = "module"."drifted", "0.1.0", false;
+    /// A module was brought back on a base as often as it may be.
+    ModuleGivenUp(base::GivenUp) = "module"."givenup", "0.1.0", false;
     /// A command was taken or refused.
     CommandSettled(command::Settled) = "command"."settled", "0.1.0", false;
 }
@@ -274,6 +276,7 @@ impl Body {
             Body::BaseChanged(p) => p.base.clone(),
             Body::BaseLost(p) => p.base.clone(),
             Body::ModuleDrifted(p) => format!("{}/{}", p.base, p.module),
+            Body::ModuleGivenUp(p) => format!("{}/{}", p.base, p.module),
             Body::CommandSettled(p) => p.command.to_string(),
         }
     }
@@ -325,7 +328,8 @@ impl Body {
             Body::BaseJoined(_)
             | Body::BaseChanged(_)
             | Body::BaseLost(_)
-            | Body::ModuleDrifted(_) => return None,
+            | Body::ModuleDrifted(_)
+            | Body::ModuleGivenUp(_) => return None,
             Body::CommandSettled(p) => return p.run,
             Body::ChangeMerged(p) => p.run,
             Body::BuildQueued(p) => p.run,

@@ -161,6 +161,9 @@ static SCHEDULER: Contract = Contract {
         RolloutFinished,
         TaskFinished,
         ObservationFinished,
+        BaseJoined,
+        BaseLost,
+        ModuleDrifted,
     ],
     takes_commands: true,
     says: &[
@@ -177,6 +180,7 @@ static SCHEDULER: Contract = Contract {
         ServiceDeployed,
         ServiceUpgraded,
         ServiceRolledback,
+        ModuleGivenUp,
         CommandSettled,
     ],
     keeps_facts: true,

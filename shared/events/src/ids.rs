@@ -110,6 +110,14 @@ impl RunId {
     pub fn of_command(command: CommandId, module: &str) -> Self {
         Self(derive("run-of-command", &[&command.to_string(), module]))
     }
+
+    /// The run that brings drifted bases back: the plan of this generation of a module in an environment.
+    pub fn of_repair(module: &str, environment: &str, generation: u64) -> Self {
+        Self(derive(
+            "repair",
+            &[module, environment, &generation.to_string()],
+        ))
+    }
 }
 
 impl TaskId {

@@ -46,6 +46,10 @@ const UNTOUCHED: &str = "Nothing was installed: every base runs what it ran befo
 const BROUGHT_BACK: &str = "The rollout ended, and every base that it had touched was brought back to the last verified version; a base that had none is left without.";
 /// The way back stopped.
 const KEPT_OTHERS: &str = "Every other base was brought back; the ones named are left as they are.";
+/// A repair did not succeed.
+const TRIES_AGAIN: &str = "The base is left as it is and tried again after a pause, a few times; other bases are not touched.";
+/// No more repairs.
+const LEFT_ALONE: &str = "Ferry brought it back as often as [reconcile] allows, then left the base as it is; other bases are not touched.";
 /// Something newer goes on.
 const STOOD_BACK: &str = "The run stood back and changed nothing more.";
 /// A message is kept for people.
@@ -187,6 +191,14 @@ reasons! {
         "A base could not be brought back to the version before.",
         KEPT_OTHERS,
         "Look at the base named; it may be without the module.";
+    RepairFailed = "repair-failed",
+        "A base could not be brought back to the version that it should run.",
+        TRIES_AGAIN,
+        "Look at the base named; `ferry bases` shows when it is tried again.";
+    RepairGivenUp = "repair-given-up",
+        "A base lost a module again and again, or would not take it.",
+        LEFT_ALONE,
+        "Look at the base's log. Restarting it, or a rollout with `ferry run`, makes Ferry try again.";
     Superseded = "superseded",
         "A newer push took this one's place before it began to install.",
         STOOD_BACK,

@@ -64,6 +64,14 @@ pub fn plan_fact(module: &str, environment: &str) -> String {
     )
 }
 
+/// The fact that names what bases should run of a module in an environment.
+pub fn wanted_fact(module: &str, environment: &str) -> String {
+    format!("{WANTED_FACTS}.{}.{}", token(module), token(environment))
+}
+
+/// What the subjects of [`wanted_fact`] begin with.
+pub const WANTED_FACTS: &str = "ferry.facts.scheduler.wanted";
+
 /// The fact that names what the installer left on a base.
 pub fn base_fact(base: &str) -> String {
     format!("ferry.facts.installer.base.{}", token(base))

@@ -6,10 +6,11 @@ use std::io::{Cursor, Read};
 use std::time::Duration;
 
 use ferry_ark::{ArkManifest, MANIFEST_PATH, Manifest, ManifestError, manifest::keys};
-use ferry_web::{Ask, Web};
+use ferry_web::Ask;
 use url::Url;
 use zip::ZipArchive;
 
+use crate::base::Base;
 use crate::jar::{BEHAVIOUR_PATH, Behaviour};
 use crate::java::Throwable;
 
@@ -26,12 +27,12 @@ pub(crate) struct Opened {
 const FOR_EVER: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// Downloads without a time-out, as Java does.
-pub(crate) async fn open_url(web: &dyn Web, address: &str) -> Result<Opened, Throwable> {
+pub(crate) async fn open_url(base: &Base, address: &str) -> Result<Opened, Throwable> {
     // In place: the jars of a fake base are small, and a simulation has one thread.
-    open(&read(web, address).await?)
+    open(&read(base, address).await?)
 }
 
-async fn read(web: &dyn Web, address: &str) -> Result<Vec<u8>, Throwable> {
+async fn read(base: &Base, address: &str) -> Result<Vec<u8>, Throwable> {
     let malformed = |what: String| Throwable::new("java.net.MalformedURLException", what);
     let url = Url::parse(address).map_err(|_| malformed(format!("no protocol: {address}")))?;
     match url.scheme() {
@@ -58,7 +59,7 @@ async fn read(web: &dyn Web, address: &str) -> Result<Vec<u8>, Throwable> {
                 timeout: FOR_EVER,
                 body_max: usize::MAX,
             };
-            let answer = web.ask(ask).await.map_err(|why| {
+            let answer = base.web.ask(ask).await.map_err(|why| {
                 if why.to_string().contains("refused") {
                     Throwable::new("java.net.ConnectException", "Connection refused")
                 } else {
@@ -75,7 +76,10 @@ async fn read(web: &dyn Web, address: &str) -> Result<Vec<u8>, Throwable> {
                         format!("Server returned HTTP response code: {status} for URL: {address}");
                     Err(Throwable::new("java.io.IOException", what))
                 }
-                _ => Ok(answer.body),
+                _ => {
+                    base.faults.off(|faults| faults.hold_download).await;
+                    Ok(answer.body)
+                }
             }
         }
         other => Err(malformed(format!("unknown protocol: {other}"))),

@@ -102,16 +102,23 @@ async fn look_again(
             Ok((health, modules)) => {
                 let now = clock.now();
                 last_seen = Some(now);
-                let drift = match watch.looked(&modules) {
+                let fact = match watch.looked(&modules) {
                     false => None,
                     true => match fact::read(feeder.hands(), &base.name).await {
-                        Ok(fact) => watch.compare(&fact),
+                        Ok(fact) => Some(fact),
                         Err(error) => {
                             debug!(base = base.name, %error, "drift cannot be told now");
                             None
                         }
                     },
                 };
+                let drift = fact.as_ref().and_then(|fact| watch.compare(fact));
+                let revisions = fact
+                    .map(|fact| fact.modules.into_iter())
+                    .into_iter()
+                    .flatten()
+                    .map(|(module, left)| (module, left.revision))
+                    .collect();
                 let seen = Seen {
                     base: base.name.clone(),
                     pool: base.pool.clone(),
@@ -121,6 +128,8 @@ async fn look_again(
                     metaspace_used: health.metaspace.map(|metaspace| metaspace.used),
                     metaspace_max: health.metaspace.and_then(|metaspace| metaspace.max),
                     at: now,
+                    revisions,
+                    sighting: 0,
                 };
                 Some(Outcome::Looked(Box::new(Looked { seen, drift })))
             }

@@ -101,6 +101,8 @@ fn seen() -> base::Seen {
         metaspace_used: Some(1),
         metaspace_max: None,
         at: at(),
+        revisions: [("cart".to_owned(), 3)].into(),
+        sighting: 7,
     }
 }
 
@@ -348,6 +350,7 @@ pub fn bodies() -> Vec<Body> {
             environment: "prod".into(),
             last_seen: None,
             why: "connection refused".into(),
+            sighting: 8,
         }
         .into(),
         base::Drifted {
@@ -356,6 +359,17 @@ pub fn bodies() -> Vec<Body> {
             module: "cart".into(),
             wanted: None,
             actual: vec!["1".into()],
+            revision: 3,
+            sighting: 9,
+        }
+        .into(),
+        base::GivenUp {
+            base: "prod-1".into(),
+            environment: "prod".into(),
+            module: "cart".into(),
+            wanted: Some("1".into()),
+            repairs: 5,
+            stop: stop(),
         }
         .into(),
         command::Settled {

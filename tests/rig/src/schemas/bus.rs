@@ -5,7 +5,7 @@
 
 use ferry_events::artifact::Biz;
 use ferry_events::envelope::CONTENT_TYPE;
-use ferry_events::fact::{ActivePlan, BaseRecord};
+use ferry_events::fact::{ActivePlan, BaseRecord, Wanted};
 use ferry_events::{Digest, Kind, Service, Verb};
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
@@ -36,6 +36,13 @@ pub(super) fn asyncapi() -> Value {
         fact_channel::<ActivePlan>(
             "ferry.facts.scheduler.plan.{module}.{environment}",
             "The plan in force for a module in an environment.",
+        ),
+    );
+    channels.insert(
+        "fact.wanted".to_owned(),
+        fact_channel::<Wanted>(
+            "ferry.facts.scheduler.wanted.{module}.{environment}",
+            "What bases should run of a module in an environment.",
         ),
     );
     channels.insert(

@@ -71,6 +71,7 @@ pub(super) fn of(kind: Kind) -> Option<Value> {
         | Kind::BaseChanged
         | Kind::BaseLost
         | Kind::ModuleDrifted
+        | Kind::ModuleGivenUp
         | Kind::CommandSettled => return None,
     };
     Some(content)

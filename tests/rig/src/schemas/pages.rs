@@ -104,6 +104,7 @@ fn what(kind: Kind) -> &'static str {
         Kind::BaseChanged => "a base carries other modules than before",
         Kind::BaseLost => "a base does not answer any more",
         Kind::ModuleDrifted => "a base runs something other than what was decided",
+        Kind::ModuleGivenUp => "a module was brought back on a base as often as it may be",
         Kind::CommandSettled => "a command was taken or refused",
     }
 }

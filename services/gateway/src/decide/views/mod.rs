@@ -1,6 +1,6 @@
-//! What the events add up to: pushes, runs, bases, live versions, commands.
+//! What events and facts add up to: pushes, runs, bases, live versions, commands.
 //!
-//! In: events in the order of the stream. Out: the views of the API. Pure and
+//! In: events and facts in the order of the stream. Out: the views of the API. Pure and
 //! rebuilt from the stream at every start, so nothing here is the only copy.
 
 mod bases;
@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use ferry_api::{CommandState, CommandView, PushState, PushView};
 use ferry_config::Config;
+use ferry_events::fact::Wanted;
 use ferry_events::{Body, CommandId, Event, PushId, Timestamp, command, push};
 
 pub use live::Record;
@@ -63,6 +64,14 @@ impl Views {
         self.runs.apply(event, received_at);
         self.live.apply(sequence, event);
         self.bases.apply(event);
+    }
+
+    /// Takes what the scheduler keeps on what bases should run.
+    pub fn wants(&mut self, sequence: u64, wanted: Wanted) {
+        if sequence > self.head {
+            self.head = sequence;
+            self.bases.wants(wanted);
+        }
     }
 
     /// Skips a message that this version cannot read.

@@ -175,7 +175,7 @@ fn progress(run: &mut RunView, event: &Event, received_at: Option<Timestamp>) {
             begin(run, "rollout", Some(&it.environment), String::new(), at);
             come(run, RunState::RollingOut);
         }
-        Body::RolloutPlanned(it) if it.plan.direction == rollout::Direction::Forward => {
+        Body::RolloutPlanned(it) if it.plan.direction != rollout::Direction::Back => {
             run.version = run.version.take().or_else(|| it.version.clone());
         }
         Body::RolloutFinished(it) => rolled_out(run, it, at),
@@ -194,6 +194,7 @@ fn note_of(wave: &rollout::Wave) -> String {
     let back = match wave.direction {
         rollout::Direction::Forward => "",
         rollout::Direction::Back => "back, ",
+        rollout::Direction::Repair => "repair, ",
     };
     format!(
         "{back}{} of {}: {}",
