@@ -72,10 +72,12 @@ impl Decide for Slimmer {
         }
         let outcome = match input {
             Input::Outcome(outcome) | Input::Report(outcome) => outcome.clone(),
-            Input::GivenUp { tries } => Err(Stop::new(
-                Reason::OurFault,
-                format!("slimming ended without a result {tries} times"),
-            )),
+            Input::GivenUp { tries, stop } => Err(stop.clone().unwrap_or_else(|| {
+                Stop::new(
+                    Reason::OurFault,
+                    format!("slimming ended without a result {tries} times"),
+                )
+            })),
             Input::Event(_) | Input::Command(_) | Input::Due => return Ok(same),
         };
         let scope = Scope::module(

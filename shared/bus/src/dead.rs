@@ -1,7 +1,7 @@
 //! Dead letters: messages that could not be handled, kept with all that is known.
 
 use chrono::{DateTime, Utc};
-use ferry_events::{Reason, Service, subject};
+use ferry_events::{LetterId, Reason, Service, subject};
 use serde::{Deserialize, Serialize};
 
 use crate::{Keep, Write};
@@ -9,6 +9,8 @@ use crate::{Keep, Write};
 /// A message that a service could not handle. On the bus: `ferry.dead.<service>.<reason>`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DeadLetter {
+    /// Its id, derived from service, stream and sequence.
+    pub id: LetterId,
     /// Who could not handle it.
     pub service: Service,
     /// Why.
@@ -19,10 +21,14 @@ pub struct DeadLetter {
     pub tries: u64,
     /// Its subject.
     pub subject: String,
-    /// Its sequence in `FERRY`.
+    /// The stream that it is from.
+    pub stream: String,
+    /// Its sequence there.
     pub sequence: u64,
     /// Its payload, as text where it is text.
     pub payload: String,
+    /// When the stream took it.
+    pub first_at: DateTime<Utc>,
     /// When it was given up.
     pub at: DateTime<Utc>,
 }
@@ -43,10 +49,7 @@ impl DeadLetter {
             expected: None,
             replaces: false,
             keep: Keep::Stream,
-            id: Some(format!(
-                "{}-{}-{}",
-                self.service, self.subject, self.sequence
-            )),
+            id: Some(self.id.to_string()),
         }
     }
 }

@@ -8,7 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::{artifact, base, build, command, push, rollout, run, task, verify};
+use crate::{artifact, base, build, command, push, rollout, run, task, verify, work};
 
 macro_rules! bodies {
     ($($(#[$doc:meta])* $name:ident($payload:ty) = $subject:literal . $predicate:literal, $version:literal, $standard:literal;)*) => {
@@ -174,6 +174,8 @@ bodies! {
     ModuleDrifted(base::Drifted) = "module"."drifted", "0.1.0", false;
     /// A command was taken or refused.
     CommandSettled(command::Settled) = "command"."settled", "0.1.0", false;
+    /// An attempt failed for a cause that may pass; it is tried again.
+    WorkRetried(work::Retried) = "work"."retried", "0.1.0", false;
 }
 
 impl Kind {
@@ -275,6 +277,7 @@ impl Body {
             Body::BaseLost(p) => p.base.clone(),
             Body::ModuleDrifted(p) => format!("{}/{}", p.base, p.module),
             Body::CommandSettled(p) => p.command.to_string(),
+            Body::WorkRetried(p) => format!("{}/{}", p.service, p.work),
         }
     }
 
@@ -327,6 +330,7 @@ impl Body {
             | Body::BaseLost(_)
             | Body::ModuleDrifted(_) => return None,
             Body::CommandSettled(p) => return p.run,
+            Body::WorkRetried(p) => return p.run,
             Body::ChangeMerged(p) => p.run,
             Body::BuildQueued(p) => p.run,
             Body::BuildStarted(p) => p.run,

@@ -137,6 +137,7 @@ static BUILDER: Contract = Contract {
         BuildFinished,
         ArtifactPackaged,
         CommandSettled,
+        WorkRetried,
     ],
     stores_jars: true,
     writes_logs: true,
@@ -145,7 +146,7 @@ static BUILDER: Contract = Contract {
 
 static SLIMMER: Contract = Contract {
     takes: &[ArtifactPackaged],
-    says: &[ArtifactPublished, ArtifactRefused],
+    says: &[ArtifactPublished, ArtifactRefused, WorkRetried],
     reads_jars: true,
     stores_jars: true,
     ..NOTHING
@@ -185,7 +186,7 @@ static SCHEDULER: Contract = Contract {
 
 static INSTALLER: Contract = Contract {
     takes: &[TaskRequested],
-    says: &[TaskStarted, TaskFinished],
+    says: &[TaskStarted, TaskFinished, WorkRetried],
     keeps_facts: true,
     reads_jars: true,
     ..NOTHING

@@ -20,12 +20,13 @@ pub mod run;
 pub mod subject;
 pub mod task;
 pub mod verify;
+pub mod work;
 
 pub use body::{Body, Kind};
 pub use command::{Command, Verb};
 pub use contract::{Contract, Service};
 pub use envelope::{DecodeError, Event, Scope};
-pub use ids::{CommandId, Digest, EventId, PlanId, PushId, RunId, TaskId};
+pub use ids::{CommandId, Digest, EventId, LetterId, PlanId, PushId, RunId, TaskId};
 pub use reason::{Reason, Stop};
 
 /// A moment, in UTC, with millisecond precision on the wire.

@@ -7,7 +7,7 @@
 use std::{sync::Arc, time::Duration};
 
 use ferry_bus::{Bus, BusError, DeadLetter, Delivery, Source};
-use ferry_events::{Command, Event, Reason, envelope::DecodeError, subject};
+use ferry_events::{Command, Event, LetterId, Reason, envelope::DecodeError, subject};
 use tokio::sync::{RwLock, Semaphore, oneshot};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, error, warn};
@@ -96,7 +96,7 @@ impl<D: Decide> Messages<D> {
                             let permit = room.clone().acquire_owned().await.expect("never closed");
                             let this = self.clone();
                             self.tasks.spawn(async move {
-                                this.handle(delivery).await;
+                                this.handle(source, delivery).await;
                                 drop(permit);
                             });
                         }
@@ -123,17 +123,17 @@ impl<D: Decide> Messages<D> {
         }
     }
 
-    async fn handle(&self, delivery: Delivery) {
+    async fn handle(&self, source: Source, delivery: Delivery) {
         if delivery.delivered >= ALONE_FROM {
             let _alone = self.alone.write().await;
-            self.settle(delivery).await;
+            self.settle(source, delivery).await;
         } else {
             let _with_others = self.alone.read().await;
-            self.settle(delivery).await;
+            self.settle(source, delivery).await;
         }
     }
 
-    async fn settle(&self, delivery: Delivery) {
+    async fn settle(&self, source: Source, delivery: Delivery) {
         let result = match self.read(&delivery) {
             Read::Input { keys, input, cause } => {
                 let decided = self.decided(keys, &input, cause);
@@ -152,12 +152,12 @@ impl<D: Decide> Messages<D> {
             }
             Read::Unknown(what) => {
                 return self
-                    .bury(&delivery, Reason::Malformed, vec![what], true)
+                    .bury(source, &delivery, Reason::Malformed, vec![what], true)
                     .await;
             }
             Read::Malformed(why) => {
                 return self
-                    .bury(&delivery, Reason::Malformed, vec![why], false)
+                    .bury(source, &delivery, Reason::Malformed, vec![why], false)
                     .await;
             }
         };
@@ -169,8 +169,14 @@ impl<D: Decide> Messages<D> {
             }
             Err(_) if self.drain.is_cancelled() => self.give_back(&delivery, Duration::ZERO).await,
             Err(fault) if delivery.delivered >= GIVE_UP_FROM => {
-                self.bury(&delivery, Reason::OurFault, vec![fault.to_string()], false)
-                    .await;
+                self.bury(
+                    source,
+                    &delivery,
+                    Reason::OurFault,
+                    vec![fault.to_string()],
+                    false,
+                )
+                .await;
             }
             Err(_) => {
                 let delay = Duration::from_millis(200 << delivery.delivered.min(6));
@@ -247,9 +253,23 @@ impl<D: Decide> Messages<D> {
     }
 
     /// The dead letter first, then the end of the message: nothing ends in silence.
-    async fn bury(&self, delivery: &Delivery, reason: Reason, errors: Vec<String>, parked: bool) {
+    async fn bury(
+        &self,
+        source: Source,
+        delivery: &Delivery,
+        reason: Reason,
+        errors: Vec<String>,
+        parked: bool,
+    ) {
         let letter = DeadLetter {
+            id: LetterId::of(
+                self.decide.service().name(),
+                source.stream(),
+                delivery.sequence,
+            ),
             service: self.decide.service(),
+            stream: source.stream().to_owned(),
+            first_at: delivery.at,
             reason,
             errors,
             tries: delivery.delivered,

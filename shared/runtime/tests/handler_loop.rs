@@ -21,7 +21,7 @@ use ferry_events::{
     subject,
 };
 use ferry_runtime::{
-    Clock, Context, Decide, Decision, Effects, Fault, Input, Job, Key, Running, Settings, run,
+    Clock, Context, Decide, Decision, Done, Effects, Fault, Input, Job, Key, Running, Settings, run,
 };
 use futures::StreamExt;
 use serde::{Deserialize, Serialize};
@@ -78,7 +78,7 @@ impl Decide for Publisher {
                     release: release(packaged),
                 },
             )),
-            (Input::GivenUp { tries }, Some(packaged)) => {
+            (Input::GivenUp { tries, .. }, Some(packaged)) => {
                 let stop = Stop::new(Reason::OurFault, format!("tried {tries} times"));
                 let refused = Refused {
                     run: packaged.run,
@@ -140,11 +140,11 @@ impl Work {
 
 #[async_trait]
 impl Effects<Publisher> for Work {
-    async fn perform(&self, job: Job<RunId>) -> RunId {
+    async fn perform(&self, job: Job<RunId>) -> Done<RunId> {
         self.begun.fetch_add(1, Ordering::SeqCst);
         assert!(!self.panics, "as the test wants");
         let _permit = self.gate.acquire().await.expect("never closed");
-        job.work
+        job.work.into()
     }
 }
 

@@ -184,11 +184,13 @@ pub fn decide(
         Input::Outcome(Outcome::Built { millis, result }) => {
             Ok(ended(build.clone(), result.clone(), *millis, config))
         }
-        Input::GivenUp { tries } => {
+        Input::GivenUp { tries, stop } => {
             let detail = format!("the builder ended {tries} times while it built this");
             Ok(ended(
                 build.clone(),
-                Err(Stop::new(Reason::BuildLost, detail)),
+                Err(stop
+                    .clone()
+                    .unwrap_or_else(|| Stop::new(Reason::BuildLost, detail))),
                 0,
                 config,
             ))

@@ -25,7 +25,7 @@ use std::{
 use async_trait::async_trait;
 use ferry_config::Config;
 use ferry_events::Stop;
-use ferry_runtime::{Effects, Feeder, Hands, Job, Key};
+use ferry_runtime::{Done, Effects, Feeder, Hands, Job, Key};
 use tokio::sync::{RwLock, watch};
 use tracing::{error, info, warn};
 
@@ -160,8 +160,8 @@ impl BuilderEffects {
 
 #[async_trait]
 impl Effects<BuilderDecide> for BuilderEffects {
-    async fn perform(&self, job: Job<Work>) -> Outcome {
-        match &job.work {
+    async fn perform(&self, job: Job<Work>) -> Done<Outcome> {
+        let outcome = match &job.work {
             Work::Resolve(work) => {
                 let found = self.resolve(work, &job.config).await;
                 if let Err(stop) = &found {
@@ -187,7 +187,8 @@ impl Effects<BuilderDecide> for BuilderEffects {
                 }
                 Outcome::Built { millis, result }
             }
-        }
+        };
+        outcome.into()
     }
 
     async fn watch(&self, mut feeder: Feeder<BuilderDecide>) {

@@ -93,7 +93,7 @@ impl Decide for InstallerDecide {
                 }
             },
             Input::Outcome(outcome) => turn.outcome(outcome)?,
-            Input::GivenUp { tries } => turn.given_up(*tries),
+            Input::GivenUp { tries, stop } => turn.given_up(*tries, stop.as_ref()),
             Input::Due | Input::Command(_) => {}
             Input::Report(report) => {
                 return Err(Fault(format!("nothing is reported to a base: {report:?}")));

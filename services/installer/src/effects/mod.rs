@@ -24,7 +24,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use ferry_config::{Config, Installer};
 use ferry_events::{Reason, Stop};
-use ferry_runtime::{Clock, Effects, Feeder, Hands, Job};
+use ferry_runtime::{Clock, Done, Effects, Feeder, Hands, Job};
 use tokio::{sync::watch, time::Instant};
 use url::Url;
 
@@ -95,10 +95,10 @@ impl InstallerEffects {
 
 #[async_trait]
 impl Effects<InstallerDecide> for InstallerEffects {
-    async fn perform(&self, job: Job<Work>) -> Outcome {
+    async fn perform(&self, job: Job<Work>) -> Done<Outcome> {
         let began = Instant::now();
         let arklet = self.arklet(&job.config, &job.work.task().base);
-        match (&job.work, arklet) {
+        let outcome = match (&job.work, arklet) {
             (Work::Prepare { task, unsettled }, Ok(arklet)) => {
                 Outcome::Prepared(self.prepare(&arklet, task, unsettled).await)
             }
@@ -120,7 +120,8 @@ impl Effects<InstallerDecide> for InstallerEffects {
                     millis,
                 })
             }
-        }
+        };
+        outcome.into()
     }
 
     async fn watch(&self, feeder: Feeder<InstallerDecide>) {

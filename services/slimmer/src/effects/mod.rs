@@ -13,7 +13,7 @@ use ferry_events::{
     Digest, Reason, Stop,
     artifact::{Packaged, Release, Slimmed},
 };
-use ferry_runtime::{Effects, Environment, Feeder, Hands, Job};
+use ferry_runtime::{Done, Effects, Environment, Feeder, Hands, Job};
 use ferry_slim::{BaseProfile, Kind, Limits, Report, SlimError, Stamp};
 use tracing::{info, warn};
 
@@ -143,8 +143,8 @@ fn tell(report: &Report) {
 
 #[async_trait]
 impl Effects<Slimmer> for SlimmerEffects {
-    async fn perform(&self, job: Job<Packaged>) -> Outcome {
-        self.slim(&job.work, &job.config).await.map(Box::new)
+    async fn perform(&self, job: Job<Packaged>) -> Done<Outcome> {
+        self.slim(&job.work, &job.config).await.map(Box::new).into()
     }
 
     /// Reads the profiles before the first push needs them.
