@@ -120,7 +120,13 @@ const NOTHING: Contract = Contract {
 
 static GATEWAY: Contract = Contract {
     says: &[PushReceived],
-    commands: &[Service::Builder, Service::Scheduler],
+    commands: &[
+        Service::Builder,
+        Service::Slimmer,
+        Service::Scheduler,
+        Service::Installer,
+        Service::Verifier,
+    ],
     stores_jars: true,
     watches: true,
     ..NOTHING
@@ -138,6 +144,8 @@ static BUILDER: Contract = Contract {
         ArtifactPackaged,
         CommandSettled,
         WorkRetried,
+        LetterReplayed,
+        LetterDropped,
     ],
     stores_jars: true,
     writes_logs: true,
@@ -146,7 +154,15 @@ static BUILDER: Contract = Contract {
 
 static SLIMMER: Contract = Contract {
     takes: &[ArtifactPackaged],
-    says: &[ArtifactPublished, ArtifactRefused, WorkRetried],
+    takes_commands: true,
+    says: &[
+        ArtifactPublished,
+        ArtifactRefused,
+        CommandSettled,
+        WorkRetried,
+        LetterReplayed,
+        LetterDropped,
+    ],
     reads_jars: true,
     stores_jars: true,
     ..NOTHING
@@ -179,6 +195,8 @@ static SCHEDULER: Contract = Contract {
         ServiceUpgraded,
         ServiceRolledback,
         CommandSettled,
+        LetterReplayed,
+        LetterDropped,
     ],
     keeps_facts: true,
     ..NOTHING
@@ -186,7 +204,15 @@ static SCHEDULER: Contract = Contract {
 
 static INSTALLER: Contract = Contract {
     takes: &[TaskRequested],
-    says: &[TaskStarted, TaskFinished, WorkRetried],
+    takes_commands: true,
+    says: &[
+        TaskStarted,
+        TaskFinished,
+        CommandSettled,
+        WorkRetried,
+        LetterReplayed,
+        LetterDropped,
+    ],
     keeps_facts: true,
     reads_jars: true,
     ..NOTHING
@@ -194,6 +220,7 @@ static INSTALLER: Contract = Contract {
 
 static VERIFIER: Contract = Contract {
     takes: &[ObservationRequested],
+    takes_commands: true,
     says: &[
         ModuleAnswering,
         ObservationFinished,
@@ -201,6 +228,9 @@ static VERIFIER: Contract = Contract {
         BaseChanged,
         BaseLost,
         ModuleDrifted,
+        CommandSettled,
+        LetterReplayed,
+        LetterDropped,
     ],
     ..NOTHING
 };

@@ -12,6 +12,7 @@ pub mod contract;
 pub mod envelope;
 pub mod fact;
 pub mod ids;
+pub mod letter;
 pub mod name;
 pub mod push;
 pub mod reason;

@@ -736,6 +736,17 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
     }
 }
 
+fn panicked(panic: &(dyn std::any::Any + Send)) -> Fault {
+    let said = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    Fault(format!(
+        "the decision panicked: {}",
+        said.unwrap_or("it did not say why")
+    ))
+}
+
 fn pending<O>(input: Input<O>) -> Pending<O> {
     Pending {
         input,
@@ -809,7 +820,11 @@ impl<S: Clone + PartialEq> Round<S> {
             self.claim = None;
             self.retry = None;
         }
-        match decide.decide(key, &self.state, &pending.input, context) {
+        // A decision holds nothing that a panic could leave half done, and those beside it must not
+        // fail with it.
+        let deciding = || decide.decide(key, &self.state, &pending.input, context);
+        let decided = std::panic::catch_unwind(std::panic::AssertUnwindSafe(deciding));
+        match decided.unwrap_or_else(|panic| Err(panicked(&*panic))) {
             Ok(Decision {
                 state,
                 events,

@@ -14,6 +14,7 @@ mod clock;
 mod decide;
 mod effects;
 mod jobs;
+mod letters;
 mod messages;
 mod registry;
 pub mod retry;

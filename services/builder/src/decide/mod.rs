@@ -181,6 +181,9 @@ fn refuse(state: &State, input: &Input<Outcome>) -> Decision<State> {
                 Verb::Rollback { .. } => {
                     Stop::new(Reason::OurFault, "a rollback is the scheduler's")
                 }
+                Verb::Replay(_) | Verb::Drop(_) => {
+                    Stop::new(Reason::OurFault, "dead letters are the runtime's")
+                }
                 _ => Stop::new(
                     Reason::UnknownModule,
                     format!("there is no module {module:?}"),

@@ -211,6 +211,7 @@ async fn dead_letters_are_stored_once(world: &World) -> Result<()> {
         stream: subject::STREAM.into(),
         sequence: 7,
         payload: "{}".into(),
+        whole: true,
         first_at: world.now(),
         at: world.now(),
     };

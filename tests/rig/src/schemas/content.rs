@@ -71,7 +71,10 @@ pub(super) fn of(kind: Kind) -> Option<Value> {
         | Kind::BaseChanged
         | Kind::BaseLost
         | Kind::ModuleDrifted
-        | Kind::CommandSettled => return None,
+        | Kind::CommandSettled
+        | Kind::WorkRetried
+        | Kind::LetterReplayed
+        | Kind::LetterDropped => return None,
     };
     Some(content)
 }
