@@ -57,7 +57,8 @@ struct End {
 /// The message that a letter stands for.
 struct Found {
     subject: String,
-    payload: Vec<u8>,
+    /// The message itself, or why there is none any more.
+    payload: Result<Vec<u8>, &'static str>,
     reason: Reason,
 }
 
@@ -194,12 +195,15 @@ impl<D: Decide> Messages<D> {
             return gone("another one stands in its place");
         }
         let (subject, payload) = match held {
-            Some(held) => held,
+            Some((subject, payload)) => (subject, Ok(payload)),
             None if stream == subject::STREAM => match self.bus.read_at(&stream, sequence).await? {
-                Some((subject, record)) => (subject, record.payload.to_vec()),
-                None => return gone("its message is too old, and gone"),
+                Some((subject, record)) => (subject, Ok(record.payload.to_vec())),
+                None => (place, Err("its message is too old, and gone")),
             },
-            None => return gone("it stands for a deadline, which is looked at anyway"),
+            None => (
+                place,
+                Err("it stands for a deadline, which is looked at anyway"),
+            ),
         };
         Ok(Ok(Found {
             subject,
@@ -210,11 +214,13 @@ impl<D: Decide> Messages<D> {
 
     /// Handles the message, or lets it be.
     async fn close(&self, command: &Command, found: Found) -> Result<(Found, Option<Event>), Stop> {
-        let event = Event::decode(&found.payload).ok();
+        let payload = found.payload.as_ref();
+        let event = payload.ok().and_then(|it| Event::decode(it).ok());
         if matches!(command.verb, Verb::Drop(_)) {
             return Ok((found, event));
         }
-        match self.read(&found.subject, &found.payload) {
+        let payload = payload.map_err(|why| Stop::new(Reason::LetterGone, *why))?;
+        match self.read(&found.subject, payload) {
             Read::Input { keys, input, cause } => match self.decided(keys, &input, cause).await {
                 Ok(()) => Ok((found, event)),
                 Err(fault) => Err(Stop::new(Reason::OurFault, fault.to_string())),

@@ -14,7 +14,7 @@ use ferry_events::{
     build::{Build, Finished},
     push::ChangeMerged,
 };
-use ferry_runtime::{Context, Decision, Fault, Input, Key};
+use ferry_runtime::{Concern, Context, Decision, Fault, Input, Key};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -112,6 +112,17 @@ impl BuildState {
             run: *self.waiting.first()?,
             round: self.round,
         })
+    }
+
+    /// Whom it concerns that it is built again.
+    pub(super) fn concerns(&self, config: &Config) -> Vec<Concern> {
+        let concern = |run: &RunId| Concern {
+            scope: scope(config, &self.module),
+            what: "build",
+            run: Some(*run),
+            ..Concern::default()
+        };
+        self.waiting.iter().map(concern).collect()
     }
 
     fn said(&self, run: RunId) -> Build {

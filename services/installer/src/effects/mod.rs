@@ -100,7 +100,10 @@ impl Effects<InstallerDecide> for InstallerEffects {
         let arklet = self.arklet(&job.config, &job.work.task().base);
         let outcome = match (&job.work, arklet) {
             (Work::Prepare { task, unsettled }, Ok(arklet)) => {
-                Outcome::Prepared(self.prepare(&arklet, task, unsettled).await)
+                match self.prepare(&arklet, task, unsettled).await {
+                    Done::Outcome(prepared) => Outcome::Prepared(prepared),
+                    Done::Again(stop) => return Done::Again(stop),
+                }
             }
             (Work::Prepare { .. }, Err(stop)) => Outcome::Prepared(Prepared {
                 end: PreparedEnd::Failed { stop, seen: None },

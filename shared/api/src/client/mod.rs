@@ -202,6 +202,46 @@ impl Client {
         self.get(&["commands", &id.to_string()], &()).await
     }
 
+    /// `GET /dead`, newest first.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn letters(&self, query: &LettersQuery) -> Result<Vec<LetterSummary>, ClientError> {
+        self.get(&["dead"], query).await
+    }
+
+    /// `GET /dead/{id}`. The first digits are enough where they are one letter's.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn letter(&self, id: &str) -> Result<LetterView, ClientError> {
+        self.get(&["dead", id], &()).await
+    }
+
+    /// `POST /dead/{id}/replay`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn replay_letter(
+        &self,
+        id: &str,
+        ask: &CloseRequest,
+    ) -> Result<CommandAnswer, ClientError> {
+        self.post(&["dead", id, "replay"], ask).await
+    }
+
+    /// `POST /dead/{id}/drop`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn drop_letter(
+        &self,
+        id: &str,
+        ask: &CloseRequest,
+    ) -> Result<CommandAnswer, ClientError> {
+        self.post(&["dead", id, "drop"], ask).await
+    }
+
     /// `POST /modules/{module}/run`.
     ///
     /// # Errors
