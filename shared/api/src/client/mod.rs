@@ -18,9 +18,9 @@ use url::Url;
 pub use error::ClientError;
 
 use crate::{
-    BaseView, CommandAnswer, CommandView, DeployQuery, EventsQuery, Health, LogLine, LogView,
-    ModuleView, PushView, Ready, RollbackRequest, RunRequest, RunSummary, RunView, RunsQuery,
-    StreamedEvent,
+    BaseView, CloseRequest, CommandAnswer, CommandView, DeployQuery, EventsQuery, Health,
+    LetterSummary, LetterView, LettersQuery, LogLine, LogView, ModuleView, PushView, Ready,
+    RollbackRequest, RunRequest, RunSummary, RunView, RunsQuery, StreamedEvent,
 };
 
 /// How long a connection may take. A gateway on the other side of the world
