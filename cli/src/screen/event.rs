@@ -90,6 +90,7 @@ pub fn is_bad(event: &Event) -> bool {
         Body::TaskFinished(it) => it.stop.is_some(),
         Body::ObservationFinished(it) => it.stop.is_some(),
         Body::CommandSettled(it) => it.stop.is_some(),
+        Body::WorkRetried(_) => true,
         _ => false,
     }
 }

@@ -2,11 +2,13 @@
 //!
 //! In: runs, bases, modules and the time. Out: [`Status`], and its text.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::TimeDelta;
-use ferry_api::{BaseState, BaseView, ModuleView, RunKind, RunState, RunSummary, WantedView};
-use ferry_events::{Timestamp, base::Drifted};
+use ferry_api::{
+    BaseState, BaseView, LetterSummary, ModuleView, RunKind, RunState, RunSummary, WantedView,
+};
+use ferry_events::{Reason, Service, Timestamp, base::Drifted};
 use serde::Serialize;
 
 use super::base::differs;
@@ -23,7 +25,8 @@ const STUCK_AFTER: TimeDelta = TimeDelta::minutes(20);
 /// Something that a person should look at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Attention {
-    /// `run-broken`, `run-failed`, `run-stuck`, `base-lost`, `base-unknown`, `repair-given-up`, `drift`.
+    /// `dead-letters`, `run-broken`, `run-failed`, `run-stuck`, `base-lost`, `base-unknown`,
+    /// `repair-given-up`, `drift`.
     pub kind: &'static str,
     /// What it is, in a sentence.
     pub what: String,
@@ -42,6 +45,8 @@ pub struct Status {
     pub modules: Vec<ModuleView>,
     /// The bases.
     pub bases: Vec<BaseView>,
+    /// Dead letters that are open.
+    pub letters: Vec<LetterSummary>,
 }
 
 impl Status {
@@ -50,9 +55,11 @@ impl Status {
         runs: Vec<RunSummary>,
         bases: Vec<BaseView>,
         modules: Vec<ModuleView>,
+        letters: Vec<LetterSummary>,
         now: Timestamp,
     ) -> Self {
-        let mut attention = of_runs(&runs, now);
+        let mut attention = of_letters(&letters, now);
+        attention.extend(of_runs(&runs, now));
         attention.extend(bases.iter().filter_map(|base| of_base(base, now)));
         attention.extend(bases.iter().flat_map(|base| of_wanted(base, now)));
         // What is being brought back, or is given up, is told above.
@@ -98,12 +105,14 @@ impl Status {
             moving,
             modules,
             bases,
+            letters,
         }
     }
 }
 
 fn rank(kind: &str) -> usize {
-    const ORDER: [&str; 7] = [
+    const ORDER: [&str; 8] = [
+        "dead-letters",
         "run-broken",
         "base-lost",
         "repair-given-up",
@@ -116,6 +125,36 @@ fn rank(kind: &str) -> usize {
         .iter()
         .position(|one| *one == kind)
         .unwrap_or(ORDER.len())
+}
+
+/// One line for each service and reason: a fault often meets many messages.
+fn of_letters(letters: &[LetterSummary], now: Timestamp) -> Vec<Attention> {
+    let mut groups: BTreeMap<(Service, Reason), Vec<&LetterSummary>> = BTreeMap::new();
+    for letter in letters {
+        groups
+            .entry((letter.service, letter.reason))
+            .or_default()
+            .push(letter);
+    }
+    let line = |((service, reason), letters): (_, Vec<&LetterSummary>)| {
+        // Newest first.
+        let newest = letters[0];
+        let cause = newest.error.as_deref().unwrap_or(Reason::what(reason));
+        Attention {
+            kind: "dead-letters",
+            what: format!(
+                "{} of the {service}, the newest {}: {reason}: {}",
+                count(letters.len(), "dead letter"),
+                age(now, newest.at),
+                one_line(cause, 80)
+            ),
+            next: match letters.as_slice() {
+                [one] => format!("ferry dead show {}", one.id.short()),
+                _ => format!("ferry dead list --service {service} --reason {reason}"),
+            },
+        }
+    };
+    groups.into_iter().map(line).collect()
 }
 
 /// A module's failure counts until a newer run of it has ended.

@@ -4,7 +4,7 @@
 
 use ferry_events::rollout::{Aim, Direction, RolloutOutcome};
 use ferry_events::run::{Outcome, RunKind};
-use ferry_events::{Body, Event, Stop, artifact, base, push, rollout, run, task, verify};
+use ferry_events::{Body, Event, Stop, artifact, base, letter, push, rollout, run, task, verify};
 
 use super::push::push_words;
 use super::text::{LINE_MAX, bytes, clean, count, one_line, short, took};
@@ -120,7 +120,31 @@ pub fn event_words(event: &Event) -> String {
             }
             (None, None) => format!("what {} asked for {} was taken", it.actor, it.module),
         },
+        Body::WorkRetried(it) => format!(
+            "{} failed ({} of {}): {}; again at {}",
+            clean(&it.what),
+            it.tries,
+            it.most,
+            because(&it.stop),
+            it.next_at.format("%H:%M:%S")
+        ),
+        Body::LetterReplayed(it) => closed("replayed", it),
+        Body::LetterDropped(it) => closed("dropped", it),
     }
+}
+
+fn closed(how: &str, it: &letter::Closed) -> String {
+    let why = it
+        .why
+        .as_ref()
+        .map(|why| format!(": {}", one_line(why, LINE_MAX)));
+    format!(
+        "{} {how} dead letter {} ({}){}",
+        it.actor,
+        it.letter.short(),
+        it.reason,
+        why.unwrap_or_default()
+    )
 }
 
 /// The reason's code, its base, and the first line of the cause.

@@ -21,7 +21,7 @@ pub use start::start;
 
 use effects::app::App;
 use effects::inbox::{Inbox, InboxError};
-use effects::{configuration, forward, http, memory, projection};
+use effects::{configuration, forward, http, letters, memory, projection};
 
 /// How long requests in hand may go on once the gateway shall end.
 const DRAIN: std::time::Duration = std::time::Duration::from_secs(5);
@@ -108,6 +108,7 @@ pub async fn run(parts: Parts, drain: CancellationToken) -> Result<bool, Gateway
     // Ends them when this function ends.
     let mut tasks = JoinSet::new();
     tasks.spawn(projection::run(app.clone()));
+    tasks.spawn(letters::run(app.clone()));
     tasks.spawn(forward::run(
         app.bus.clone(),
         app.config.clone(),

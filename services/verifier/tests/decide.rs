@@ -194,7 +194,13 @@ fn observations_in_each_phase_with_each_outcome() {
                     "failed, changed since",
                     Input::Outcome(failed(Reason::SoakFailed, 4)),
                 ),
-                ("given up", Input::GivenUp { tries: 5 }),
+                (
+                    "given up",
+                    Input::GivenUp {
+                        tries: 5,
+                        stop: None,
+                    },
+                ),
                 ("due", Input::Due),
                 ("a base's report", Input::Report(missed())),
             ];

@@ -18,7 +18,7 @@ mod user;
 
 pub use batch::{Batch, Committed, Keep, Write};
 pub use contract::{Ack, Bus, Consumer, Delivery, LogLine, Message, Record, Source, Start};
-pub use dead::DeadLetter;
+pub use dead::{Advisory, DeadLetter};
 pub use error::{BusError, CommitError};
 pub use jetstream::{CHUNK, CONNECT_WAIT, ConnectOptions, JetStream, REQUEST_TIMEOUT};
 pub use memory::{MemoryBus, Saved};

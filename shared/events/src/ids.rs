@@ -70,6 +70,10 @@ uuid_id! {
     TaskId
 }
 uuid_id! {
+    /// A dead letter's id: derived from who could not handle which message.
+    LetterId
+}
+uuid_id! {
     /// A command's id: chosen by the gateway when a person asks.
     CommandId
 }
@@ -86,6 +90,16 @@ impl EventId {
                 kind,
                 &index.to_string(),
             ],
+        ))
+    }
+}
+
+impl LetterId {
+    /// The dead letter that stands for a service's message, by its sequence in its stream.
+    pub fn of(service: &str, stream: &str, sequence: u64) -> Self {
+        Self(derive(
+            "dead-letter",
+            &[service, stream, &sequence.to_string()],
         ))
     }
 }

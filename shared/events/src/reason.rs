@@ -91,6 +91,10 @@ reasons! {
         "A dependency or plugin could not be resolved.",
         UNTOUCHED,
         "Check its coordinates, or the repositories in the builder's Maven settings.";
+    DependencyUnreachable = "dependency-unreachable",
+        "A repository of dependencies did not answer, however often it was asked.",
+        UNTOUCHED,
+        "Look whether the builder reaches it, then run the commit again with `ferry run`.";
     BuildFailed = "build-failed",
         "The build ended with an error.",
         UNTOUCHED,
@@ -226,7 +230,27 @@ reasons! {
     Malformed = "malformed",
         "The message could not be read.",
         SET_ASIDE,
-        "Look at it on FERRY_DEAD; the detail says where it is wrong.";
+        "Look at it with `ferry dead show`: it says where it is wrong.";
+    NewerVersion = "newer-version",
+        "The message is of a newer version of Ferry than the service that it is for.",
+        SET_ASIDE,
+        "Bring that service up to date, then hand the message in again with `ferry dead replay`.";
+    Crashes = "crashes",
+        "The service ended each time that it had the message in hand, though it had no other.",
+        SET_ASIDE,
+        "Please report it with the service's log; after a new version, `ferry dead replay` hands it in again.";
+    Undelivered = "undelivered",
+        "The bus stopped delivering the message, and the service left no word about it.",
+        SET_ASIDE,
+        "Read the service's log of that time, then hand the message in again with `ferry dead replay`.";
+    LetterGone = "letter-gone",
+        "There is no such dead letter any more, or its message is gone.",
+        REFUSED,
+        "Look at what there is with `ferry dead list`.";
+    LetterClosed = "letter-closed",
+        "The dead letter was replayed or dropped before.",
+        REFUSED,
+        "Nothing; `ferry dead show` says what became of it.";
     OurFault = "our-fault",
         "Ferry failed in a way that it should not.",
         SET_ASIDE,

@@ -31,6 +31,11 @@ pub fn commands_for(service: Service) -> String {
     format!("ferry.commands.{}.>", service.name())
 }
 
+/// The commands to handle a service's dead letters after all.
+pub fn replays_of(service: Service) -> String {
+    format!("ferry.commands.{}.replay", service.name())
+}
+
 /// A command's subject.
 pub fn command(command: &Command) -> String {
     format!(

@@ -14,7 +14,7 @@ use std::{
 use ferry_ark::{MANIFEST_PATH, Manifest};
 use ferry_bus::BusError;
 use ferry_events::{Digest, Reason, Stop};
-use ferry_runtime::Hands;
+use ferry_runtime::{Failure, Hands};
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 use tracing::{info, warn};
@@ -47,13 +47,14 @@ pub enum CacheError {
 }
 
 impl CacheError {
-    /// The stop of a task that met it.
-    pub fn stop(&self) -> Stop {
-        let reason = match self {
-            Self::DiskFull(_) => Reason::DiskFull,
-            _ => Reason::StoreFailed,
-        };
-        Stop::new(reason, self.to_string())
+    /// What it means for a task that met it.
+    pub fn failure(&self) -> Failure {
+        let stop = |reason| Stop::new(reason, self.to_string());
+        match self {
+            Self::DiskFull(_) => stop(Reason::DiskFull).into(),
+            Self::Missing(_) | Self::Damaged(_) => stop(Reason::StoreFailed).into(),
+            Self::Unavailable(_) => Failure::Again(stop(Reason::StoreFailed)),
+        }
     }
 
     fn of(error: BusError) -> Self {

@@ -24,7 +24,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use ferry_config::{Config, Installer};
 use ferry_events::{Reason, Stop};
-use ferry_runtime::{Clock, Effects, Feeder, Hands, Job};
+use ferry_runtime::{Clock, Done, Effects, Feeder, Hands, Job};
 use ferry_web::{Http, Web};
 use tokio::{sync::watch, time::Instant};
 use url::Url;
@@ -114,12 +114,15 @@ impl InstallerEffects {
 
 #[async_trait]
 impl Effects<InstallerDecide> for InstallerEffects {
-    async fn perform(&self, job: Job<Work>) -> Outcome {
+    async fn perform(&self, job: Job<Work>) -> Done<Outcome> {
         let began = Instant::now();
         let arklet = self.arklet(&job.config, &job.work.task().base);
-        match (&job.work, arklet) {
+        let outcome = match (&job.work, arklet) {
             (Work::Prepare { task, unsettled }, Ok(arklet)) => {
-                Outcome::Prepared(self.prepare(&arklet, task, unsettled).await)
+                match self.prepare(&arklet, task, unsettled).await {
+                    Done::Outcome(prepared) => Outcome::Prepared(prepared),
+                    Done::Again(stop) => return Done::Again(stop),
+                }
             }
             (Work::Prepare { .. }, Err(stop)) => Outcome::Prepared(Prepared {
                 end: PreparedEnd::Failed { stop, seen: None },
@@ -139,7 +142,8 @@ impl Effects<InstallerDecide> for InstallerEffects {
                     millis,
                 })
             }
-        }
+        };
+        outcome.into()
     }
 
     async fn watch(&self, feeder: Feeder<InstallerDecide>) {

@@ -117,7 +117,7 @@ impl Decide for Scheduler {
     fn route_command(&self, command: &Command, _config: &Config) -> Vec<Key> {
         match &command.verb {
             Verb::Rollback { module, .. } => vec![run_key(RunId::of_command(command.id, module))],
-            Verb::Run { .. } | Verb::Deploy { .. } => Vec::new(),
+            Verb::Run { .. } | Verb::Deploy { .. } | Verb::Replay(_) | Verb::Drop(_) => Vec::new(),
         }
     }
 

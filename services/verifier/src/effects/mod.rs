@@ -12,7 +12,7 @@ mod probe;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use ferry_runtime::{Clock, Effects, Feeder, Hands, Job};
+use ferry_runtime::{Clock, Done, Effects, Feeder, Hands, Job};
 use ferry_web::{Http, Web};
 
 use crate::decide::{Outcome, VerifierDecide, Work};
@@ -52,13 +52,14 @@ impl VerifierEffects {
 
 #[async_trait]
 impl Effects<VerifierDecide> for VerifierEffects {
-    async fn perform(&self, job: Job<Work>) -> Outcome {
-        match &job.work {
+    async fn perform(&self, job: Job<Work>) -> Done<Outcome> {
+        let outcome = match &job.work {
             Work::Await { requested, until } => {
                 self.await_well(&job.config, requested, *until).await
             }
             Work::Soak { requested, until } => self.soak(&job.config, requested, *until).await,
-        }
+        };
+        outcome.into()
     }
 
     async fn watch(&self, feeder: Feeder<VerifierDecide>) {

@@ -56,8 +56,25 @@ pub(super) async fn last(
     stream: &str,
     subject: &str,
 ) -> Result<Option<Stored>, BusError> {
+    get(link, stream, &json!({ "last_by_subj": subject })).await
+}
+
+/// The message with a sequence, from the stream's leader.
+pub(super) async fn at(
+    link: &Link,
+    stream: &str,
+    sequence: u64,
+) -> Result<Option<Stored>, BusError> {
+    get(link, stream, &json!({ "seq": sequence })).await
+}
+
+async fn get(
+    link: &Link,
+    stream: &str,
+    request: &serde_json::Value,
+) -> Result<Option<Stored>, BusError> {
     let what = format!("stream {stream}");
-    let request = json!({ "last_by_subj": subject }).to_string();
+    let request = request.to_string();
     let answer = link
         .request(
             &format!("$JS.API.STREAM.MSG.GET.{stream}"),

@@ -193,6 +193,17 @@ impl Bus for MemoryBus {
             .map(|(sequence, stored)| record(sequence, stored)))
     }
 
+    async fn read_at(
+        &self,
+        stream: &str,
+        sequence: u64,
+    ) -> Result<Option<(String, Record)>, BusError> {
+        self.may_publish(&format!("$JS.API.STREAM.MSG.GET.{stream}"))?;
+        let world = self.open()?;
+        let found = world.stream(stream)?.get(sequence);
+        Ok(found.map(|stored| (stored.subject.clone(), record(sequence, stored))))
+    }
+
     async fn list(&self, filter: &str) -> Result<Vec<(String, Record)>, BusError> {
         let world = self.open()?;
         let found = world.ferry.last_per_subject(&[filter.to_owned()]);

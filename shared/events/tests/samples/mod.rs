@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use ferry_events::{
     Body, Digest, PushId, Reason, RunId, Stop, TaskId, Timestamp, artifact, base,
     body::{
-        BaseChanged, BaseJoined, BuildQueued, BuildStarted, ServiceDeployed, ServiceRolledback,
-        ServiceUpgraded, WaveFinished, WaveStarted,
+        BaseChanged, BaseJoined, BuildQueued, BuildStarted, LetterDropped, LetterReplayed,
+        ServiceDeployed, ServiceRolledback, ServiceUpgraded, WaveFinished, WaveStarted,
     },
-    build, command, push, rollout, run, task, verify,
+    build, command, letter, push, rollout, run, task, verify, work,
 };
 use uuid::Uuid;
 
@@ -380,5 +380,35 @@ pub fn bodies() -> Vec<Body> {
             stop: Some(stop()),
         }
         .into(),
+        work::Retried {
+            service: ferry_events::Service::Builder,
+            work: "build.1".into(),
+            what: "build".into(),
+            push: None,
+            command: None,
+            run: Some(run_id()),
+            module: Some("cart".into()),
+            tries: 2,
+            most: 8,
+            first_at: at(),
+            next_at: at(),
+            stop: stop(),
+        }
+        .into(),
+        LetterReplayed(closed()).into(),
+        LetterDropped(closed()).into(),
     ]
+}
+
+fn closed() -> letter::Closed {
+    letter::Closed {
+        letter: ferry_events::LetterId::of("builder", "FERRY", 7),
+        service: ferry_events::Service::Builder,
+        subject: "ferry.events._._._.push.received".into(),
+        reason: Reason::OurFault,
+        command: ferry_events::CommandId(Uuid::from_u128(3)),
+        actor: "ops".into(),
+        why: Some("mended".into()),
+        run: None,
+    }
 }

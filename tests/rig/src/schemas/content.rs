@@ -72,7 +72,10 @@ pub(super) fn of(kind: Kind) -> Option<Value> {
         | Kind::BaseLost
         | Kind::ModuleDrifted
         | Kind::ModuleGivenUp
-        | Kind::CommandSettled => return None,
+        | Kind::CommandSettled
+        | Kind::WorkRetried
+        | Kind::LetterReplayed
+        | Kind::LetterDropped => return None,
     };
     Some(content)
 }

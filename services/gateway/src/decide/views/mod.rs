@@ -4,6 +4,7 @@
 //! rebuilt from the stream at every start, so nothing here is the only copy.
 
 mod bases;
+mod dead;
 mod live;
 mod runs;
 
@@ -14,6 +15,7 @@ use ferry_config::Config;
 use ferry_events::fact::Wanted;
 use ferry_events::{Body, CommandId, Event, PushId, Timestamp, command, push};
 
+pub use dead::{FoundLetter, Held, Letters};
 pub use live::Record;
 pub use runs::Found;
 
@@ -34,6 +36,7 @@ pub struct Views {
     runs: Runs,
     bases: Bases,
     live: Live,
+    letters: Letters,
 }
 
 impl Views {
@@ -52,6 +55,11 @@ impl Views {
             Body::PushReceived(it) => self.pushes.put(it.push, received(it, PushState::Received)),
             Body::PushResolved(it) => self.resolved(it),
             Body::CommandSettled(it) => self.settled(it, event.time),
+            Body::WorkRetried(it) => {
+                if let Some(push) = it.push.and_then(|push| self.pushes.get_mut(&push)) {
+                    push.retry = Some(it.as_ref().into());
+                }
+            }
             _ => {}
         }
         let received_at = match &event.body {
@@ -64,6 +72,17 @@ impl Views {
         self.runs.apply(event, received_at);
         self.live.apply(sequence, event);
         self.bases.apply(event);
+        self.letters.apply(event);
+    }
+
+    /// Takes a message of FERRY_DEAD. False: it cannot be read.
+    pub fn letter(&mut self, subject: &str, place: u64, payload: &[u8], at: Timestamp) -> bool {
+        self.letters.take(subject, place, payload, at)
+    }
+
+    /// The dead letters.
+    pub fn letters(&self) -> &Letters {
+        &self.letters
     }
 
     /// Takes what the scheduler keeps on what bases should run.
@@ -122,6 +141,7 @@ impl Views {
         view.resolution = Some(it.resolution.clone());
         view.why = Some(it.why.clone());
         view.runs = it.runs.clone();
+        view.retry = None;
         view.stop = it.stop.as_ref().map(Into::into);
     }
 
@@ -162,6 +182,7 @@ pub fn received(it: &push::Received, state: PushState) -> PushView {
         why: None,
         runs: Vec::new(),
         stop: None,
+        retry: None,
     }
 }
 
