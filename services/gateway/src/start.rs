@@ -3,20 +3,38 @@
 //! In: the command line of every service. Out: an exit code: 0 after a drain in
 //! time, 1 when something failed, 3 when the drain's deadline came first.
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use clap::Parser;
 use ferry_events::Service;
-use ferry_runtime::{Args, Clock, init_telemetry, print_chain};
+use ferry_runtime::{Clock, init_telemetry, print_chain};
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::Parts;
 
+/// What the gateway needs to know by itself.
+#[derive(Clone, Debug, Parser)]
+#[command(
+    version,
+    about = "The gateway of Ferry. `ferry up` starts all services."
+)]
+pub struct Args {
+    /// What every service takes.
+    #[command(flatten)]
+    pub service: ferry_runtime::Args,
+    /// Where to listen instead of `[gateway] listen`: for a second gateway on one machine.
+    #[arg(long, env = "FERRY_LISTEN")]
+    pub listen: Option<SocketAddr>,
+}
+
 /// Runs until SIGTERM or SIGINT, and drains.
 pub fn start(args: &Args) -> ExitCode {
-    init_telemetry(args.log_json);
+    init_telemetry(args.service.log_json);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
@@ -36,13 +54,21 @@ pub fn start(args: &Args) -> ExitCode {
 async fn go(args: &Args) -> anyhow::Result<bool> {
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be caught")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be caught")?;
+    let listener =
+        match args.listen {
+            Some(address) => Some(TcpListener::bind(address).await.with_context(|| {
+                format!("cannot listen on {address}; set --listen to a free one")
+            })?),
+            None => None,
+        };
+    let service = &args.service;
     let parts = Parts {
-        bus: args.connect(Service::Gateway).await?,
+        bus: service.connect(Service::Gateway).await?,
         clock: Clock::wall(),
-        data: args.own_folder(Service::Gateway)?,
-        secrets: args.secrets.clone(),
-        listener: None,
-        health: args.health,
+        data: service.own_folder(Service::Gateway)?,
+        secrets: service.secrets.clone(),
+        listener,
+        health: service.health,
     };
     let drain = CancellationToken::new();
     let asked = drain.clone();
