@@ -156,7 +156,7 @@ impl InstallerEffects {
     }
 
     /// Looks until the change is over; at the deadline once more.
-    async fn follow(&self, arklet: &Arklet, intent: &Intent, limit: Duration) -> ActEnd {
+    pub(super) async fn follow(&self, arklet: &Arklet, intent: &Intent, limit: Duration) -> ActEnd {
         let aim = match &intent.change {
             Change::Uninstall { version } => Aim::Gone(version),
             Change::Install { want } | Change::Explain { want } => Aim::Active(&want.version),

@@ -119,7 +119,8 @@ impl Effects<InstallerDecide> for InstallerEffects {
         let arklet = self.arklet(&job.config, &job.work.task().base);
         let outcome = match (&job.work, arklet) {
             (Work::Prepare { task, unsettled }, Ok(arklet)) => {
-                match self.prepare(&arklet, task, unsettled).await {
+                let installer = &job.config.installer;
+                match self.prepare(&arklet, task, unsettled, installer).await {
                     Done::Outcome(prepared) => Outcome::Prepared(prepared),
                     Done::Again(stop) => return Done::Again(stop),
                 }

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use ferry_config::Installer;
 use ferry_events::{
     Reason, Stop,
     task::{Requested, Want},
@@ -13,10 +14,10 @@ use tokio::time::Instant;
 use tracing::info;
 
 use super::{
-    Arklet, CacheError, CallError, InstallerEffects, cache::with_file, fence, millis,
+    Arklet, CacheError, CallError, InstallerEffects, cache::with_file, fence, limit_of, millis,
     patience::patiently,
 };
-use crate::decide::{Intent, Prepared, PreparedEnd, Present, Recorded};
+use crate::decide::{ActEnd, Intent, Prepared, PreparedEnd, Present, Recorded};
 
 /// How long the artifact server may take to listen after the service's start.
 const LISTEN_LIMIT: Duration = Duration::from_secs(10);
@@ -30,6 +31,7 @@ impl InstallerEffects {
         arklet: &Arklet,
         task: &Requested,
         unsettled: &[Intent],
+        installer: &Installer,
     ) -> Done<Prepared> {
         let began = Instant::now();
         let mut prepared = Prepared {
@@ -42,15 +44,14 @@ impl InstallerEffects {
         if !fenced.await {
             return prepared.into();
         }
-        let seen = self.settle_and_observe(arklet, task, unsettled).await;
+        let seen = self
+            .settle_and_observe(arklet, task, unsettled, installer)
+            .await;
         prepared.observe_ms = millis(began.elapsed());
         let seen = match seen {
             Ok(seen) => seen,
-            Err(error) => {
-                prepared.end = PreparedEnd::Failed {
-                    stop: error.stop(),
-                    seen: None,
-                };
+            Err(stop) => {
+                prepared.end = PreparedEnd::Failed { stop, seen: None };
                 return prepared.into();
             }
         };
@@ -78,17 +79,39 @@ impl InstallerEffects {
         prepared.into()
     }
 
-    /// Makes sure that nothing of an earlier task can arrive any more, then looks.
+    /// Makes sure that nothing of an earlier task can arrive any more, then looks. What the base has taken
+    /// and not ended is waited for: its effect would come after those of this task.
     async fn settle_and_observe(
         &self,
         arklet: &Arklet,
         task: &Requested,
         unsettled: &[Intent],
-    ) -> Result<Vec<Present>, CallError> {
+        installer: &Installer,
+    ) -> Result<Vec<Present>, Stop> {
         for intent in unsettled {
-            patiently(self.silence, &task.base, || settle(arklet, intent)).await?;
+            patiently(self.silence, &task.base, || settle(arklet, intent))
+                .await
+                .map_err(|error| error.stop())?;
+            let limit = limit_of(&intent.change, installer);
+            match self.follow(arklet, intent, limit).await {
+                ActEnd::Late { stop, .. } => {
+                    let why = format!(
+                        "{}; it was asked before, and nothing is asked meanwhile",
+                        stop.detail
+                    );
+                    return Err(Stop::new(Reason::BaseTimeout, why));
+                }
+                ActEnd::Silent { stop } => return Err(stop),
+                ActEnd::Done { .. }
+                | ActEnd::Failed { .. }
+                | ActEnd::Untold { .. }
+                | ActEnd::Void { .. }
+                | ActEnd::Outdated => {}
+            }
         }
-        patiently(self.silence, &task.base, || arklet.observe(&task.biz)).await
+        patiently(self.silence, &task.base, || arklet.observe(&task.biz))
+            .await
+            .map_err(|error| error.stop())
     }
 
     /// The wanted jar in hand and checked; then whether the one to put back is.

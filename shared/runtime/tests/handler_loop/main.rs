@@ -6,7 +6,10 @@ mod letters;
 mod retries;
 mod support;
 
-use std::sync::{Arc, Mutex, atomic::Ordering};
+use std::{
+    sync::{Arc, Mutex, atomic::Ordering},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use ferry_bus::{Bus, Keep, MemoryBus, Write};
@@ -242,6 +245,36 @@ async fn a_message_is_not_dropped_because_of_a_state_that_another_replica_has_le
     published(&bus, 2).await;
     assert!(running.drain().await);
     assert_eq!(work.begun.load(Ordering::SeqCst), 2);
+}
+
+/// A process that ends with work waiting for its turn: it ends.
+#[test]
+fn a_runtime_ends_while_work_waits_for_its_turn() {
+    let (ended, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let bus = bus().await;
+            let work = Work {
+                gate: Arc::new(Semaphore::new(0)),
+                ..Work::free()
+            };
+            let _running = replica(&bus, &work).await;
+            for n in 0..40 {
+                publish(&bus, &packaged(n, "cart")).await;
+            }
+            let begun = work.begun.clone();
+            wait_for(move || begun.load(Ordering::SeqCst) == 16).await;
+        });
+        drop(runtime);
+        ended.send(()).unwrap();
+    });
+    told.recv_timeout(Duration::from_secs(60))
+        .expect("the runtime ends");
 }
 
 /// Everything that a handler may do is in its decision; its hands cannot write.
