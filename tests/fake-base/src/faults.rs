@@ -3,7 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::sync::watch;
+
+use crate::signal::Signal;
 
 /// Which faults are on. The default is an honest base.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,22 +47,22 @@ pub enum StuckAt {
 
 /// Turns faults on and off while the base runs.
 #[derive(Debug)]
-pub struct FaultSwitch(watch::Sender<Faults>);
+pub struct FaultSwitch(Signal<Faults>);
 
 impl FaultSwitch {
     pub(crate) fn new(faults: Faults) -> Self {
-        Self(watch::Sender::new(faults))
+        Self(Signal::new(faults))
     }
 
     /// What is on now.
     #[must_use]
     pub fn get(&self) -> Faults {
-        self.0.borrow().clone()
+        self.0.see(Clone::clone)
     }
 
     /// Changes what is on.
     pub fn set(&self, change: impl FnOnce(&mut Faults)) {
-        self.0.send_modify(change);
+        self.0.change(change);
     }
 
     /// An honest base again.
@@ -79,12 +80,13 @@ impl FaultSwitch {
             all.extend(changes.clone());
         }
         let faults: Faults = serde_json::from_value(merged)?;
-        self.0.send_replace(faults.clone());
+        self.0.change(|it| *it = faults.clone());
         Ok(faults)
     }
 
-    pub(crate) fn subscribe(&self) -> watch::Receiver<Faults> {
-        self.0.subscribe()
+    /// Waits until a fault is on.
+    pub(crate) async fn on(&self, fault: impl Fn(&Faults) -> bool) {
+        self.0.wait_for(fault).await;
     }
 
     /// Waits while the base is frozen.
@@ -94,19 +96,16 @@ impl FaultSwitch {
 
     /// Waits while a fault is on.
     pub(crate) async fn off(&self, fault: impl Fn(&Faults) -> bool) {
-        // The sender lives as long as `self`, so this cannot fail.
-        let _ = self.subscribe().wait_for(|faults| !fault(faults)).await;
+        self.0.wait_for(|faults| !fault(faults)).await;
     }
 
     /// Uses up one of the times that a counted fault has left.
     pub(crate) fn take(&self, counter: impl Fn(&mut Faults) -> &mut u32) -> bool {
-        let mut taken = false;
-        self.0.send_if_modified(|faults| {
+        self.0.change(|faults| {
             let left = counter(faults);
-            taken = *left > 0;
+            let taken = *left > 0;
             *left = left.saturating_sub(1);
             taken
-        });
-        taken
+        })
     }
 }

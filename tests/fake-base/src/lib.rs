@@ -15,6 +15,7 @@ pub mod jar;
 mod java;
 mod ledger;
 mod server;
+mod signal;
 mod wire;
 mod world;
 mod world_json;
@@ -31,6 +32,7 @@ pub use faults::{FaultSwitch, Faults, StuckAt};
 pub use jar::{Answer, Behaviour, FakeJar};
 pub use ledger::{Entry, Ledger, Phase};
 pub use server::Port;
+pub use signal::Signal;
 pub use world::Dialect;
 
 use base::Base;

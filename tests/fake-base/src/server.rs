@@ -62,9 +62,8 @@ async fn accept(
     address: SocketAddr,
     port: Port,
 ) -> io::Result<()> {
-    let mut faults = base.faults.subscribe();
     loop {
-        if faults.borrow_and_update().refuse_connections {
+        if base.faults.get().refuse_connections {
             drop(listener);
             let reserved = reserve(address)?;
             base.cut_connections();
@@ -73,7 +72,7 @@ async fn accept(
         }
         tokio::select! {
             biased;
-            changed = faults.changed() => if changed.is_err() { return Ok(()) },
+            () = base.faults.on(|faults| faults.refuse_connections) => {}
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => drop(tokio::spawn(connection(Arc::clone(base), stream, port))),
                 // Out of file descriptors: the next one may fit again.

@@ -45,7 +45,7 @@ impl SimBus {
 
     async fn before(&self, what: &str) -> Result<(), BusError> {
         let fate = self.life.pass(what).await;
-        let away = !*self.life.link.borrow();
+        let away = !self.life.link.see(|there| *there);
         if away {
             tokio::time::sleep(SILENCE).await;
             self.life.open().await;
@@ -76,6 +76,20 @@ impl Bus for SimBus {
         let record = self.inner.read(subject).await?;
         self.after("has read").await?;
         Ok(record)
+    }
+
+    async fn read_at(
+        &self,
+        stream: &str,
+        sequence: u64,
+    ) -> Result<Option<(String, Record)>, BusError> {
+        self.before("read at").await?;
+        self.inner.read_at(stream, sequence).await
+    }
+
+    async fn end(&self) -> Result<u64, BusError> {
+        self.before("end").await?;
+        self.inner.end().await
     }
 
     async fn list(&self, filter: &str) -> Result<Vec<(String, Record)>, BusError> {
@@ -174,7 +188,7 @@ impl Bus for SimBus {
     }
 
     fn connected(&self) -> watch::Receiver<bool> {
-        self.life.link.subscribe()
+        self.inner.connected()
     }
 }
 
@@ -202,12 +216,11 @@ struct SimConsumer {
 impl Consumer for SimConsumer {
     async fn next(&mut self, max: usize) -> Result<Vec<Delivery>, BusError> {
         self.life.open().await;
-        if !*self.life.link.borrow() {
+        if !self.life.link.see(|there| *there) {
             tokio::time::sleep(SILENCE).await;
             return Err(BusError::Unavailable("no connection".into()));
         }
-        let mut link = self.life.link.subscribe();
-        let cut = async { drop(link.wait_for(|there| !*there).await) };
+        let cut = self.life.link.wait_for(|there| !*there);
         let got = tokio::select! {
             biased;
             // A dead client asks for nothing any more.
@@ -247,7 +260,7 @@ impl SimAck {
         settle: impl FnOnce() -> F,
     ) -> Result<(), BusError> {
         let fate = self.life.pass(what).await;
-        if fate == Fate::Fail || !*self.life.link.borrow() {
+        if fate == Fate::Fail || !self.life.link.see(|there| *there) {
             // Not confirmed by the server, so nobody notices.
             return Ok(());
         }

@@ -7,13 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ferry_events::{
     Body, Digest, Reason, RunId, TaskId,
+    fact::Wanted,
     rollout::{Direction, RolloutOutcome},
     run,
 };
 use ferry_fake_base::Phase;
 
 use crate::{
-    script::{Act, BASES, BaseAct, ENVIRONMENTS, MODULES, Quality},
+    script::{Act, BASES, ENVIRONMENTS, MODULES, Quality},
     world::World,
 };
 
@@ -37,6 +38,8 @@ struct Told {
     ends: BTreeMap<RunId, run::Finished>,
     /// The run of the newest head, by module; its order.
     newest: BTreeMap<String, (u64, RunId, String)>,
+    /// Modules that are not brought back on a base any more.
+    given_up: BTreeSet<(String, String)>,
     /// Whether a person asked to go back.
     rolled_back_by_hand: BTreeSet<String>,
 }
@@ -52,6 +55,23 @@ pub fn all(world: &World) -> BTreeMap<Unit, String> {
     oracle(world, &told, &live);
     letters(world);
     live
+}
+
+/// Whether nothing is to be brought back any more: what the scheduler says of each base.
+pub async fn nothing_owed(world: &World) -> bool {
+    use ferry_bus::Bus as _;
+    let facts = world
+        .bus
+        .list(&format!("{}.>", ferry_events::subject::WANTED_FACTS))
+        .await;
+    facts.unwrap_or_default().iter().all(|(_, record)| {
+        let fact: Result<Wanted, _> = serde_json::from_slice(&record.payload);
+        fact.is_ok_and(|fact| {
+            fact.owed
+                .values()
+                .all(|owed| owed.next.is_none() && !owed.lost)
+        })
+    })
 }
 
 /// What may be said once is said once; what ends says why.
@@ -144,6 +164,9 @@ fn once_each(world: &World, events: &[ferry_events::Event], told: &mut Told) {
                 if p.stop.as_ref().is_some_and(|stop| stop.base.is_none()) {
                     world.broken(format!("task {} failed and names no base", p.task));
                 }
+            }
+            Body::ModuleGivenUp(p) => {
+                told.given_up.insert((p.module.clone(), p.base.clone()));
             }
             Body::RolloutFinished(p) => {
                 let unit = (p.module.clone(), p.environment.clone());
@@ -246,19 +269,10 @@ fn ledgers(world: &World, told: &Told) {
 /// At rest each base runs what was decided, and nothing else.
 fn bases(world: &World, told: &Told) -> BTreeMap<Unit, String> {
     let mut live = BTreeMap::new();
-    let disturbed: BTreeSet<&str> = world
-        .script
-        .acts
-        .iter()
-        .filter_map(|timed| match timed.act {
-            Act::Base(base, BaseAct::Restart) => Some(BASES[base].0),
-            _ => None,
-        })
-        .collect();
     for module in MODULES {
         for environment in ENVIRONMENTS {
             let unit = (module.to_owned(), environment.to_owned());
-            let Some((outcome, version)) = told.last.get(&unit) else {
+            let Some((_, version)) = told.last.get(&unit) else {
                 continue;
             };
             if let Some(version) = version {
@@ -278,8 +292,11 @@ fn bases(world: &World, told: &Told) -> BTreeMap<Unit, String> {
                     .iter()
                     .map(|version| format!("{version} activated"))
                     .collect();
-                let excused = *outcome == RolloutOutcome::Broken || disturbed.contains(name);
-                if there != wanted && !excused {
+                // One that is brought back again and again is given up, and named.
+                let given_up = told
+                    .given_up
+                    .contains(&(module.to_owned(), (*name).to_owned()));
+                if there != wanted && !given_up {
                     world.broken(format!(
                         "{name} runs {there:?} of {module}, and {wanted:?} was decided"
                     ));

@@ -90,6 +90,8 @@ pub fn describe(body: &Body) -> Option<String> {
             p.wanted.as_deref().unwrap_or("nothing"),
             p.actual
         ),
+        Body::ModuleGivenUp(p) => format!("{} on {} given up: {}", p.module, p.base, p.stop),
+        Body::WorkRetried(p) => format!("{} again, {} tries so far: {}", p.what, p.tries, p.stop),
         Body::CommandSettled(p) => format!("command {} settled", p.command.short()),
         _ => return None,
     })

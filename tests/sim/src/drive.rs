@@ -39,7 +39,9 @@ const QUIET_MS: u64 = 45_000;
 /// Nothing has changed for longer than any deadline: it rests, over or not.
 const STUCK_MS: u64 = 15 * 60_000;
 /// After the end bases are looked at for so long, for what would still come.
-const AFTERWARDS_MS: u64 = 120_000;
+const AFTERWARDS_MS: u64 = 60_000;
+/// A base is brought back by then, or given up.
+const OWED_MS: u64 = 3 * 3_600_000;
 /// By then everything has to be over; in virtual time.
 const PATIENCE_MS: u64 = 12 * 3_600_000;
 /// How many messages a stranger may publish: one.
@@ -155,6 +157,11 @@ impl Driver {
         self.rest().await;
         let until = world.now_ms() + AFTERWARDS_MS;
         while world.now_ms() < until {
+            self.take_orders(LOOK).await;
+        }
+        // What is owed to a base has pauses that grow; after it, everything rests again.
+        let until = world.now_ms() + OWED_MS;
+        while world.now_ms() < until && !(check::nothing_owed(&world).await && self.rests()) {
             self.take_orders(LOOK).await;
         }
         boundaries
@@ -548,7 +555,7 @@ impl Driver {
             }
         }
         for slot in self.slots.values() {
-            slot.life.link.send_replace(true);
+            slot.life.link.change(|there| *there = true);
             if slot.life.is_dead() {
                 world.crash(&slot.life, 0);
             }
@@ -584,11 +591,11 @@ async fn stranger(world: &Arc<World>, subject: &str, payload: bytes::Bytes) {
 }
 
 fn cut_off(life: &Arc<Life>, ms: u64) {
-    life.link.send_replace(false);
+    life.link.change(|there| *there = false);
     let life = life.clone();
     tokio::spawn(async move {
         tokio::time::sleep(Duration::from_millis(ms)).await;
-        life.link.send_replace(true);
+        life.link.change(|there| *there = true);
     });
 }
 

@@ -10,7 +10,7 @@ use std::{
 
 use chrono::TimeDelta;
 use ferry_events::Service;
-use tokio::sync::watch;
+use ferry_fake_base::Signal;
 
 use crate::{script::Wrong, world::World};
 
@@ -44,9 +44,9 @@ pub struct Life {
     pub replica: usize,
     /// How far its clock is off.
     pub skew: TimeDelta,
-    gate: watch::Sender<Gate>,
+    gate: Signal<Gate>,
     /// Whether it reaches the bus.
-    pub link: watch::Sender<bool>,
+    pub link: Signal<bool>,
     /// Why it was shut: a thaw of another reason does not open it.
     shut_by: Mutex<u64>,
     pub(crate) world: Weak<World>,
@@ -60,8 +60,8 @@ impl Life {
             service,
             replica,
             skew,
-            gate: watch::Sender::new(Gate::Open),
-            link: watch::Sender::new(true),
+            gate: Signal::new(Gate::Open),
+            link: Signal::new(true),
             shut_by: Mutex::new(0),
             world: Arc::downgrade(world),
         })
@@ -69,18 +69,17 @@ impl Life {
 
     /// Whether it is gone.
     pub fn is_dead(&self) -> bool {
-        *self.gate.borrow() == Gate::Dead
+        self.gate.see(|gate| *gate == Gate::Dead)
     }
 
     /// Waits until it is gone.
     pub async fn dead(&self) {
-        let mut gate = self.gate.subscribe();
-        let _ = gate.wait_for(|gate| *gate == Gate::Dead).await;
+        self.gate.wait_for(|gate| *gate == Gate::Dead).await;
     }
 
     /// It is killed.
     pub fn kill(&self) {
-        self.gate.send_replace(Gate::Dead);
+        self.gate.change(|gate| *gate = Gate::Dead);
     }
 
     /// It is stopped; what opens it again.
@@ -90,12 +89,10 @@ impl Life {
         }
         let mut by = self.shut_by.lock().expect("no panic under this lock");
         *by += 1;
-        self.gate.send_if_modified(|gate| {
-            let shuts = *gate == Gate::Open;
-            if shuts {
+        self.gate.change(|gate| {
+            if *gate == Gate::Open {
                 *gate = Gate::Shut;
             }
-            shuts
         });
         *by
     }
@@ -108,22 +105,16 @@ impl Life {
         if let Some(world) = self.world.upgrade() {
             world.goes_on(self);
         }
-        self.gate.send_if_modified(|gate| {
-            let opens = *gate == Gate::Shut;
-            if opens {
+        self.gate.change(|gate| {
+            if *gate == Gate::Shut {
                 *gate = Gate::Open;
             }
-            opens
         });
     }
 
     /// Goes on as soon as the process does; never when it is gone.
     pub async fn open(&self) {
-        if *self.gate.borrow() == Gate::Open {
-            return;
-        }
-        let mut gate = self.gate.subscribe();
-        let _ = gate.wait_for(|gate| *gate == Gate::Open).await;
+        self.gate.wait_for(|gate| *gate == Gate::Open).await;
     }
 
     /// A boundary: something leaves the process, or has just come back.

@@ -73,8 +73,12 @@ impl Cursor {
             .take(max - taken.len())
             .map(|(sequence, _)| sequence)
             .collect();
+        if taken.len() + new.len() < max {
+            // There is no more: what is not for it need not be looked at again.
+            self.next = self.next.max(stream.last() + 1);
+        }
         for sequence in new {
-            self.next = sequence + 1;
+            self.next = self.next.max(sequence + 1);
             self.in_hand.insert(
                 sequence,
                 InHand {

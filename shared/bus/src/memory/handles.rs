@@ -2,11 +2,10 @@
 //!
 //! In: the bus. Out: what its streams hold, when there is something.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, pin::pin, time::Duration};
 
 use async_trait::async_trait;
 use ferry_events::Service;
-use tokio::sync::watch;
 
 use super::{MemoryBus, consumer::Settle};
 use crate::{Ack, BusError, Consumer, Delivery, Message, Source};
@@ -15,7 +14,6 @@ pub(super) struct MemoryConsumer {
     pub bus: MemoryBus,
     pub service: Service,
     pub source: Source,
-    pub changes: watch::Receiver<u64>,
 }
 
 impl MemoryConsumer {
@@ -48,7 +46,10 @@ impl MemoryConsumer {
 impl Consumer for MemoryConsumer {
     async fn next(&mut self, max: usize) -> Result<Vec<Delivery>, BusError> {
         loop {
-            self.changes.borrow_and_update();
+            let bus = self.bus.clone();
+            let mut changed = pin!(bus.shared.changes.notified());
+            // From here on no change is missed.
+            changed.as_mut().enable();
             let taken = self.take(max.max(1))?;
             if !taken.is_empty() {
                 return Ok(taken);
@@ -61,10 +62,10 @@ impl Consumer for MemoryConsumer {
                 }
             };
             tokio::select! {
-            biased;
-                            _ = self.changes.changed() => {}
-                            () = wake => {}
-                        }
+                biased;
+                () = changed => {}
+                () = wake => {}
+            }
         }
     }
 }
@@ -84,7 +85,9 @@ impl MemoryAck {
             .cursor(self.service, self.source)?
             .0
             .settle(self.sequence, how, now);
-        self.bus.changed();
+        if !matches!(how, Settle::Done) {
+            self.bus.changed();
+        }
         Ok(())
     }
 }
@@ -115,7 +118,6 @@ pub(super) struct Watcher {
     pub next: u64,
     /// Handed out before everything else.
     pub last_only: VecDeque<u64>,
-    pub changes: watch::Receiver<u64>,
 }
 
 impl Watcher {
@@ -151,12 +153,13 @@ impl Watcher {
 
     pub async fn next(&mut self) -> Result<Message, BusError> {
         loop {
-            self.changes.borrow_and_update();
+            let bus = self.bus.clone();
+            let mut changed = pin!(bus.shared.changes.notified());
+            changed.as_mut().enable();
             if let Some(message) = self.take()? {
                 return Ok(message);
             }
-            // The bus lives as long as this watch holds it.
-            let _ = self.changes.changed().await;
+            changed.await;
         }
     }
 }

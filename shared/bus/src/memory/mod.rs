@@ -22,7 +22,7 @@ use ferry_events::{
     subject::{self, ARTIFACTS},
 };
 use futures::{StreamExt, stream::BoxStream};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 pub use self::world::Saved;
 use self::{
@@ -46,7 +46,9 @@ pub struct MemoryBus {
 struct Shared {
     world: Mutex<World>,
     /// Moves with each change.
-    changes: watch::Sender<u64>,
+    /// Wakes whoever waits, in the order in which they began to: a watch channel would take another order
+    /// each time, and no replay would be the same.
+    changes: Notify,
     connected: watch::Sender<bool>,
 }
 
@@ -67,7 +69,7 @@ impl MemoryBus {
         let world = Mutex::new(World::new(start, limits));
         let shared = Shared {
             world,
-            changes: watch::Sender::new(0),
+            changes: Notify::new(),
             connected: watch::Sender::new(true),
         };
         Self {
@@ -166,7 +168,7 @@ impl MemoryBus {
     }
 
     fn changed(&self) {
-        self.shared.changes.send_modify(|changes| *changes += 1);
+        self.shared.changes.notify_waiters();
     }
 
     fn may_publish(&self, subject: &str) -> Result<(), BusError> {
@@ -256,12 +258,10 @@ impl Bus for MemoryBus {
         source: Source,
     ) -> Result<Box<dyn Consumer>, BusError> {
         self.open()?.cursor(service, source)?;
-        let changes = self.shared.changes.subscribe();
         Ok(Box::new(MemoryConsumer {
             bus: self.clone(),
             service,
             source,
-            changes,
         }))
     }
 
@@ -290,14 +290,12 @@ impl Bus for MemoryBus {
                 }
             }
         };
-        let changes = self.shared.changes.subscribe();
         let watcher = Watcher {
             bus: self.clone(),
             stream: stream.to_owned(),
             filters,
             next,
             last_only,
-            changes,
         };
         Ok(futures::stream::unfold(watcher, |mut watcher| async {
             let message = watcher.next().await;

@@ -3,7 +3,7 @@
 //! In: batches and moments. Out: what a stream of the real bus would do. No clock of its own.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     time::Duration,
 };
 
@@ -26,6 +26,8 @@ pub(super) struct Stream {
     name: &'static str,
     messages: BTreeMap<u64, Stored>,
     by_subject: BTreeMap<String, Vec<u64>>,
+    /// What is forgotten next comes first.
+    expiries: BTreeSet<(DateTime<Utc>, u64)>,
     last: u64,
     bytes: usize,
     ids: BTreeMap<String, DateTime<Utc>>,
@@ -54,6 +56,7 @@ impl Stream {
             name,
             messages: BTreeMap::new(),
             by_subject: BTreeMap::new(),
+            expiries: BTreeSet::new(),
             last: 0,
             bytes: 0,
             ids: BTreeMap::new(),
@@ -71,13 +74,10 @@ impl Stream {
 
     /// Forgets what is too old.
     pub fn expire(&mut self, now: DateTime<Utc>) {
-        let old: Vec<u64> = self
-            .messages
-            .iter()
-            .filter(|(_, message)| message.expires.is_some_and(|expires| expires <= now))
-            .map(|(sequence, _)| *sequence)
-            .collect();
-        for sequence in old {
+        while let Some((expires, sequence)) = self.expiries.first().copied() {
+            if expires > now {
+                break;
+            }
             self.remove(sequence);
         }
         while self
@@ -162,6 +162,9 @@ impl Stream {
             at: now,
             expires,
         };
+        if let Some(expires) = stored.expires {
+            self.expiries.insert((expires, self.last));
+        }
         self.messages.insert(self.last, stored);
         self.last
     }
@@ -170,6 +173,9 @@ impl Stream {
         let Some(message) = self.messages.remove(&sequence) else {
             return;
         };
+        if let Some(expires) = message.expires {
+            self.expiries.remove(&(expires, sequence));
+        }
         self.bytes -= message.payload.len();
         if let Some(sequences) = self.by_subject.get_mut(&message.subject) {
             sequences.retain(|one| *one != sequence);

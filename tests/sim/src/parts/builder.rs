@@ -12,11 +12,12 @@ use ferry_builder::{
     decide::{
         Outcome, Work,
         build::{BuildWork, Built},
-        head::{HeadWork, Wanted},
+        head::{Found, HeadWork, Wanted},
     },
 };
+use ferry_bus::BusError;
 use ferry_events::{Reason, Stop, artifact::Biz};
-use ferry_runtime::{Effects, Feeder, Hands, Job};
+use ferry_runtime::{Done, Effects, Failure, Feeder, Hands, Job};
 use tokio::sync::watch;
 
 use super::jars;
@@ -30,8 +31,6 @@ use crate::{
 const GIT: Duration = Duration::from_millis(80);
 /// What a build takes.
 const BUILD: Duration = Duration::from_millis(2_500);
-/// For how long git is asked again.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The effects of one life.
 pub struct Builds {
@@ -58,35 +57,28 @@ impl Builds {
         }
     }
 
-    async fn resolve(&self, work: &HeadWork) -> Outcome {
+    async fn resolve(&self, work: &HeadWork) -> Result<Box<Found>, Failure> {
         let name = match &work.wanted {
             Wanted::Pushed(after) => after,
             Wanted::Named(name) => name,
         };
-        let began = tokio::time::Instant::now();
-        let found = loop {
-            tokio::time::sleep(GIT).await;
-            let world = self.world().await;
-            if world.git_answers() {
-                let git = world.git.lock().expect("no panic under this lock");
-                break git
-                    .found(work.head.as_deref(), name)
-                    .map(Box::new)
-                    .ok_or_else(|| Stop::new(Reason::CommitNotFound, name.clone()));
-            }
-            if began.elapsed() >= PATIENCE {
-                break Err(Stop::new(Reason::FetchFailed, "git does not answer"));
-            }
-            tokio::time::sleep(Duration::from_secs(1)).await;
+        tokio::time::sleep(GIT).await;
+        let world = self.world().await;
+        let found = if world.git_answers() {
+            let git = world.git.lock().expect("no panic under this lock");
+            git.found(work.head.as_deref(), name)
+                .map(Box::new)
+                .ok_or_else(|| Stop::new(Reason::CommitNotFound, name.clone()).into())
+        } else {
+            let why = "git does not answer";
+            Err(Failure::Again(Stop::new(Reason::FetchFailed, why)))
         };
+        drop(world);
         self.life.pass("git has answered").await;
-        Outcome::Resolved {
-            ask: work.ask,
-            found,
-        }
+        found
     }
 
-    async fn build(&self, work: &BuildWork) -> Result<Built, Stop> {
+    async fn build(&self, work: &BuildWork) -> Result<Built, Failure> {
         tokio::time::sleep(BUILD).await;
         let world = self.world().await;
         let module = MODULES.iter().position(|module| *module == work.module);
@@ -95,10 +87,10 @@ impl Builds {
             git.content(&work.commit, module)
         });
         let Some((origin, quality)) = content else {
-            return Err(Stop::new(Reason::BuildFailed, "there is no pom.xml"));
+            return Err(Stop::new(Reason::BuildFailed, "there is no pom.xml").into());
         };
         if quality == Quality::NoCompile {
-            return Err(Stop::new(Reason::DoesNotCompile, "as the commit says"));
+            return Err(Stop::new(Reason::DoesNotCompile, "as the commit says").into());
         }
         // A clock in the jar, as `build-time` is: no two builds agree.
         let salt = format!("{}", world.boundaries.load(Ordering::Relaxed));
@@ -109,7 +101,8 @@ impl Builds {
         world.packaged(&digest, &work.module, &work.commit, &origin, quality);
         drop(world);
         let stored = self.hands.put_jar(&digest, &path).await;
-        stored.map_err(|error| Stop::new(Reason::StoreFailed, error.to_string()))?;
+        let failed = |error| Failure::Again(Stop::new(Reason::StoreFailed, format!("{error}")));
+        stored.map_err(|error: BusError| failed(error))?;
         self.life.pass("has built").await;
         Ok(Built {
             digest,
@@ -125,9 +118,15 @@ impl Builds {
 
 #[async_trait]
 impl Effects<BuilderDecide> for Builds {
-    async fn perform(&self, job: Job<Work>) -> Outcome {
+    async fn perform(&self, job: Job<Work>) -> Done<Outcome> {
         match &job.work {
-            Work::Resolve(work) => self.resolve(work).await,
+            Work::Resolve(work) => {
+                let ask = work.ask;
+                Done::of(self.resolve(work).await, |found| Outcome::Resolved {
+                    ask,
+                    found,
+                })
+            }
             Work::Build(work) => {
                 let (round, key) = (work.round, job.key.clone());
                 if let Some(feeder) = self.feeder.borrow().clone() {
@@ -138,7 +137,7 @@ impl Effects<BuilderDecide> for Builds {
                 }
                 let result = self.build(work).await;
                 let millis = u64::try_from(BUILD.as_millis()).unwrap_or_default();
-                Outcome::Built { millis, result }
+                Done::of(result, |result| Outcome::Built { millis, result })
             }
         }
     }

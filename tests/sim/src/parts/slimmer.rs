@@ -8,7 +8,7 @@ use ferry_events::{
     Reason, Stop,
     artifact::{Packaged, Release, Slimmed},
 };
-use ferry_runtime::{Effects, Hands, Job};
+use ferry_runtime::{Done, Effects, Failure, Hands, Job};
 use ferry_slimmer::{Slimmer, decide::Outcome};
 
 use super::jars;
@@ -32,7 +32,13 @@ impl Slims {
 
 #[async_trait]
 impl Effects<Slimmer> for Slims {
-    async fn perform(&self, job: Job<Packaged>) -> Outcome {
+    async fn perform(&self, job: Job<Packaged>) -> Done<Outcome> {
+        Done::of(self.slim(&job).await, |result| result)
+    }
+}
+
+impl Slims {
+    async fn slim(&self, job: &Job<Packaged>) -> Result<Box<Release>, Failure> {
         let packaged = &job.work;
         tokio::time::sleep(SLIM).await;
         self.life.open().await;
@@ -55,7 +61,8 @@ impl Effects<Slimmer> for Slims {
         world.slimmed(&version, &packaged.digest);
         drop(world);
         let stored = self.hands.put_jar(&digest, &path).await;
-        stored.map_err(|error| Stop::new(Reason::StoreFailed, error.to_string()))?;
+        stored
+            .map_err(|error| Failure::Again(Stop::new(Reason::StoreFailed, error.to_string())))?;
         self.life.pass("has slimmed").await;
         let slimmed = Slimmed {
             digest,
