@@ -21,6 +21,7 @@ mod registry;
 mod service;
 mod stored;
 mod telemetry;
+mod witness;
 
 pub use args::{Args, Environment, start};
 pub use clock::Clock;
@@ -31,3 +32,4 @@ pub use registry::Feeder;
 pub use service::{Running, Settings, run};
 pub use stored::{Claim, Stored};
 pub use telemetry::{init as init_telemetry, print_chain};
+pub use witness::Witness;

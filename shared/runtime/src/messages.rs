@@ -16,6 +16,7 @@ use crate::{
     Context, Decide, Fault, Input, Key,
     clock::Clock,
     registry::{Item, Registry},
+    witness::Witness,
 };
 
 /// Messages in hand at a time: enough to fold, few enough to give back in a second.
@@ -35,6 +36,7 @@ pub(crate) struct Messages<D: Decide> {
     pub drain: CancellationToken,
     pub tasks: TaskTracker,
     pub clock: Clock,
+    pub witness: Witness,
     alone: RwLock<()>,
 }
 
@@ -58,6 +60,7 @@ impl<D: Decide> Messages<D> {
         drain: CancellationToken,
         tasks: TaskTracker,
         clock: Clock,
+        witness: Witness,
     ) -> Arc<Self> {
         Arc::new(Self {
             decide,
@@ -67,6 +70,7 @@ impl<D: Decide> Messages<D> {
             drain,
             tasks,
             clock,
+            witness,
             alone: RwLock::new(()),
         })
     }
@@ -74,7 +78,7 @@ impl<D: Decide> Messages<D> {
     /// Takes messages until the service drains.
     pub(crate) async fn take(self: Arc<Self>, source: Source) {
         let room = Arc::new(Semaphore::new(IN_HAND));
-        while !self.drain.is_cancelled() {
+        while !self.drain.is_cancelled() && self.witness.stopped().is_none() {
             let mut consumer = match self.bus.consume(self.decide.service(), source).await {
                 Ok(consumer) => consumer,
                 Err(error) => {
@@ -88,6 +92,7 @@ impl<D: Decide> Messages<D> {
                 let got = tokio::select! {
                     biased;
                     () = self.drain.cancelled() => return,
+                    _ = self.witness.stop() => return,
                     got = consumer.next(free) => got,
                 };
                 match got {
@@ -161,6 +166,10 @@ impl<D: Decide> Messages<D> {
                     .await;
             }
         };
+        if self.witness.stopped().is_some() {
+            // Neither handled nor at fault: it comes again to whoever goes on.
+            return;
+        }
         match result {
             Ok(()) => {
                 if let Err(error) = delivery.ack.ack().await {
