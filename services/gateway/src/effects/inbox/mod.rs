@@ -50,6 +50,16 @@ pub enum InboxError {
         /// The limit, in bytes.
         limit: u64,
     },
+    /// The disk has too little room left.
+    #[error(
+        "the disk of the inbox has {free} bytes left; [gateway] min_free_disk keeps {floor} free"
+    )]
+    NoRoom {
+        /// What is left, in bytes.
+        free: u64,
+        /// What has to stay free, in bytes.
+        floor: u64,
+    },
     /// The store failed.
     #[error("the inbox cannot be written")]
     Store(#[source] sled::Error),
@@ -71,6 +81,7 @@ pub struct Kept {
 pub struct Inbox {
     store: Store,
     promise: Promise,
+    folder: PathBuf,
     bytes: AtomicU64,
     arrived: Notify,
     // Held for as long as the inbox is open.
@@ -122,6 +133,7 @@ impl Inbox {
         let inbox = Self {
             store,
             promise,
+            folder: data.to_owned(),
             bytes,
             arrived,
             _lock: lock,
@@ -165,6 +177,22 @@ impl Inbox {
             .await
             .map_err(InboxError::Witness)?;
         self.arrived.notify_one();
+        Ok(())
+    }
+
+    /// Whether its disk has room for one more, and `floor` bytes beyond.
+    ///
+    /// # Errors
+    /// [`InboxError::NoRoom`]; [`InboxError::Disk`] when the disk does not say.
+    pub fn has_room(&self, floor: u64) -> Result<(), InboxError> {
+        let disk = nix::sys::statvfs::statvfs(&self.folder).map_err(|error| InboxError::Disk {
+            path: self.folder.clone(),
+            source: error.into(),
+        })?;
+        let free = disk.blocks_available().saturating_mul(disk.fragment_size());
+        if free < floor {
+            return Err(InboxError::NoRoom { free, floor });
+        }
         Ok(())
     }
 
