@@ -249,6 +249,7 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
             let before = self.shared.settings.witness.highest();
             match self.shared.bus.commit(batch).await {
                 Ok(committed) => {
+                    self.shared.settings.room.taken();
                     let sequence = committed.sequences[0];
                     if !self.shared.settings.witness.committed(before, sequence) {
                         return;
@@ -327,6 +328,7 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
     /// back, because whoever waits for them is told nothing.
     async fn pause(&self, error: &BusError) -> bool {
         warn!(key = %self.key, %error, "waiting for the bus");
+        self.shared.settings.room.refused(error);
         tokio::select! {
             biased;
             () = self.shared.drain.cancelled() => false,

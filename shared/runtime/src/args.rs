@@ -12,7 +12,7 @@ use ferry_events::Service;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
-use crate::{Decide, Effects, Hands, Settings, Witness, health, init_telemetry, print_chain};
+use crate::{Decide, Effects, Hands, Room, Settings, Witness, health, init_telemetry, print_chain};
 
 /// What a service needs to know by itself; everything else is in the configuration on the bus.
 #[derive(Clone, Debug, Parser)]
@@ -127,7 +127,8 @@ async fn go<D: Decide, E: Effects<D>>(
     };
     let witness = Witness::open(&environment.data_dir)
         .with_context(|| format!("{} cannot be used", environment.data_dir.display()))?;
-    let health = health::Health::new(bus.connected(), witness.clone());
+    let room = Room::default();
+    let health = health::Health::new(bus.connected(), witness.clone(), room.clone());
     if let Some(address) = args.health {
         health
             .clone()
@@ -142,6 +143,7 @@ async fn go<D: Decide, E: Effects<D>>(
         bus,
         Settings {
             witness,
+            room,
             ..Settings::default()
         },
     );

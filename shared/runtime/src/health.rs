@@ -10,7 +10,7 @@ use std::{
     },
 };
 
-use crate::Witness;
+use crate::{Room, Witness};
 use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::watch};
@@ -24,14 +24,16 @@ pub(crate) struct Health {
     bus: watch::Receiver<bool>,
     stage: Arc<AtomicU8>,
     witness: Witness,
+    room: Room,
 }
 
 impl Health {
-    pub(crate) fn new(bus: watch::Receiver<bool>, witness: Witness) -> Self {
+    pub(crate) fn new(bus: watch::Receiver<bool>, witness: Witness, room: Room) -> Self {
         Self {
             bus,
             stage: Arc::new(AtomicU8::new(STARTING)),
             witness,
+            room,
         }
     }
 
@@ -63,6 +65,9 @@ async fn ready(State(health): State<Health>) -> (StatusCode, Json<Value>) {
         return waiting(&format!(
             "stopped, because the stream and their states are of different moments: {held}; see docs/operations.md#restoring"
         ));
+    }
+    if let Some(full) = health.room.full() {
+        return waiting(&full);
     }
     let why = match health.stage.load(Ordering::Relaxed) {
         _ if !*health.bus.borrow() => "the bus does not answer",

@@ -18,6 +18,7 @@ mod messages;
 #[cfg(doctest)]
 mod no_way_around;
 mod registry;
+mod room;
 mod service;
 mod stored;
 mod telemetry;
@@ -29,6 +30,7 @@ mod health;
 pub use decide::{Context, Decide, Decision, Fault, Input, Key, Say, Slot};
 pub use effects::{Effects, Hands, Job};
 pub use registry::Feeder;
+pub use room::Room;
 pub use service::{Running, Settings, run};
 pub use stored::{Claim, Stored};
 pub use telemetry::{init as init_telemetry, print_chain};

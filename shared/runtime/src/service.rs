@@ -20,6 +20,7 @@ use crate::{
     jobs::Jobs,
     messages::Messages,
     registry::{Item, Registry},
+    room::Room,
     witness::Witness,
 };
 
@@ -41,6 +42,8 @@ pub struct Settings {
     pub clock: Clock,
     /// Notices that the stream was restored from another moment; by default only while it runs.
     pub witness: Witness,
+    /// Told when the bus has no room.
+    pub room: Room,
 }
 
 impl Default for Settings {
@@ -53,6 +56,7 @@ impl Default for Settings {
             drain: Duration::from_secs(10),
             clock: Clock::wall(),
             witness: Witness::default(),
+            room: Room::default(),
         }
     }
 }

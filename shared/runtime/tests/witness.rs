@@ -364,6 +364,48 @@ async fn an_aggregate_that_does_not_fit_the_stream_stops_alone() -> Result<()> {
     Ok(())
 }
 
+/// The bus refuses, keeps what it has, and the service says so and goes on when there is room.
+#[tokio::test(start_paused = true)]
+async fn a_full_bus_is_waited_for_and_said() -> Result<()> {
+    let limits = StreamLimits {
+        event_bytes: 16 << 10,
+        ..StreamLimits::default()
+    };
+    let bus = MemoryBus::new(MemoryBus::START, &limits);
+    let config = serde_json::to_vec(&Config::default())?;
+    config_store::put(&bus, config.into(), 0).await?;
+    let own = bus.as_user(User::Service(Service::Slimmer));
+    let settings = settings(&bus, &Witness::default());
+    let (work, room) = (Counted::default(), settings.room.clone());
+    publish(&bus, 1).await?;
+    // Something else takes what is left, all but a few bytes.
+    let subject = subject::state(Service::Scheduler, "large");
+    let keep = ferry_bus::Keep::Forever;
+    let mut size = 16 << 10;
+    let filled = loop {
+        let write = Write::state(subject.clone(), vec![b'x'; size], 0, keep);
+        match bus.commit(vec![write].into()).await {
+            Ok(committed) => break committed.sequences[0],
+            Err(_) => size -= 8,
+        }
+    };
+    let running = run(Publisher, work.clone(), Arc::new(own), settings).await;
+    until("it to say so", async || Ok(room.full().is_some())).await?;
+    assert!(
+        room.full()
+            .context("it said so")?
+            .contains("the bus is full")
+    );
+    assert_eq!(work.times(), 0);
+    // Made smaller, it leaves room; the bus counts before it replaces, so this must be small
+    let write = Write::state(subject.clone(), vec![b'x'; 1], filled, keep);
+    bus.commit(vec![write].into()).await?;
+    done(&bus, 1).await?;
+    assert_eq!((room.full(), work.times()), (None, 1));
+    assert!(running.drain().await);
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn work_waits_for_a_disk_that_refuses() -> Result<()> {
     let bus = memory().await?;
