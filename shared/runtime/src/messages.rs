@@ -13,7 +13,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, error, warn};
 
 use crate::{
-    Context, Decide, Fault, Input, Key,
+    Context, Decide, Fault, Input, Key, Settings,
     clock::Clock,
     registry::{Item, Registry},
     witness::Witness,
@@ -59,8 +59,7 @@ impl<D: Decide> Messages<D> {
         context: tokio::sync::watch::Receiver<Arc<Context>>,
         drain: CancellationToken,
         tasks: TaskTracker,
-        clock: Clock,
-        witness: Witness,
+        settings: &Settings,
     ) -> Arc<Self> {
         Arc::new(Self {
             decide,
@@ -69,8 +68,8 @@ impl<D: Decide> Messages<D> {
             context,
             drain,
             tasks,
-            clock,
-            witness,
+            clock: settings.clock.clone(),
+            witness: settings.witness.clone(),
             alone: RwLock::new(()),
         })
     }

@@ -128,8 +128,7 @@ pub async fn run<D: Decide, E: Effects<D>>(
         context.clone(),
         drain.clone(),
         tasks.clone(),
-        settings.clock.clone(),
-        witness.clone(),
+        &settings,
     );
     tasks.spawn(watch_end(
         bus.clone(),
