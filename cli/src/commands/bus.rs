@@ -19,6 +19,23 @@ pub enum Task {
     Init(InitArgs),
     /// Make the users' keys, and the nats-server configuration that knows them
     Users(UsersArgs),
+    /// Say that the bus was restored from a backup, so that the services go on with what it holds
+    Restored(RestoredArgs),
+}
+
+/// Arguments of `ferry bus restored`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  ferry bus restored --why 'the disk of nats-1 was lost, backup of 03:00'"
+)]
+pub struct RestoredArgs {
+    /// Why it was restored, for those who read it later
+    #[arg(long, value_name = "TEXT")]
+    why: String,
+    #[command(flatten)]
+    json: Json,
+    #[command(flatten)]
+    bus: BusArgs,
 }
 
 /// Arguments of `ferry bus init`.
@@ -96,6 +113,7 @@ pub async fn run(task: Task) -> Result<Exit> {
     match task {
         Task::Init(args) => init(args).await,
         Task::Users(args) => users(&args),
+        Task::Restored(args) => restored(args).await,
     }
 }
 
@@ -126,6 +144,23 @@ async fn init(args: InitArgs) -> Result<Exit> {
             )
         };
         made.iter().map(line).collect::<Vec<_>>().join("\n")
+    })?;
+    Ok(Exit::Success)
+}
+
+async fn restored(args: RestoredArgs) -> Result<Exit> {
+    let config = ferry_config::load(std::path::Path::new("ferry.toml")).ok();
+    let bus = args
+        .bus
+        .connect(config.as_ref().map(|loaded| &loaded.config))
+        .await?;
+    let said = ferry_bus::restored::acknowledge(&bus, &args.why, crate::output::now()).await?;
+    Output::new(args.json.json).print(&said, |_| {
+        format!(
+            "said at message {}: services that wait begin anew from what the bus holds.\n\
+             Pushes since the backup are not in it: redeliver them at the forge, or `ferry run` them.",
+            said.end
+        )
     })?;
     Ok(Exit::Success)
 }

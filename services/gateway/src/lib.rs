@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ferry_bus::Bus;
+use ferry_bus::{Bus, BusError};
 use ferry_runtime::Clock;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -67,6 +67,9 @@ pub enum GatewayError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The views are of a stream that is no more. The next start makes them anew; the inbox stays.
+    #[error("the views end with this gateway: start it again")]
+    Restored(#[source] BusError),
     /// The listener broke.
     #[error("the listener broke")]
     Serve(#[source] std::io::Error),
@@ -107,7 +110,7 @@ pub async fn run(parts: Parts, drain: CancellationToken) -> Result<bool, Gateway
     let app = App::new(bus, clock, inbox, config, secrets, uploads, drain.clone());
     // Ends them when this function ends.
     let mut tasks = JoinSet::new();
-    tasks.spawn(projection::run(app.clone()));
+    let views = projection::run(app.clone());
     tasks.spawn(letters::run(app.clone()));
     tasks.spawn(forward::run(
         app.bus.clone(),
@@ -131,6 +134,7 @@ pub async fn run(parts: Parts, drain: CancellationToken) -> Result<bool, Gateway
     };
     tokio::select! {
     biased;
+            error = views => Err(GatewayError::Restored(error)),
             served = serve => served.map(|()| true).map_err(GatewayError::Serve),
             () = late => Ok(false),
         }

@@ -5,7 +5,7 @@ mod common;
 
 use common::*;
 use ferry_api::PushState;
-use ferry_bus::MemoryBus;
+use ferry_bus::{MemoryBus, StreamLimits};
 use ferry_events::PushId;
 use serde_json::{Value, json};
 
@@ -324,6 +324,65 @@ async fn a_full_inbox_says_come_again() {
         (events(&bus, "push.received").len() == taken).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_disk_without_room_says_come_again_before_it_is_full() {
+    let bus = MemoryBus::default();
+    let text = toml().replace("[gateway]", "[gateway]\nmin_free_disk = \"8000000GiB\"");
+    let gateway = Gateway::start(&bus, &text).await;
+    // With the bus there the disk does not matter.
+    let answer = gateway.github("d-1", &pushed("main", '1')).await;
+    assert_eq!(answer.status, 202, "{:?}", answer.body);
+    bus.set_connected(false);
+    let answer = gateway.github("d-2", &pushed("main", '2')).await;
+    assert_eq!(
+        (answer.status, answer.body["code"].as_str()),
+        (503, Some("disk-nearly-full"))
+    );
+    let ready = gateway.client(ADMIN).ready().await.unwrap();
+    let inbox = ready.checks.iter().find(|check| check.name == "inbox");
+    let inbox = inbox.expect("a check of the inbox");
+    assert!(
+        !inbox.ok && inbox.detail.contains("min_free_disk"),
+        "{inbox:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_full_bus_fills_the_inbox_and_then_says_come_again() {
+    let limits = StreamLimits {
+        event_bytes: 64 << 10,
+        ..StreamLimits::default()
+    };
+    let bus = MemoryBus::new(MemoryBus::START, &limits);
+    let long = "b".repeat(900);
+    let text = toml()
+        .replace("[gateway]", "[gateway]\ninbox_limit = \"1MiB\"")
+        .replace(
+            "forge = \"github\"",
+            "forge = \"github\"\nbranches = [\"b*\"]",
+        );
+    let gateway = Gateway::start(&bus, &text).await;
+    let mut taken = 0;
+    let refused = loop {
+        let answer = gateway
+            .github(&format!("d-{taken}"), &pushed(&long, '5'))
+            .await;
+        if answer.status != 202 {
+            break answer;
+        }
+        taken += 1;
+    };
+    assert_eq!(
+        (refused.status, refused.body["code"].as_str()),
+        (503, Some("inbox-full"))
+    );
+    let on_the_bus = events(&bus, "push.received").len();
+    assert!(
+        on_the_bus > 3 && taken > on_the_bus + 400,
+        "{on_the_bus} of {taken} are on the bus"
+    );
 }
 
 #[tokio::test]

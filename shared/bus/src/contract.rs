@@ -71,6 +71,17 @@ pub enum Start {
     New,
 }
 
+/// Whether a watch of `FERRY` can begin there: at the latest with what comes next.
+pub(crate) fn within(sequence: u64, end: u64) -> Result<(), BusError> {
+    if sequence <= end + 1 {
+        return Ok(());
+    }
+    let seen = sequence - 1;
+    Err(BusError::Damaged(format!(
+        "the stream was restored from another moment: it ends at {end}, but {seen} was seen"
+    )))
+}
+
 /// One line of a build's log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogLine {
@@ -160,6 +171,10 @@ pub trait Bus: Send + Sync {
     ) -> Result<Box<dyn Consumer>, BusError>;
 
     /// Watches a stream (`FERRY`, `FERRY_LOGS` or `FERRY_DEAD`) in order, for ever, across reconnections.
+    ///
+    /// # Errors
+    /// [`BusError::Damaged`], also as an item: `FERRY` ends before what was seen, so it was restored from
+    /// another moment.
     async fn watch(
         &self,
         stream: &str,

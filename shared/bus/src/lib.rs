@@ -13,6 +13,7 @@ mod jetstream;
 mod memory;
 pub mod permissions;
 mod provision;
+pub mod restored;
 mod server_config;
 mod user;
 

@@ -6,7 +6,7 @@
 
 use ferry_events::{
     Service,
-    subject::{self, ARTIFACTS, CONFIG, DEAD, LOGS, STREAM, TIMERS},
+    subject::{self, ARTIFACTS, CONFIG, DEAD, LOGS, RESTORED, STREAM, TIMERS},
 };
 
 use crate::User;
@@ -43,7 +43,7 @@ pub struct Permissions {
 pub fn permissions(user: User) -> Permissions {
     let mut publish = match user {
         User::Service(service) => service_publishes(service),
-        User::Operator => vec!["$JS.API.>".into(), CONFIG.into()],
+        User::Operator => vec!["$JS.API.>".into(), CONFIG.into(), RESTORED.into()],
     };
     publish.sort();
     publish.dedup();

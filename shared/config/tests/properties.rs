@@ -123,6 +123,7 @@ fn services() -> impl Strategy<Value = Config> {
             url: public.then(|| "https://ferry.example/x".parse().unwrap()),
             body_limit,
             inbox_limit,
+            min_free_disk: inbox_limit,
         });
     let builder = (
         1u32..256,

@@ -18,6 +18,9 @@ pub const ARTIFACTS: &str = "FERRY_ARTIFACTS";
 /// The configuration in force.
 pub const CONFIG: &str = "ferry.config.current";
 
+/// An operator's last word that the stream was restored from another moment.
+pub const RESTORED: &str = "ferry.config.restored";
+
 /// Every event of a kind, whoever's it is.
 pub fn events_of(kind: Kind) -> String {
     format!("ferry.events.*.*.*.{}.{}", kind.subject(), kind.predicate())

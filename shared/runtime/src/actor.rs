@@ -34,6 +34,8 @@ const IDLE: Duration = Duration::from_secs(60);
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// Work that took its worker down this often is given up.
 const TRIES_MAX: u32 = 5;
+/// Between two attempts at a disk that is full or broken: someone must act first.
+const DISK_PAUSE: Duration = Duration::from_secs(1);
 /// How long work that panicked is left alone.
 const AFTER_PANIC: chrono::TimeDelta = chrono::TimeDelta::seconds(2);
 
@@ -238,6 +240,9 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
     ) {
         let mut duplicates = 0;
         loop {
+            if self.shared.settings.witness.stopped().is_some() {
+                return;
+            }
             // Another replica may have written since: what is in hand is the newest only where a commit,
             // or a read, says so.
             let remembered = self.held.is_some();
@@ -275,8 +280,14 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
             };
             let expected = held.at;
             let batch = self.batch(&new, expected, &round, &context);
+            let before = self.shared.settings.witness.highest();
             match self.shared.bus.commit(batch).await {
                 Ok(committed) => {
+                    self.shared.settings.room.taken();
+                    let sequence = committed.sequences[0];
+                    if !self.shared.settings.witness.committed(before, sequence) {
+                        return;
+                    }
                     self.held = Some(Held {
                         stored: new,
                         at: committed.sequences[0],
@@ -290,11 +301,11 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
                     duplicates += 1;
                     if duplicates > 3 {
                         // The state does not know of an event that the stream has: they are from
-                        // different moments. Guessing would be worse than stopping.
-                        error!(key = %self.key, "an event is stored that the state does not know; the stream was restored from another moment");
-                        round.fail("the stream holds an event that the state does not know");
-                        round.tell(inputs);
-                        self.shared.registry.forget(&self.key);
+                        // different moments. Guessing would be worse than stopping, and what waits
+                        // here is not at fault.
+                        error!(key = %self.key, "an event is stored that the state does not know, so they are of different moments: this aggregate stops; see docs/operations.md#restoring");
+                        self.shared.settings.witness.hold(self.key.as_str());
+                        self.shared.drain.cancelled().await;
                         return;
                     }
                 }
@@ -351,6 +362,7 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
     /// back, because whoever waits for them is told nothing.
     async fn pause(&self, error: &BusError) -> bool {
         warn!(key = %self.key, %error, "waiting for the bus");
+        self.shared.settings.room.refused(error);
         tokio::select! {
             biased;
             () = self.shared.drain.cancelled() => false,
@@ -598,11 +610,21 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
             };
             let effects = self.shared.effects.clone();
             let stop = cancel.clone();
+            let (settings, key) = (self.shared.settings.clone(), self.key.clone());
+            let claimed_at = self.held.as_ref().map_or(0, |held| held.at);
+            let done = async move {
+                // Nothing is done in the world that a restored stream could forget unnoticed.
+                while let Err(error) = settings.witness.cover(claimed_at).await {
+                    error!(%key, %error, "work waits for this service's disk");
+                    tokio::time::sleep(DISK_PAUSE).await;
+                }
+                effects.perform(job).await
+            };
             let handle = tokio::spawn(async move {
                 tokio::select! {
                     biased;
                     () = stop.cancelled() => None,
-                    outcome = effects.perform(job) => Some(outcome),
+                    outcome = done => Some(outcome),
                 }
             });
             let renew_at = Instant::now() + self.shared.settings.lease / 3;
@@ -685,6 +707,9 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
         }
         running.cancel.cancel();
         let number = running.number;
+        if self.shared.settings.witness.stopped().is_some() {
+            return;
+        }
         loop {
             let Some(mut held) = self.load().await else {
                 return;
@@ -867,12 +892,6 @@ impl<S: Clone + PartialEq> Round<S> {
             retry: self.retry.clone(),
             state: self.state.clone(),
         })
-    }
-
-    fn fail(&mut self, why: &str) {
-        for result in &mut self.results {
-            *result = Err(Fault(why.into()));
-        }
     }
 
     fn tell<O>(&mut self, inputs: Vec<Pending<O>>) {

@@ -12,7 +12,7 @@ use ferry_events::Service;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
-use crate::{Decide, Effects, Hands, Settings, health, init_telemetry, print_chain};
+use crate::{Decide, Effects, Hands, Room, Settings, Witness, health, init_telemetry, print_chain};
 
 /// What a service needs to know by itself; everything else is in the configuration on the bus.
 #[derive(Clone, Debug, Parser)]
@@ -125,7 +125,10 @@ async fn go<D: Decide, E: Effects<D>>(
         data_dir: args.own_folder(service)?,
         hands: Hands::new(bus.clone()),
     };
-    let health = health::Health::new(bus.connected());
+    let witness = Witness::open(&environment.data_dir)
+        .with_context(|| format!("{} cannot be used", environment.data_dir.display()))?;
+    let room = Room::default();
+    let health = health::Health::new(bus.connected(), witness.clone(), room.clone());
     if let Some(address) = args.health {
         health
             .clone()
@@ -134,7 +137,16 @@ async fn go<D: Decide, E: Effects<D>>(
             .with_context(|| format!("{address} cannot be listened on"))?;
     }
     let (decide, effects) = make(environment)?;
-    let starting = crate::run(decide, effects, bus, Settings::default());
+    let starting = crate::run(
+        decide,
+        effects,
+        bus,
+        Settings {
+            witness,
+            room,
+            ..Settings::default()
+        },
+    );
     let running = tokio::select! {
         biased;
         running = starting => running,
@@ -146,6 +158,11 @@ async fn go<D: Decide, E: Effects<D>>(
         biased;
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
+        why = running.stopped() => {
+            // What is in memory is of a stream that is no more: begin anew, and wait there.
+            running.drain().await;
+            return Err(anyhow::anyhow!(why));
+        }
     }
     info!("draining");
     health.draining();

@@ -10,6 +10,7 @@ use std::{
     },
 };
 
+use crate::{Room, Witness};
 use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::watch};
@@ -22,13 +23,17 @@ const DRAINING: u8 = 2;
 pub(crate) struct Health {
     bus: watch::Receiver<bool>,
     stage: Arc<AtomicU8>,
+    witness: Witness,
+    room: Room,
 }
 
 impl Health {
-    pub(crate) fn new(bus: watch::Receiver<bool>) -> Self {
+    pub(crate) fn new(bus: watch::Receiver<bool>, witness: Witness, room: Room) -> Self {
         Self {
             bus,
             stage: Arc::new(AtomicU8::new(STARTING)),
+            witness,
+            room,
         }
     }
 
@@ -52,12 +57,28 @@ impl Health {
 }
 
 async fn ready(State(health): State<Health>) -> (StatusCode, Json<Value>) {
+    let held = health.witness.held();
+    if let Some(why) = health.witness.stopped() {
+        return waiting(&why);
+    } else if !held.is_empty() {
+        let held = held.join(", ");
+        return waiting(&format!(
+            "stopped, because the stream and their states are of different moments: {held}; see docs/operations.md#restoring"
+        ));
+    }
+    if let Some(full) = health.room.full() {
+        return waiting(&full);
+    }
     let why = match health.stage.load(Ordering::Relaxed) {
         _ if !*health.bus.borrow() => "the bus does not answer",
         RUNNING => return (StatusCode::OK, Json(json!({"status": "ready"}))),
         DRAINING => "draining",
         _ => "waiting for a configuration; `ferry config apply` puts one on the bus",
     };
+    waiting(why)
+}
+
+fn waiting(why: &str) -> (StatusCode, Json<Value>) {
     (
         StatusCode::SERVICE_UNAVAILABLE,
         Json(json!({"status": "waiting", "why": why})),

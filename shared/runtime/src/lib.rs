@@ -20,9 +20,11 @@ mod messages;
 mod no_way_around;
 mod registry;
 pub mod retry;
+mod room;
 mod service;
 mod stored;
 mod telemetry;
+mod witness;
 
 pub use args::{Args, Environment, start};
 pub use clock::Clock;
@@ -31,6 +33,8 @@ pub use decide::{Concern, Context, Decide, Decision, Fault, Input, Key, Say, Slo
 pub use effects::{Done, Effects, Hands, Job};
 pub use registry::Feeder;
 pub use retry::{Failure, Policy, Retry};
+pub use room::Room;
 pub use service::{Running, Settings, run};
 pub use stored::{Claim, Stored};
 pub use telemetry::{init as init_telemetry, print_chain};
+pub use witness::Witness;

@@ -20,9 +20,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, error, warn};
 
 use crate::{
-    Context, Decide, Fault, Input, Key,
+    Context, Decide, Fault, Input, Key, Settings,
     clock::Clock,
     registry::{Item, Registry},
+    witness::Witness,
 };
 
 /// Messages in hand at a time: enough to fold, few enough to give back in a second.
@@ -48,6 +49,7 @@ pub(crate) struct Messages<D: Decide> {
     pub drain: CancellationToken,
     pub tasks: TaskTracker,
     pub clock: Clock,
+    pub witness: Witness,
     alone: RwLock<()>,
     /// Why messages failed here that come again, oldest first.
     failed: Mutex<VecDeque<((&'static str, u64), Vec<String>)>>,
@@ -74,7 +76,7 @@ impl<D: Decide> Messages<D> {
         context: tokio::sync::watch::Receiver<Arc<Context>>,
         drain: CancellationToken,
         tasks: TaskTracker,
-        clock: Clock,
+        settings: &Settings,
     ) -> Arc<Self> {
         Arc::new(Self {
             decide,
@@ -83,7 +85,8 @@ impl<D: Decide> Messages<D> {
             context,
             drain,
             tasks,
-            clock,
+            clock: settings.clock.clone(),
+            witness: settings.witness.clone(),
             alone: RwLock::new(()),
             failed: Mutex::default(),
         })
@@ -92,7 +95,7 @@ impl<D: Decide> Messages<D> {
     /// Takes messages until the service drains.
     pub(crate) async fn take(self: Arc<Self>, source: Source) {
         let room = Arc::new(Semaphore::new(IN_HAND));
-        while !self.drain.is_cancelled() {
+        while !self.drain.is_cancelled() && self.witness.stopped().is_none() {
             let mut consumer = match self.bus.consume(self.decide.service(), source).await {
                 Ok(consumer) => consumer,
                 Err(error) => {
@@ -106,6 +109,7 @@ impl<D: Decide> Messages<D> {
                 let got = tokio::select! {
                     biased;
                     () = self.drain.cancelled() => return,
+                    _ = self.witness.stop() => return,
                     got = consumer.next(free) => got,
                 };
                 match got {
@@ -180,6 +184,10 @@ impl<D: Decide> Messages<D> {
                     .await;
             }
         };
+        if self.witness.stopped().is_some() {
+            // Neither handled nor at fault: it comes again to whoever goes on.
+            return;
+        }
         match result {
             Ok(()) => {
                 self.failure(message);

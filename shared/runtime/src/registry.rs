@@ -77,14 +77,6 @@ impl<O> Registry<O> {
         actors.remove(key);
         true
     }
-
-    /// Takes an actor out whatever waits: its key begins afresh with the next item.
-    pub(crate) fn forget(&self, key: &Key) {
-        self.actors
-            .lock()
-            .expect("no panic under this lock")
-            .remove(key);
-    }
 }
 
 /// Brings what effects notice to the aggregates.

@@ -20,6 +20,8 @@ use crate::{
     jobs::Jobs,
     messages::Messages,
     registry::{Item, Registry},
+    room::Room,
+    witness::Witness,
 };
 
 /// The runtime's limits.
@@ -38,6 +40,10 @@ pub struct Settings {
     pub drain: Duration,
     /// Tells the time.
     pub clock: Clock,
+    /// Notices that the stream was restored from another moment; by default only while it runs.
+    pub witness: Witness,
+    /// Told when the bus has no room.
+    pub room: Room,
 }
 
 impl Default for Settings {
@@ -49,6 +55,8 @@ impl Default for Settings {
             drain_work: Duration::from_secs(5),
             drain: Duration::from_secs(10),
             clock: Clock::wall(),
+            witness: Witness::default(),
+            room: Room::default(),
         }
     }
 }
@@ -58,9 +66,16 @@ pub struct Running {
     drain: CancellationToken,
     tasks: TaskTracker,
     deadline: Duration,
+    witness: Witness,
 }
 
 impl Running {
+    /// Waits until the service must end, because the stream was restored from another moment. Nothing is
+    /// decided or done any more then; drain it.
+    pub async fn stopped(&self) -> String {
+        self.witness.stop().await
+    }
+
     /// Stops taking messages, finishes or hands back what is in hand, and ends. False when the
     /// deadline came first: what was left then comes again elsewhere.
     pub async fn drain(self) -> bool {
@@ -82,6 +97,8 @@ pub async fn run<D: Decide, E: Effects<D>>(
     let (decide, effects) = (Arc::new(decide), Arc::new(effects));
     let drain = CancellationToken::new();
     let tasks = TaskTracker::new();
+    let witness = settings.witness.clone();
+    witness.admit(bus.as_ref(), settings.bus_pause).await;
     let context = configuration(&bus, &tasks, &drain, &settings.clock).await;
 
     let registry = Arc::new(Registry::default());
@@ -111,8 +128,14 @@ pub async fn run<D: Decide, E: Effects<D>>(
         context.clone(),
         drain.clone(),
         tasks.clone(),
-        settings.clock.clone(),
+        &settings,
     );
+    tasks.spawn(watch_end(
+        bus.clone(),
+        witness.clone(),
+        drain.clone(),
+        settings.sweep,
+    ));
     let contract = decide.service().contract();
     if !contract.takes.is_empty() || contract.takes_commands {
         tasks.spawn(messages.clone().take(Source::Work));
@@ -145,6 +168,23 @@ pub async fn run<D: Decide, E: Effects<D>>(
         drain,
         tasks,
         deadline: settings.drain,
+        witness,
+    }
+}
+
+/// Looks at the stream's end after each reconnection, and now and then: a restore may need none.
+async fn watch_end(bus: Arc<dyn Bus>, witness: Witness, drain: CancellationToken, every: Duration) {
+    let mut connected = bus.connected();
+    loop {
+        tokio::select! {
+            biased;
+            () = drain.cancelled() => return,
+            changed = connected.changed() => if changed.is_err() { return },
+            () = tokio::time::sleep(every) => {}
+        }
+        if *connected.borrow_and_update() {
+            witness.check(bus.as_ref()).await;
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use ferry_bus::{Message, Start};
+use ferry_bus::{BusError, Message, Start};
 use ferry_events::{DecodeError, Event, fact::Wanted, subject};
 use futures::StreamExt as _;
 use tracing::{info, warn};
@@ -16,8 +16,8 @@ use super::memory;
 /// Between two attempts at a bus that does not answer: the pause of the runtime.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// Follows for ever.
-pub async fn run(app: App) {
+/// Follows until the stream turns out to be another one than the views were made from.
+pub async fn run(app: App) -> BusError {
     while let Err(error) = memory::recall(&app).await {
         warn!(%error, "the views wait for the bus");
         tokio::time::sleep(PAUSE).await;
@@ -41,10 +41,12 @@ pub async fn run(app: App) {
                 while let Some(message) = messages.next().await {
                     match message {
                         Ok(message) => take(&app, &message),
+                        Err(error @ BusError::Damaged(_)) => return error,
                         Err(error) => warn!(%error, "the views wait for the bus"),
                     }
                 }
             }
+            Err(error @ BusError::Damaged(_)) => return error,
             Err(error) => warn!(%error, "the views wait for the bus"),
         }
         tokio::time::sleep(PAUSE).await;

@@ -9,6 +9,7 @@
 use std::time::{Duration, Instant};
 
 use async_nats::{Message as NatsMessage, StatusCode, Subscriber, jetstream};
+use ferry_events::subject::STREAM;
 use futures::{
     StreamExt,
     stream::{self, BoxStream},
@@ -86,6 +87,12 @@ struct Delivered {
 impl Watcher {
     async fn open(&mut self) -> Result<Open, BusError> {
         let epoch = self.link.ready(SILENT).await?;
+        if let Start::At(sequence) = self.start
+            && self.stream == STREAM
+        {
+            // Beyond its end the server would wait in silence, and leave out what comes until there.
+            crate::contract::within(sequence, super::direct::end(&self.link, STREAM).await?)?;
+        }
         let inbox = self.link.inbox();
         let messages = self
             .link

@@ -127,6 +127,9 @@ impl Watcher {
             return Ok(None);
         };
         let stream = world.stream(&self.stream)?;
+        if stream.name() == ferry_events::subject::STREAM {
+            crate::contract::within(self.next, stream.last())?;
+        }
         self.last_only
             .retain(|sequence| stream.get(*sequence).is_some());
         let first = self.last_only.pop_front();

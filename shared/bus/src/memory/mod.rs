@@ -19,7 +19,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use ferry_events::{
     Digest, RunId, Service,
-    subject::{self, ARTIFACTS},
+    subject::{self, ARTIFACTS, STREAM},
 };
 use futures::{StreamExt, stream::BoxStream};
 use tokio::sync::{Notify, watch};
@@ -275,6 +275,11 @@ impl Bus for MemoryBus {
         let (next, last_only) = {
             let world = self.open()?;
             let stream = world.stream(stream)?;
+            if let Start::At(sequence) = start
+                && stream.name() == STREAM
+            {
+                crate::contract::within(sequence, stream.last())?;
+            }
             match start {
                 Start::First => (1, VecDeque::new()),
                 Start::At(sequence) => (sequence, VecDeque::new()),

@@ -67,6 +67,10 @@ impl Stream {
         }
     }
 
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
     /// The sequence of the newest message.
     pub fn last(&self) -> u64 {
         self.last

@@ -93,7 +93,7 @@ async fn nobody_speaks_for_another(world: &World) -> Result<()> {
         allowed > 20 && refused > 200,
         "{allowed} allowed, {refused} refused"
     );
-    assert!(permissions(User::Operator).publish.len() == 2);
+    assert!(permissions(User::Operator).publish.len() == 3);
     Ok(())
 }
 

@@ -41,6 +41,7 @@ fn publishes() -> BTreeSet<String> {
     }
     for other in [
         "ferry.config.current",
+        "ferry.config.restored",
         "ferry.config.other",
         "ferry.events.a.b.c.no.such",
         "ferry.logs.11111111-1111-5111-8111-111111111111",
@@ -173,7 +174,8 @@ fn may_publish(service: Service, contract: &Contract, subject: &str) -> bool {
 }
 
 fn operator_may_publish(subject: &str) -> bool {
-    subject.starts_with("$JS.API.") || subject == "ferry.config.current"
+    subject.starts_with("$JS.API.")
+        || ["ferry.config.current", "ferry.config.restored"].contains(&subject)
 }
 
 /// Every subject that is tried to be listened to.

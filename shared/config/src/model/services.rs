@@ -51,6 +51,12 @@ pub struct Gateway {
     #[serde(with = "crate::text::size")]
     #[schemars(with = "String", extend("format" = "size", "x-least" = "1MiB"))]
     pub inbox_limit: u64,
+    /// Room that the inbox leaves free on its disk, in bytes; below it a delivery
+    /// is answered 503. 256 MiB: taking out what was delivered must write too, and
+    /// a disk without room breaks whatever else is on it.
+    #[serde(with = "crate::text::size")]
+    #[schemars(with = "String", extend("format" = "size", "x-least" = "1MiB"))]
+    pub min_free_disk: u64,
 }
 
 impl Default for Gateway {
@@ -60,6 +66,7 @@ impl Default for Gateway {
             url: None,
             body_limit: 25 * MIB,
             inbox_limit: GIB,
+            min_free_disk: 256 * MIB,
         }
     }
 }

@@ -58,10 +58,15 @@ fn views(app: &App) -> Check {
 
 fn inbox(app: &App) -> Check {
     let (pushes, bytes) = (app.inbox.len(), app.inbox.bytes());
-    let room = bytes < app.config().gateway.inbox_limit;
+    let limits = &app.config().gateway;
+    if let Err(error) = app.inbox.has_room(limits.min_free_disk) {
+        // While all goes to the bus at once, the disk is not asked.
+        let unused = pushes == 0 && *app.bus.connected().borrow();
+        return check("inbox", unused, error.to_string());
+    }
     check(
         "inbox",
-        room,
+        bytes < limits.inbox_limit,
         format!("{pushes} pushes wait in {bytes} bytes"),
     )
 }

@@ -201,10 +201,10 @@ fn nowhere(error: InboxError) -> Refusal {
         error = &error as &dyn std::error::Error,
         "a push could not be made durable"
     );
-    let code = if matches!(error, InboxError::Full { .. }) {
-        "inbox-full"
-    } else {
-        "inbox-broken"
+    let code = match error {
+        InboxError::Full { .. } => "inbox-full",
+        InboxError::NoRoom { .. } => "disk-nearly-full",
+        _ => "inbox-broken",
     };
     Refusal::unavailable(
         code,

@@ -51,6 +51,16 @@ pub enum InboxError {
         /// The limit, in bytes.
         limit: u64,
     },
+    /// The disk has too little room left.
+    #[error(
+        "the disk of the inbox has {free} bytes left; [gateway] min_free_disk keeps {floor} free"
+    )]
+    NoRoom {
+        /// What is left, in bytes.
+        free: u64,
+        /// What has to stay free, in bytes.
+        floor: u64,
+    },
     /// The store failed.
     #[error("the inbox cannot be written")]
     Store(#[source] sled::Error),
@@ -71,6 +81,12 @@ pub struct Kept {
 /// Pushes that wait for the bus: on a disk, or in a simulation's memory.
 #[async_trait]
 pub trait Waiting: Send + Sync {
+    /// Whether the disk has at least so many bytes free.
+    ///
+    /// # Errors
+    /// When it has not.
+    fn has_room(&self, least: u64) -> Result<(), InboxError>;
+
     /// Keeps a push. On return it outlasts this process. One that is in there already is left as it is.
     ///
     /// # Errors
@@ -98,6 +114,10 @@ pub trait Waiting: Send + Sync {
 
 #[async_trait]
 impl Waiting for Inbox {
+    fn has_room(&self, least: u64) -> Result<(), InboxError> {
+        Inbox::has_room(self, least)
+    }
+
     async fn put(&self, received: &Received, limit: u64) -> Result<(), InboxError> {
         Inbox::put(self, received, limit).await
     }
@@ -123,6 +143,7 @@ impl Waiting for Inbox {
 pub struct Inbox {
     store: Store,
     promise: Promise,
+    folder: PathBuf,
     bytes: AtomicU64,
     arrived: Notify,
     // Held for as long as the inbox is open.
@@ -174,6 +195,7 @@ impl Inbox {
         let inbox = Self {
             store,
             promise,
+            folder: data.to_owned(),
             bytes,
             arrived,
             _lock: lock,
@@ -217,6 +239,22 @@ impl Inbox {
             .await
             .map_err(InboxError::Witness)?;
         self.arrived.notify_one();
+        Ok(())
+    }
+
+    /// Whether its disk has room for one more, and `floor` bytes beyond.
+    ///
+    /// # Errors
+    /// [`InboxError::NoRoom`]; [`InboxError::Disk`] when the disk does not say.
+    pub fn has_room(&self, floor: u64) -> Result<(), InboxError> {
+        let disk = nix::sys::statvfs::statvfs(&self.folder).map_err(|error| InboxError::Disk {
+            path: self.folder.clone(),
+            source: error.into(),
+        })?;
+        let free = disk.blocks_available().saturating_mul(disk.fragment_size());
+        if free < floor {
+            return Err(InboxError::NoRoom { free, floor });
+        }
         Ok(())
     }
 

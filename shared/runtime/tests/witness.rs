@@ -1,0 +1,442 @@
+//! A stream that was restored from another moment, a state that does not fit it, a disk that refuses.
+//!
+//! In: a service on the real nats-server, whose folder is put back; one on the bus in memory. Out: the
+//! service stops, says why, and does nothing twice.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result};
+use async_trait::async_trait;
+use ferry_bus::{
+    Bus, ConnectOptions, JetStream, MemoryBus, StreamLimits, User, Users, Write, authorization,
+    config_store, provision, restored,
+};
+use ferry_config::Config;
+use ferry_events::{
+    Digest, Event, EventId, RunId, Scope, Service, Timestamp,
+    artifact::{Biz, Packaged, Published, Release},
+    subject,
+};
+use ferry_rig::nats::NatsServer;
+use ferry_runtime::{
+    Clock, Context, Decide, Decision, Effects, Fault, Input, Job, Key, Running, Settings, Witness,
+    run,
+};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// No single wait takes longer; a machine that is busy with builds may be slow.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Publishes each packaged artifact once, after work that is counted.
+struct Publisher;
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct State {
+    waiting: Option<Packaged>,
+    done: bool,
+}
+
+impl Decide for Publisher {
+    type State = State;
+    type Work = RunId;
+    type Outcome = RunId;
+
+    fn service(&self) -> Service {
+        Service::Slimmer
+    }
+
+    fn route(&self, event: &Event, _: &Config) -> Vec<Key> {
+        let run = event.run().map(|run| run.to_string()).unwrap_or_default();
+        vec![Key::new("slim", &[&run])]
+    }
+
+    fn decide(
+        &self,
+        _: &Key,
+        state: &State,
+        input: &Input<RunId>,
+        _: &Context,
+    ) -> Result<Decision<State>, Fault> {
+        let mut state = state.clone();
+        match (input, state.waiting.clone()) {
+            (Input::Event(event), None) => {
+                if let ferry_events::Body::ArtifactPackaged(packaged) = &event.body {
+                    state.waiting = Some(packaged.as_ref().clone());
+                }
+                Ok(Decision::to(state))
+            }
+            (Input::Outcome(_), Some(packaged)) => {
+                state.done = true;
+                let release = Release {
+                    run: packaged.run,
+                    module: packaged.module.clone(),
+                    commit: None,
+                    packaged: packaged.digest,
+                    biz: packaged.biz,
+                    pools: std::collections::BTreeMap::new(),
+                };
+                let scope = Scope::module(None, &packaged.module);
+                Ok(Decision::to(state).say(scope, Published { release }))
+            }
+            _ => Ok(Decision::to(state)),
+        }
+    }
+
+    fn work(&self, _: &Key, state: &State) -> Option<RunId> {
+        let waiting = state.waiting.as_ref().filter(|_| !state.done)?;
+        Some(waiting.run)
+    }
+}
+
+#[derive(Clone, Default)]
+struct Counted(Arc<AtomicUsize>);
+
+impl Counted {
+    fn times(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+#[async_trait]
+impl Effects<Publisher> for Counted {
+    async fn perform(&self, job: Job<RunId>) -> RunId {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        job.work
+    }
+}
+
+fn packaged(n: u64) -> Event {
+    let run = RunId::of("shop", "main", n, "cart");
+    Event {
+        id: EventId(Uuid::from_u128(u128::from(n))),
+        source: Service::Builder,
+        time: Timestamp::from_timestamp_millis(1_700_000_000_000).expect("a moment"),
+        scope: Scope::module(None, "cart"),
+        cause: None,
+        body: Packaged {
+            run,
+            module: "cart".into(),
+            digest: Digest::of(b"jar"),
+            size: 3,
+            commit: None,
+            biz: Biz {
+                name: "cart".into(),
+                version: "1".into(),
+                web_context_path: None,
+            },
+        }
+        .into(),
+    }
+}
+
+fn key(n: u64) -> String {
+    let run = RunId::of("shop", "main", n, "cart").to_string();
+    Key::new("slim", &[&run]).to_string()
+}
+
+async fn until(what: &str, mut look: impl AsyncFnMut() -> Result<bool>) -> Result<()> {
+    tokio::time::timeout(DEADLINE, async {
+        while !look().await? {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        Ok(())
+    })
+    .await
+    .with_context(|| format!("{what}: not within {DEADLINE:?}"))?
+}
+
+/// Waits until the record of the n-th artifact says that it is done.
+async fn done(bus: &dyn Bus, n: u64) -> Result<()> {
+    let subject = subject::state(Service::Slimmer, &key(n));
+    until("the work's outcome", async || {
+        Ok(match bus.read(&subject).await {
+            Ok(Some(record)) => String::from_utf8_lossy(&record.payload).contains("\"done\":true"),
+            _ => false,
+        })
+    })
+    .await
+}
+
+async fn publish(bus: &dyn Bus, n: u64) -> Result<()> {
+    bus.commit(vec![Write::event(&packaged(n))].into()).await?;
+    Ok(())
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &target)?;
+        } else {
+            std::fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}
+
+async fn connect(server: &NatsServer, users: &Users, user: User) -> Result<Arc<JetStream>> {
+    let bus = JetStream::connect(ConnectOptions {
+        url: server.url(),
+        user,
+        seed: Some(users.seed(user).to_owned()),
+        name: "witness".into(),
+    })
+    .await?;
+    bus.ready(DEADLINE).await?;
+    Ok(Arc::new(bus))
+}
+
+async fn start(bus: Arc<dyn Bus>, work: &Counted, witness: &Witness) -> Running {
+    let settings = Settings {
+        witness: witness.clone(),
+        ..Settings::default()
+    };
+    run(Publisher, work.clone(), bus, settings).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_restored_from_another_moment_stops_the_service() -> Result<()> {
+    let users = Users::generate();
+    let mut server = NatsServer::start_with(&authorization(&users)).await?;
+    let operator = connect(&server, &users, User::Operator).await?;
+    provision(&operator, &StreamLimits::default()).await?;
+    let config = serde_json::to_vec(&Config::default())?;
+    config_store::put(operator.as_ref(), config.into(), 0).await?;
+    let builder = connect(&server, &users, User::Service(Service::Builder)).await?;
+    let slimmer = connect(&server, &users, User::Service(Service::Slimmer)).await?;
+    let (folder, backup) = (tempfile::tempdir()?, tempfile::tempdir()?);
+    let work = Counted::default();
+    let witness = Witness::open(folder.path())?;
+    let running = start(slimmer.clone(), &work, &witness).await;
+    publish(builder.as_ref(), 1).await?;
+    done(slimmer.as_ref(), 1).await?;
+
+    // Moment A is kept; then more is done; then the bus is put back to A.
+    let store = server.dir().join("jetstream");
+    server.stop().await?;
+    copy(&store, &backup.path().join("a"))?;
+    server.restart().await?;
+    builder.ready(DEADLINE).await?;
+    until("the bus", async || {
+        Ok(publish(builder.as_ref(), 2).await.is_ok())
+    })
+    .await?;
+    done(slimmer.as_ref(), 2).await?;
+    assert_eq!(work.times(), 2);
+    let seen = slimmer.end().await?;
+    server.stop().await?;
+    std::fs::remove_dir_all(&store)?;
+    copy(&backup.path().join("a"), &store)?;
+    server.restart().await?;
+
+    // The service that runs notices, and ends.
+    let why = tokio::time::timeout(DEADLINE, running.stopped()).await?;
+    assert!(
+        why.contains("restored from another moment")
+            && why.contains("docs/operations.md#restoring"),
+        "{why}"
+    );
+    running.drain().await;
+    // The same push comes again, as a forge would redeliver it: nothing is done.
+    builder.ready(DEADLINE).await?;
+    until("the bus", async || {
+        Ok(publish(builder.as_ref(), 2).await.is_ok())
+    })
+    .await?;
+    let end = slimmer.end().await?;
+    assert!(end < seen, "{end} of {seen}");
+
+    // The next start waits, and says why.
+    let witness = Witness::open(folder.path())?;
+    let (bus, again, held) = (slimmer.clone(), work.clone(), witness.clone());
+    let starting = tokio::spawn(async move { start(bus, &again, &held).await });
+    until("the witness to speak", async || {
+        Ok(witness.stopped().is_some())
+    })
+    .await?;
+    let why = witness.stopped().context("it spoke")?;
+    assert!(why.contains(&format!("FERRY ends at {end}")), "{why}");
+    assert!(!starting.is_finished());
+    assert_eq!(work.times(), 2, "nothing was done twice");
+
+    // A person says so: it goes on with what the bus holds.
+    let at = Clock::wall().now();
+    restored::acknowledge(operator.as_ref(), "the backup of moment A", at).await?;
+    let running = tokio::time::timeout(DEADLINE, starting).await??;
+    assert_eq!(witness.stopped(), None);
+    done(slimmer.as_ref(), 2).await?;
+    assert_eq!(work.times(), 3, "the bus knew nothing of the second one");
+    assert!(running.drain().await);
+    // And that word counts once: another start needs none, another restore would.
+    let witness = Witness::open(folder.path())?;
+    let running = tokio::time::timeout(DEADLINE, start(slimmer.clone(), &work, &witness)).await?;
+    assert!(running.drain().await);
+    Ok(())
+}
+
+async fn memory() -> Result<MemoryBus> {
+    let bus = MemoryBus::default();
+    let config = serde_json::to_vec(&Config::default())?;
+    config_store::put(&bus, config.into(), 0).await?;
+    Ok(bus)
+}
+
+fn settings(bus: &MemoryBus, witness: &Witness) -> Settings {
+    let time = bus.clone();
+    Settings {
+        clock: Clock::from_fn(move || time.now()),
+        witness: witness.clone(),
+        ..Settings::default()
+    }
+}
+
+/// Without a reconnection, as with a stream that is restored under a server that runs.
+#[tokio::test(start_paused = true)]
+async fn a_commit_below_what_was_seen_has_no_consequences() -> Result<()> {
+    let bus = memory().await?;
+    let own = bus.as_user(User::Service(Service::Slimmer));
+    let (work, witness) = (Counted::default(), Witness::default());
+    let running = run(
+        Publisher,
+        work.clone(),
+        Arc::new(own),
+        settings(&bus, &witness),
+    )
+    .await;
+    let saved = bus.save();
+    publish(&bus, 1).await?;
+    done(&bus, 1).await?;
+    bus.restore(&saved, &[subject::STREAM])?;
+    // It comes again to a service that has done it, and whose bus has forgotten.
+    publish(&bus, 1).await?;
+    let why = running.stopped().await;
+    assert!(why.contains("restored from another moment"), "{why}");
+    assert!(running.drain().await);
+    assert_eq!(work.times(), 1);
+    assert!(
+        bus.messages(subject::DEAD)?.is_empty(),
+        "nothing is at fault"
+    );
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_aggregate_that_does_not_fit_the_stream_stops_alone() -> Result<()> {
+    let bus = memory().await?;
+    let own = bus.as_user(User::Service(Service::Slimmer));
+    let (work, witness) = (Counted::default(), Witness::default());
+    // What the second transition of the first one would say is there already.
+    let id = EventId::of("slimmer", &key(1), 2, "artifact.published", 0);
+    let known = Write {
+        id: Some(id.to_string()),
+        ..Write::event(&packaged(77))
+    };
+    bus.commit(vec![known].into()).await?;
+    let running = run(
+        Publisher,
+        work.clone(),
+        Arc::new(own),
+        settings(&bus, &witness),
+    )
+    .await;
+    publish(&bus, 1).await?;
+    until("it to stop", async || Ok(!witness.held().is_empty())).await?;
+    assert_eq!(witness.held(), [key(1)]);
+    // The others go on, and what it waits for is no dead letter, however long it takes.
+    publish(&bus, 2).await?;
+    done(&bus, 2).await?;
+    tokio::time::advance(Duration::from_secs(3600)).await;
+    publish(&bus, 3).await?;
+    done(&bus, 3).await?;
+    assert!(bus.messages(subject::DEAD)?.is_empty());
+    assert_eq!(witness.held(), [key(1)]);
+    running.drain().await;
+    Ok(())
+}
+
+/// The bus refuses, keeps what it has, and the service says so and goes on when there is room.
+#[tokio::test(start_paused = true)]
+async fn a_full_bus_is_waited_for_and_said() -> Result<()> {
+    let limits = StreamLimits {
+        event_bytes: 16 << 10,
+        ..StreamLimits::default()
+    };
+    let bus = MemoryBus::new(MemoryBus::START, &limits);
+    let config = serde_json::to_vec(&Config::default())?;
+    config_store::put(&bus, config.into(), 0).await?;
+    let own = bus.as_user(User::Service(Service::Slimmer));
+    let settings = settings(&bus, &Witness::default());
+    let (work, room) = (Counted::default(), settings.room.clone());
+    publish(&bus, 1).await?;
+    // Something else takes what is left, all but a few bytes.
+    let subject = subject::state(Service::Scheduler, "large");
+    let keep = ferry_bus::Keep::Forever;
+    let mut size = 16 << 10;
+    let filled = loop {
+        let write = Write::state(subject.clone(), vec![b'x'; size], 0, keep);
+        match bus.commit(vec![write].into()).await {
+            Ok(committed) => break committed.sequences[0],
+            Err(_) => size -= 8,
+        }
+    };
+    let running = run(Publisher, work.clone(), Arc::new(own), settings).await;
+    until("it to say so", async || Ok(room.full().is_some())).await?;
+    assert!(
+        room.full()
+            .context("it said so")?
+            .contains("the bus is full")
+    );
+    assert_eq!(work.times(), 0);
+    // Made smaller, it leaves room; the bus counts before it replaces, so this must be small
+    let write = Write::state(subject.clone(), vec![b'x'; 1], filled, keep);
+    bus.commit(vec![write].into()).await?;
+    done(&bus, 1).await?;
+    assert_eq!((room.full(), work.times()), (None, 1));
+    assert!(running.drain().await);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn work_waits_for_a_disk_that_refuses() -> Result<()> {
+    let bus = memory().await?;
+    let own = bus.as_user(User::Service(Service::Slimmer));
+    let folder = tempfile::tempdir()?;
+    let place = folder.path().join("slimmer");
+    std::fs::create_dir(&place)?;
+    let (work, witness) = (Counted::default(), Witness::open(&place)?);
+    std::fs::remove_dir(&place)?;
+    let running = run(
+        Publisher,
+        work.clone(),
+        Arc::new(own),
+        settings(&bus, &witness),
+    )
+    .await;
+    publish(&bus, 1).await?;
+    let subject = subject::state(Service::Slimmer, &key(1));
+    until("the claim", async || {
+        let record = bus.read(&subject).await?;
+        Ok(record.is_some_and(|record| String::from_utf8_lossy(&record.payload).contains("claim")))
+    })
+    .await?;
+    assert_eq!(work.times(), 0, "nothing is done that could be forgotten");
+    std::fs::create_dir(&place)?;
+    done(&bus, 1).await?;
+    assert_eq!(work.times(), 1);
+    assert!(running.drain().await);
+    // A damaged one is set aside.
+    std::fs::write(place.join("witness.json"), b"{\"seq")?;
+    Witness::open(&place)?;
+    assert!(place.join("witness.damaged").exists());
+    Ok(())
+}
