@@ -18,6 +18,7 @@ mod letters;
 mod messages;
 mod registry;
 pub mod retry;
+mod round;
 mod service;
 mod stored;
 mod telemetry;

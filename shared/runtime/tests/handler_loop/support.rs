@@ -34,6 +34,14 @@ use uuid::Uuid;
 #[derive(Clone, Default)]
 pub struct Publisher {
     pub mended: Arc<AtomicBool>,
+    pub crowd: Arc<Mutex<Crowd>>,
+}
+
+/// How many messages are in hand, and how many were each time that one was decided on.
+#[derive(Debug, Default)]
+pub struct Crowd {
+    pub in_hand: usize,
+    pub seen: BTreeMap<RunId, Vec<usize>>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -52,6 +60,7 @@ impl Decide for Publisher {
     }
 
     fn route(&self, event: &Event, _: &Config) -> Vec<Key> {
+        self.crowd.lock().unwrap().in_hand += 1;
         let run = event.run().map(|run| run.to_string()).unwrap_or_default();
         vec![Key::new("slim", &[&run])]
     }
@@ -63,6 +72,14 @@ impl Decide for Publisher {
         input: &Input<RunId>,
         _: &Context,
     ) -> Result<Decision<State>, Fault> {
+        if let Input::Event(event) = input
+            && let Some(run) = event.run()
+        {
+            let mut crowd = self.crowd.lock().unwrap();
+            let in_hand = crowd.in_hand;
+            crowd.seen.entry(run).or_default().push(in_hand);
+            crowd.in_hand -= 1;
+        }
         if state.published {
             return Ok(Decision::to(state.clone()));
         }
