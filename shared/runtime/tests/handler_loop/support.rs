@@ -157,6 +157,9 @@ fn release(packaged: &Packaged) -> Release {
     }
 }
 
+/// Its number, and why the one before failed.
+pub type Attempt = (u32, Option<Reason>);
+
 /// What the work does, and how often it was begun.
 #[derive(Clone)]
 pub struct Work {
@@ -168,7 +171,7 @@ pub struct Work {
     /// So many attempts fail then, for a cause that may pass.
     pub fails: Arc<AtomicUsize>,
     /// What each attempt was told of those before it.
-    pub attempts: Arc<Mutex<Vec<(u32, Option<Reason>)>>>,
+    pub attempts: Arc<Mutex<Vec<Attempt>>>,
 }
 
 impl Work {
