@@ -5,13 +5,18 @@ mod common;
 
 use std::sync::Arc;
 
+use common::faulty::Faulty;
 use common::*;
-use ferry_api::{DeployQuery, EventsQuery, PushState, RunRequest, RunsQuery};
+use ferry_api::{
+    CloseRequest, CommandState, DeployQuery, EventsQuery, LetterState, LettersQuery, PushState,
+    RunRequest, RunsQuery,
+};
 use ferry_bus::{
-    Bus, ConnectOptions, JetStream, LogLine, StreamLimits, User, Users, authorization, provision,
+    Bus, ConnectOptions, JetStream, LogLine, Source, StreamLimits, User, Users, authorization,
+    provision,
 };
 use ferry_events::body::BuildStarted;
-use ferry_events::{RunId, Scope, Service, build};
+use ferry_events::{Digest, Reason, RunId, Scope, Service, artifact, build, subject};
 use ferry_rig::nats::NatsServer;
 use futures::StreamExt as _;
 use uuid::Uuid;
@@ -226,4 +231,102 @@ async fn a_killed_server_costs_no_push() {
     .await;
     let expected: Vec<char> = ('1'..='9').collect();
     assert_eq!(heads(&gateway).await, expected);
+}
+
+/// With the permissions of each: a letter is buried, shown, replayed and closed; so is a message of which
+/// only the bus's own advisory tells.
+#[tokio::test]
+async fn a_dead_letter_is_replayed_by_its_service() {
+    let real = Real::start().await;
+    let gateway = real.gateway().await;
+    let client = gateway.client(ADMIN);
+    let builder = real.connect(User::Service(Service::Builder)).await;
+    let packaged = |number: u32| {
+        let body = artifact::Packaged {
+            run: RunId::of("hello", "main", u64::from(number), "hello"),
+            module: "hello".into(),
+            digest: Digest::of(b"jar"),
+            size: 3,
+            commit: None,
+            biz: artifact::Biz {
+                name: "hello".into(),
+                version: "1".into(),
+                web_context_path: None,
+            },
+        };
+        let scope = Scope::module(Some("shop"), "hello");
+        event(Service::Builder, scope, number, body)
+    };
+
+    // A handler that ends a message without a word.
+    let slimmer = real.connect(User::Service(Service::Slimmer)).await;
+    say(&builder, &packaged(1)).await;
+    let mut consumer = slimmer
+        .consume(Service::Slimmer, Source::Work)
+        .await
+        .unwrap();
+    let taken = consumer.next(1).await.unwrap().remove(0);
+    taken.ack.term().await.unwrap();
+    drop(consumer);
+    let undelivered = until("the bus's word", || async {
+        client
+            .letters(&LettersQuery::default())
+            .await
+            .unwrap()
+            .pop()
+    })
+    .await;
+    assert_eq!(undelivered.reason, Reason::Undelivered);
+    assert_eq!(undelivered.sequence, taken.sequence);
+
+    let faulty = Faulty::default();
+    let settings = ferry_runtime::Settings::default();
+    let running = ferry_runtime::run(faulty.clone(), faulty.clone(), Arc::new(slimmer), settings);
+    let running = running.await;
+    say(&builder, &packaged(2)).await;
+    let open = until("the letter", || async {
+        let letters = client.letters(&LettersQuery::default()).await.unwrap();
+        (letters.len() == 2).then_some(letters)
+    })
+    .await;
+    assert_eq!(open[0].reason, Reason::OurFault);
+    assert_eq!(open[0].tries, 5);
+    let shown = client.letter(&undelivered.id.to_string()).await.unwrap();
+    assert_eq!(shown.payload.unwrap().as_bytes(), packaged(1).encode());
+
+    faulty
+        .mended
+        .store(true, std::sync::atomic::Ordering::SeqCst);
+    let ask = CloseRequest {
+        why: "it is mended".into(),
+    };
+    for letter in &open {
+        let id = letter.id.to_string();
+        let answer = client.replay_letter(&id, &ask).await.unwrap();
+        let settled = until("the command", || async {
+            let command = client.command(answer.id).await.unwrap();
+            (command.state != CommandState::Waiting).then_some(command)
+        })
+        .await;
+        assert_eq!(settled.stop, None);
+    }
+    let all = LettersQuery {
+        all: true,
+        ..LettersQuery::default()
+    };
+    let closed = client.letters(&all).await.unwrap();
+    // The advisory on the message that was buried adds nothing.
+    assert_eq!(closed.len(), 2);
+    assert!(closed.iter().all(|it| it.state == LetterState::Replayed));
+    for number in [1, 2] {
+        let key = format!("slim.{}", packaged(number).id);
+        let state = builder
+            .read(&subject::state(Service::Slimmer, &key))
+            .await
+            .unwrap()
+            .expect("it was handled");
+        let stored: serde_json::Value = serde_json::from_slice(&state.payload).unwrap();
+        assert_eq!(stored["state"], 1, "once");
+    }
+    assert!(running.drain().await);
 }

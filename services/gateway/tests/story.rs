@@ -7,7 +7,7 @@ use ferry_api::{RunState, RunsQuery, TaskState};
 use ferry_events::body::*;
 use ferry_events::rollout::{Direction, RolloutOutcome};
 use ferry_events::run::Outcome;
-use ferry_events::{Reason, RunId, Service, Stop, base};
+use ferry_events::{Reason, RunId, Service, Stop, base, work};
 use ferry_gateway::decide::views::{Found, Views};
 
 fn goes_live() -> Story {
@@ -39,6 +39,42 @@ fn a_run_that_goes_live() {
     assert_eq!(story.view().summary.state, RunState::RollingOut);
     story.ended(Outcome::Success, Some("pre"), None);
     insta::assert_json_snapshot!(story.view());
+}
+
+/// What is tried again is shown until its service says anything else of the run.
+#[test]
+fn what_is_tried_again_is_shown_until_it_goes_on() {
+    let mut story = Story::new(7);
+    story.pushed();
+    let at = "2025-06-01T09:31:00Z".parse().unwrap();
+    let retried = |service, tries, what: &str, run| work::Retried {
+        service,
+        work: "build.1".into(),
+        what: what.into(),
+        push: None,
+        command: None,
+        run: Some(run),
+        module: Some("hello".into()),
+        tries,
+        most: 6,
+        first_at: at,
+        next_at: at,
+        stop: Stop::new(Reason::DependencyUnreachable, "Connection refused"),
+    };
+    for tries in 1..3 {
+        let it = retried(Service::Builder, tries, "build", story.run);
+        story.say(Service::Builder, None, it);
+        let retry = story.view().retry.expect("it is tried again");
+        assert_eq!((retry.tries, retry.most), (tries, 6));
+        assert_eq!(retry.stop.code, Reason::DependencyUnreachable);
+    }
+    story.built(None);
+    assert_eq!(story.view().retry, None, "it went on");
+    let it = retried(Service::Slimmer, 1, "slim", story.run);
+    story.say(Service::Slimmer, None, it);
+    assert!(story.view().retry.is_some());
+    story.ended(Outcome::Failure, None, None);
+    assert_eq!(story.view().retry, None, "it ended");
 }
 
 #[test]

@@ -7,11 +7,9 @@
 use std::{sync::Arc, time::Duration};
 
 use ferry_bus::{Batch, Bus, BusError, CommitError, Write};
-use ferry_events::{
-    Body, Digest, Event, EventId, Kind, Stop, Timestamp, ids, subject, work::Retried,
-};
+use ferry_events::{Event, EventId, Kind, Stop, Timestamp, ids, subject};
 use tokio::{
-    sync::{oneshot, watch},
+    sync::watch,
     task::JoinHandle,
     time::{Instant, sleep_until},
 };
@@ -20,10 +18,10 @@ use tracing::{debug, error, warn};
 use uuid::Uuid;
 
 use crate::{
-    Claim, Context, Decide, Decision, Done, Effects, Fault, Input, Job, Key, Retry, Say, Settings,
-    Stored,
+    Claim, Context, Decide, Done, Effects, Input, Job, Key, Settings, Stored,
     jobs::{Jobs, Permit},
     registry::{Inbox, Item, Registry},
+    round::{Again, Held, Pending, Round, mark, pending},
 };
 
 /// Inputs decided at once: what one batch can carry with a few events each.
@@ -52,16 +50,6 @@ pub(crate) struct Shared<D: Decide, E> {
     pub drain: CancellationToken,
 }
 
-type Told = oneshot::Sender<Result<(), Fault>>;
-
-struct Pending<O> {
-    input: Input<O>,
-    cause: Option<EventId>,
-    done: Option<Told>,
-    /// For outcomes: the claim under which the work was done.
-    claim: Option<u64>,
-}
-
 struct Running<D: Decide> {
     handle: JoinHandle<Option<Done<D::Outcome>>>,
     cancel: CancellationToken,
@@ -71,24 +59,10 @@ struct Running<D: Decide> {
     _permit: Permit,
 }
 
-/// An attempt that failed for a cause that may pass.
-struct Again<W> {
-    work: W,
-    /// The claim under which it was done.
-    claim: u64,
-    stop: Stop,
-}
-
 impl<D: Decide> Drop for Running<D> {
     fn drop(&mut self) {
         self.cancel.cancel();
     }
-}
-
-struct Held<S> {
-    stored: Stored<S>,
-    /// The record's sequence in the stream; 0: there is none yet.
-    at: u64,
 }
 
 pub(crate) struct Actor<D: Decide, E: Effects<D>> {
@@ -265,7 +239,13 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
                 );
             }
             if let Some(again) = &again {
-                self.again(&mut round, again, &context);
+                round.again(
+                    &*self.shared.decide,
+                    &self.key,
+                    again,
+                    &context,
+                    self.shared.worker,
+                );
             }
             let begun = self.claim(&mut round, &held, &context, &mut permit);
             let Some(new) = round.result(&held) else {
@@ -368,71 +348,6 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
             () = self.shared.drain.cancelled() => false,
             () = tokio::time::sleep(self.shared.settings.bus_pause) => true,
         }
-    }
-
-    /// An attempt failed for a cause that may pass: the next one gets its time, or it is given up.
-    fn again(&self, round: &mut Round<D::State>, again: &Again<D::Work>, context: &Context) {
-        let decide = &*self.shared.decide;
-        let worker = self.shared.worker;
-        let Some(claim) = round
-            .claim
-            .take_if(|claim| claim.by == worker && claim.number == again.claim)
-        else {
-            return debug!(key = %self.key, "an attempt failed after its claim was lost");
-        };
-        if decide.work(&self.key, &round.state).as_ref() != Some(&again.work) {
-            round.retry = None;
-            return;
-        }
-        let of = mark(&again.work);
-        let before = round.retry.take().filter(|retry| retry.of == of);
-        let tries = before.as_ref().map_or(0, |retry| retry.tries) + 1;
-        let first_at = before.map_or(context.now, |retry| retry.first_at);
-        let since = (context.now - first_at).to_std().unwrap_or_default();
-        let policy = decide.patience(&self.key, &again.work);
-        let name = format!("{}/{}", decide.service(), self.key);
-        let Some(pause) = policy.pause_after(&name, tries, since) else {
-            warn!(key = %self.key, tries, stop = %again.stop, "given up");
-            let detail = format!("{} (tried {tries} times)", again.stop.detail);
-            let stop = Stop {
-                base: again.stop.base.clone(),
-                ..Stop::new(again.stop.reason, detail)
-            };
-            let stop = Some(stop);
-            let input = pending(Input::GivenUp { tries, stop });
-            return round.decide(decide, &self.key, context, &input, worker);
-        };
-        let retry = Retry {
-            of,
-            tries,
-            begun: claim.begun,
-            first_at,
-            next_at: context.now
-                + chrono::TimeDelta::from_std(pause).unwrap_or(chrono::TimeDelta::MAX),
-            stop: again.stop.clone(),
-        };
-        warn!(key = %self.key, tries, next_at = %retry.next_at, stop = %again.stop, "tried again later");
-        let concerns = decide.concerns(&self.key, &round.state, &context.config);
-        let retried = concerns.into_iter().map(|concern| Say {
-            body: Body::from(Retried {
-                service: decide.service(),
-                work: self.key.to_string(),
-                what: concern.what.to_owned(),
-                push: concern.push,
-                command: concern.command,
-                run: concern.run,
-                module: concern.scope.module.clone(),
-                tries,
-                most: policy.tries,
-                first_at,
-                next_at: retry.next_at,
-                stop: retry.stop.clone(),
-            }),
-            scope: concern.scope,
-        });
-        round.retried = retried.collect();
-        round.failed = claim.number;
-        round.retry = Some(retry);
     }
 
     /// Puts the claim right for the round's new state: dropped, renewed, kept, or made.
@@ -768,138 +683,10 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
     }
 }
 
-fn panicked(panic: &(dyn std::any::Any + Send)) -> Fault {
-    let said = panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    Fault(format!(
-        "the decision panicked: {}",
-        said.unwrap_or("it did not say why")
-    ))
-}
-
-fn pending<O>(input: Input<O>) -> Pending<O> {
-    Pending {
-        input,
-        cause: None,
-        done: None,
-        claim: None,
-    }
-}
-
-/// Names a piece of work, so that a retry is told from one of other work.
-fn mark<W: std::fmt::Debug>(work: &W) -> String {
-    Digest::of(format!("{work:?}").as_bytes())
-        .short()
-        .to_owned()
-}
-
 struct Begun<D: Decide> {
     work: D::Work,
     claim: Claim,
     /// Why the attempt before failed.
     failed: Option<Stop>,
     permit: Permit,
-}
-
-/// One pass over all inputs, from one loaded record.
-struct Round<S> {
-    state: S,
-    claim: Option<Claim>,
-    claims: u64,
-    retry: Option<Retry>,
-    /// What is said of a retry, and the claim that failed.
-    retried: Vec<Say>,
-    failed: u64,
-    events: Vec<(Say, Option<EventId>)>,
-    facts: Vec<(String, serde_json::Value)>,
-    results: Vec<Result<(), Fault>>,
-}
-
-impl<S: Clone + PartialEq> Round<S> {
-    fn new(held: &Held<S>) -> Self {
-        Self {
-            state: held.stored.state.clone(),
-            claim: held.stored.claim.clone(),
-            claims: held.stored.claims,
-            retry: held.stored.retry.clone(),
-            retried: Vec::new(),
-            failed: 0,
-            events: Vec::new(),
-            facts: Vec::new(),
-            results: Vec::new(),
-        }
-    }
-
-    fn decide<D: Decide<State = S>>(
-        &mut self,
-        decide: &D,
-        key: &Key,
-        context: &Context,
-        pending: &Pending<D::Outcome>,
-        worker: Uuid,
-    ) {
-        if let Some(number) = pending.claim {
-            let valid = self
-                .claim
-                .as_ref()
-                .is_some_and(|claim| claim.by == worker && claim.number == number);
-            if !valid {
-                debug!(%key, "an outcome came after its claim was lost: the first result wins");
-                return self.results.push(Ok(()));
-            }
-            self.claim = None;
-            self.retry = None;
-        }
-        // A decision holds nothing that a panic could leave half done, and those beside it must not
-        // fail with it.
-        let deciding = || decide.decide(key, &self.state, &pending.input, context);
-        let decided = std::panic::catch_unwind(std::panic::AssertUnwindSafe(deciding));
-        match decided.unwrap_or_else(|panic| Err(panicked(&*panic))) {
-            Ok(Decision {
-                state,
-                events,
-                facts,
-            }) => {
-                self.state = state;
-                self.events
-                    .extend(events.into_iter().map(|say| (say, pending.cause)));
-                for (subject, value) in facts {
-                    self.facts.retain(|(earlier, _)| *earlier != subject);
-                    self.facts.push((subject, value));
-                }
-                self.results.push(Ok(()));
-            }
-            Err(fault) => {
-                error!(%key, %fault, input = ?pending.input, "a fault of ours");
-                self.results.push(Err(fault));
-            }
-        }
-    }
-
-    /// The record to commit; none where nothing changed.
-    fn result(&self, held: &Held<S>) -> Option<Stored<S>> {
-        let moved =
-            self.state != held.stored.state || !self.events.is_empty() || !self.facts.is_empty();
-        if !moved && self.claim == held.stored.claim && self.retry == held.stored.retry {
-            return None;
-        }
-        Some(Stored {
-            sequence: held.stored.sequence + u64::from(moved),
-            claims: self.claims,
-            claim: self.claim.clone(),
-            retry: self.retry.clone(),
-            state: self.state.clone(),
-        })
-    }
-
-    fn tell<O>(&mut self, inputs: Vec<Pending<O>>) {
-        for (pending, result) in inputs.into_iter().zip(self.results.drain(..)) {
-            if let Some(done) = pending.done {
-                // Whoever asked may be gone; then there is nobody to tell.
-                let _ = done.send(result);
-            }
-        }
-    }
 }

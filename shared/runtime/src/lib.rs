@@ -21,6 +21,7 @@ mod no_way_around;
 mod registry;
 pub mod retry;
 mod room;
+mod round;
 mod service;
 mod stored;
 mod telemetry;

@@ -41,6 +41,9 @@ const FAILED_MAX: usize = 1024;
 /// How often the bus is told that a message is still in hand; a third of the consumers' `ack_wait`.
 const PROGRESS: Duration = Duration::from_secs(10);
 
+/// A message's stream and its sequence there.
+type Place = (&'static str, u64);
+
 pub(crate) struct Messages<D: Decide> {
     pub decide: Arc<D>,
     pub bus: Arc<dyn Bus>,
@@ -52,7 +55,7 @@ pub(crate) struct Messages<D: Decide> {
     pub witness: Witness,
     alone: RwLock<()>,
     /// Why messages failed here that come again, oldest first.
-    failed: Mutex<VecDeque<((&'static str, u64), Vec<String>)>>,
+    failed: Mutex<VecDeque<(Place, Vec<String>)>>,
 }
 
 /// What a delivery turned out to be.
@@ -281,13 +284,13 @@ impl<D: Decide> Messages<D> {
     }
 
     /// Why a message failed here before; it is forgotten.
-    fn failure(&self, message: (&'static str, u64)) -> Option<Vec<String>> {
+    fn failure(&self, message: Place) -> Option<Vec<String>> {
         let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
         let at = failed.iter().position(|(known, _)| *known == message)?;
         failed.remove(at).map(|(_, errors)| errors)
     }
 
-    fn remember(&self, message: (&'static str, u64), errors: Vec<String>) {
+    fn remember(&self, message: Place, errors: Vec<String>) {
         self.failure(message);
         let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
         failed.push_back((message, errors));

@@ -1,6 +1,7 @@
 //! A gateway on a bus, for tests: started whole, spoken to over HTTP only.
 #![allow(dead_code, reason = "each test file uses its own part of it")]
 
+pub mod faulty;
 pub mod forge;
 pub mod story;
 

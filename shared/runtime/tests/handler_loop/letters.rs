@@ -88,6 +88,27 @@ async fn a_letter_says_all_that_is_known() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn from_its_third_delivery_a_message_is_alone() {
+    let bus = bus().await;
+    let publisher = Publisher::default();
+    let running = replica_of(&publisher, &bus, &Work::free()).await;
+    for n in 0..20 {
+        publish(&bus, &packaged(n, "fault")).await;
+    }
+    letters(&bus, 20).await;
+    assert!(running.drain().await);
+    let crowd = publisher.crowd.lock().unwrap();
+    assert_eq!(crowd.seen.len(), 20);
+    let mut together = 0;
+    for in_hand in crowd.seen.values() {
+        assert_eq!(in_hand.len(), 5, "five deliveries");
+        assert_eq!(in_hand[2..], [1, 1, 1], "alone from the third on");
+        together += in_hand[..2].iter().filter(|count| **count > 1).count();
+    }
+    assert!(together > 0, "before that they are handled side by side");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_panic_is_one_messages_fault() {
     let bus = bus().await;
     let running = replica(&bus, &Work::free()).await;

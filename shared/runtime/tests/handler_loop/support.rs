@@ -34,6 +34,14 @@ use uuid::Uuid;
 #[derive(Clone, Default)]
 pub struct Publisher {
     pub mended: Arc<AtomicBool>,
+    pub crowd: Arc<Mutex<Crowd>>,
+}
+
+/// How many messages are in hand, and how many were each time that one was decided on.
+#[derive(Debug, Default)]
+pub struct Crowd {
+    pub in_hand: usize,
+    pub seen: BTreeMap<RunId, Vec<usize>>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -52,6 +60,7 @@ impl Decide for Publisher {
     }
 
     fn route(&self, event: &Event, _: &Config) -> Vec<Key> {
+        self.crowd.lock().unwrap().in_hand += 1;
         let run = event.run().map(|run| run.to_string()).unwrap_or_default();
         vec![Key::new("slim", &[&run])]
     }
@@ -63,6 +72,14 @@ impl Decide for Publisher {
         input: &Input<RunId>,
         _: &Context,
     ) -> Result<Decision<State>, Fault> {
+        if let Input::Event(event) = input
+            && let Some(run) = event.run()
+        {
+            let mut crowd = self.crowd.lock().unwrap();
+            let in_hand = crowd.in_hand;
+            crowd.seen.entry(run).or_default().push(in_hand);
+            crowd.in_hand -= 1;
+        }
         if state.published {
             return Ok(Decision::to(state.clone()));
         }
@@ -140,6 +157,9 @@ fn release(packaged: &Packaged) -> Release {
     }
 }
 
+/// Its number, and why the one before failed.
+pub type Attempt = (u32, Option<Reason>);
+
 /// What the work does, and how often it was begun.
 #[derive(Clone)]
 pub struct Work {
@@ -151,7 +171,7 @@ pub struct Work {
     /// So many attempts fail then, for a cause that may pass.
     pub fails: Arc<AtomicUsize>,
     /// What each attempt was told of those before it.
-    pub attempts: Arc<Mutex<Vec<(u32, Option<Reason>)>>>,
+    pub attempts: Arc<Mutex<Vec<Attempt>>>,
 }
 
 impl Work {
