@@ -5,8 +5,8 @@
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::commands::{
-    bases, bus, completions, config, deploy, events, init, logs, modules, pushes, rollback, run,
-    runs, show, slim, status, token, watch,
+    bases, bus, completions, config, dead, deploy, events, init, logs, modules, pushes, rollback,
+    run, runs, show, slim, status, token, watch,
 };
 use crate::exit::Exit;
 use crate::up;
@@ -63,6 +63,9 @@ pub enum Task {
     /// Look at what a webhook delivered
     #[command(subcommand)]
     Pushes(pushes::Task),
+    /// Look at messages that could not be handled; replay or drop them
+    #[command(subcommand)]
+    Dead(dead::Task),
     /// Print events, past or as they happen
     Events(events::Args),
     /// Check, apply or show the configuration

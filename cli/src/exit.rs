@@ -17,7 +17,7 @@ pub enum Exit {
     Unreachable,
     /// The token or key is not known, or may not do this.
     NotAllowed,
-    /// There is no such run, module, push or file.
+    /// There is no such run, module, push, dead letter or file.
     NotFound,
     /// It was still going on when the time was up.
     Unfinished,
@@ -60,7 +60,7 @@ impl Exit {
             Self::Usage => "the command was not understood",
             Self::Unreachable => "the gateway or the bus does not answer",
             Self::NotAllowed => "the token or key is not known, or may not do this",
-            Self::NotFound => "there is no such run, module, push or file",
+            Self::NotFound => "there is no such run, module, push, dead letter or file",
             Self::Unfinished => "still going on when the time was up (--timeout)",
             Self::Superseded => "a newer run took its place",
         }

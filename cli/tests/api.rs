@@ -19,7 +19,7 @@ use axum::middleware::{self, Next};
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use ferry_api::{EventsQuery, LogQuery, Problem, RunsQuery};
+use ferry_api::{EventsQuery, LetterState, LettersQuery, LogQuery, Problem, RunsQuery};
 use ferry_events::RunId;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -119,6 +119,16 @@ async fn wish(State(gateway): State<Gateway>, body: Bytes) -> Response {
     (StatusCode::ACCEPTED, Json(world::answer())).into_response()
 }
 
+async fn letters(Query(query): Query<LettersQuery>) -> Response {
+    let mut letters = world::letters();
+    letters.retain(|it| {
+        (query.all || it.state == LetterState::Open)
+            && query.reason.is_none_or(|reason| it.reason == reason)
+            && query.service.is_none_or(|service| it.service == service)
+    });
+    Json(letters).into_response()
+}
+
 /// The last wish decides what became of it.
 async fn command(State(gateway): State<Gateway>) -> Response {
     let asked = gateway.asked.lock().expect("a lock");
@@ -128,7 +138,7 @@ async fn command(State(gateway): State<Gateway>) -> Response {
         .cloned()
         .unwrap_or_default();
     Json(match last {
-        wish if wish.contains("/rollback") => world::refused(),
+        wish if wish.contains("/rollback") || wish.contains("/drop") => world::refused(),
         wish if wish.contains("/deploy") => world::taken(world::bad_run()),
         _ => world::taken(world::good_run()),
     })
@@ -150,6 +160,13 @@ async fn serve() -> (String, Gateway) {
         .route("/runs/{id}/log", get(log))
         .route("/bases", get(async || Json(world::bases())))
         .route("/modules", get(async || Json(world::modules())))
+        .route("/dead", get(letters))
+        .route(
+            "/dead/{id}",
+            get(async || Json(world::letter(LetterState::Open))),
+        )
+        .route("/dead/{id}/replay", post(wish))
+        .route("/dead/{id}/drop", post(wish))
         .route("/pushes/{id}", get(async || Json(world::push_view())))
         .route("/events", get(events))
         .route("/commands/{id}", get(command))
@@ -315,13 +332,72 @@ async fn json_is_what_the_gateway_said() {
         json!(world::log())
     );
     let status = rig.ferry(&["status", "--json"]).await.json();
-    assert_eq!(status["attention"][0]["kind"], "base-lost");
+    assert_eq!(status["attention"][0]["kind"], "dead-letters");
+    let kinds: Vec<&Value> = status["attention"]
+        .as_array()
+        .map_or_else(Vec::new, |all| all.iter().map(|it| &it["kind"]).collect());
+    assert!(kinds.contains(&&json!("base-lost")), "{kinds:?}");
 
     let lines = rig.ferry(&["events", "--since", "3", "--json"]).await;
     let first: Value =
         serde_json::from_str(lines.out.lines().next().expect("a line")).expect("JSON");
     assert_eq!(first["sequence"], 4);
     assert_eq!(lines.out.lines().count(), world::events(false).len() - 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dead_letters_are_looked_at_replayed_and_dropped() {
+    let rig = Rig::new().await;
+    let letters = world::letters();
+    let (one, other) = (letters[1].id, letters[2].id);
+    let list = rig.ferry(&["dead", "list"]).await;
+    list.is(0, &["LETTER", &one.short(), "our-fault", "undelivered"]);
+    assert!(!list.out.contains("dropped"), "closed ones are past");
+    rig.ferry(&["dead", "list", "--all"])
+        .await
+        .is(0, &["replayed", "dropped"]);
+    let json = rig
+        .ferry(&["dead", "list", "--reason", "our-fault", "--json"])
+        .await
+        .json();
+    assert_eq!(json, json!(&letters[1..3]));
+    rig.ferry(&["dead", "show", &one.short()])
+        .await
+        .is(0, &["a transition that does not exist", "next"]);
+
+    let why = ["--why", "the slimmer is mended"];
+    let replay = ["dead", "replay", "--reason", "our-fault", why[0], why[1]];
+    rig.ferry(&replay)
+        .await
+        .is(0, &[&one.short(), &other.short(), "replayed"]);
+    let asked = rig.asked();
+    let wishes: Vec<&String> = asked.iter().filter(|it| it.starts_with("POST")).collect();
+    let wish = |id: &ferry_events::LetterId| format!("POST /dead/{id}/replay");
+    assert_eq!(wishes, [&wish(&other), &wish(&one)], "oldest first");
+    assert!(asked.contains(&r#"{"why":"the slimmer is mended"}"#.to_owned()));
+
+    let refused = rig
+        .ferry(&["dead", "drop", &one.short(), why[0], why[1], "--json"])
+        .await;
+    refused.is(1, &["refused"]);
+    assert_eq!(refused.json()[0]["letter"], one.short());
+    // A wish needs a reason, and letters.
+    for args in [
+        &["dead", "drop", &one.short()][..],
+        &["dead", "replay", "--why", "x"],
+        &[
+            "dead",
+            "replay",
+            &one.short(),
+            "--service",
+            "slimmer",
+            "--why",
+            "x",
+        ],
+        &["dead", "list", "--reason", "no-such-reason"],
+    ] {
+        assert_eq!(rig.ferry(args).await.code, 2, "{args:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

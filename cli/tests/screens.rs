@@ -2,7 +2,7 @@
 
 mod world;
 
-use ferry_api::{BaseState, RunState};
+use ferry_api::{BaseState, LetterState, RunState};
 use ferry_cli::screen::{self, Paint, Status};
 use ferry_events::Body;
 
@@ -68,6 +68,55 @@ fn show_a_run_that_goes_on() {
 }
 
 #[test]
+fn what_is_tried_again_says_when() {
+    let screens = [
+        screen::run(&world::retried_view(184_000), world::now(), Paint::Plain),
+        screen::run(&world::retried_view(175_000), world::now(), Paint::Plain),
+        screen::push(&world::retried_push(), world::now(), Paint::Plain),
+    ];
+    let again = screens.iter().flat_map(|screen| screen.lines());
+    let again: Vec<&str> = again.filter(|line| line.contains(" again ")).collect();
+    insta::assert_snapshot!(again.join("\n"));
+}
+
+#[test]
+fn dead_letters() {
+    let plain = Paint::Plain;
+    insta::assert_snapshot!(screen::letters(&world::letters(), world::now(), plain));
+    assert_eq!(screen::letters(&[], world::now(), plain), "no dead letters");
+}
+
+#[test]
+fn show_a_dead_letter() {
+    let show = |state| screen::letter(&world::letter(state), world::now(), Paint::Plain);
+    insta::assert_snapshot!(format!(
+        "{}\n\n{}",
+        show(LetterState::Open),
+        show(LetterState::Replayed)
+    ));
+}
+
+#[test]
+fn what_became_of_a_dead_letter() {
+    let id = world::letter(LetterState::Open).summary.id.to_string();
+    let taken = world::taken(world::good_run());
+    let waiting = ferry_api::CommandView {
+        state: ferry_api::CommandState::Waiting,
+        ..taken.clone()
+    };
+    let closed = |replay, command| screen::closed(&id, replay, command, Paint::Plain);
+    insta::assert_snapshot!(
+        [
+            closed(true, &taken),
+            closed(false, &taken),
+            closed(true, &waiting),
+            closed(true, &world::refused()),
+        ]
+        .join("\n")
+    );
+}
+
+#[test]
 fn runs() {
     insta::assert_snapshot!(screen::runs(
         &world::summaries(),
@@ -80,6 +129,14 @@ fn runs() {
 #[test]
 fn bases() {
     insta::assert_snapshot!(screen::bases(&world::bases(), world::now(), Paint::Plain));
+}
+
+#[test]
+fn bases_that_differ() {
+    let bases = world::differing_bases();
+    insta::assert_snapshot!(screen::bases(&bases, world::now(), Paint::Plain));
+    let status = Status::of(Vec::new(), bases, Vec::new(), world::now());
+    insta::assert_snapshot!(screen::status(&status, world::now(), Paint::Plain));
 }
 
 #[test]
@@ -117,6 +174,10 @@ fn status_with_troubles() {
         world::summaries(),
         world::bases(),
         world::modules(),
+        world::letters()
+            .into_iter()
+            .filter(|letter| letter.state == LetterState::Open)
+            .collect(),
         world::now(),
     );
     insta::assert_snapshot!(screen::status(&status, world::now(), Paint::Plain));
@@ -133,7 +194,7 @@ fn status_without_troubles() {
         .into_iter()
         .filter(|run| run.state == RunState::Succeeded)
         .collect();
-    let status = Status::of(runs, bases, modules, world::now());
+    let status = Status::of(runs, bases, modules, Vec::new(), world::now());
     assert_eq!(status.attention, []);
     insta::assert_snapshot!(screen::status(&status, world::now(), Paint::Plain));
 }
@@ -143,7 +204,7 @@ fn a_failure_is_past_once_a_newer_run_succeeded() {
     let mut runs = world::summaries();
     let good = runs.remove(2);
     runs.insert(0, good);
-    let status = Status::of(runs, Vec::new(), Vec::new(), world::now());
+    let status = Status::of(runs, Vec::new(), Vec::new(), Vec::new(), world::now());
     let kinds: Vec<&str> = status.attention.iter().map(|it| it.kind).collect();
     assert_eq!(kinds, ["run-stuck"]);
 }

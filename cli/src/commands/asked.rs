@@ -62,7 +62,11 @@ impl Wait {
 
 /// The command, once it was looked at; while it waits with `--wait` there is no
 /// other limit than `--timeout`.
-async fn settled(client: &Client, answer: &CommandAnswer, wait: bool) -> Result<CommandView> {
+pub(super) async fn settled(
+    client: &Client,
+    answer: &CommandAnswer,
+    wait: bool,
+) -> Result<CommandView> {
     let deadline = Instant::now() + SETTLED_WITHIN;
     loop {
         let command = client.command(answer.id).await?;

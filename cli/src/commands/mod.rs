@@ -6,6 +6,7 @@ pub mod bases;
 pub mod bus;
 pub mod completions;
 pub mod config;
+pub mod dead;
 pub mod deploy;
 pub mod events;
 pub mod init;
@@ -46,6 +47,7 @@ pub async fn run(cli: Cli) -> Result<Exit> {
         Task::Bases(args) => bases::run(args).await,
         Task::Modules(args) => modules::run(args).await,
         Task::Pushes(task) => pushes::run(task).await,
+        Task::Dead(task) => dead::run(task).await,
         Task::Events(args) => events::run(args).await,
         Task::Config(task) => config::run(task).await,
         Task::Token(task) => token::run(task),

@@ -1,8 +1,8 @@
-//! `ferry status`. In: the gateway's runs, bases and modules. Out: what needs
+//! `ferry status`. In: the gateway's runs, bases, modules and dead letters. Out: what needs
 //! attention, then what is live where.
 
 use anyhow::Result;
-use ferry_api::RunsQuery;
+use ferry_api::{LettersQuery, RunsQuery};
 
 use super::Json;
 use crate::exit::Exit;
@@ -31,10 +31,15 @@ pub async fn run(args: Args) -> Result<Exit> {
         limit: Some(RUNS_LOOKED_AT),
         ..RunsQuery::default()
     };
-    let (runs, bases, modules) =
-        futures::try_join!(client.runs(&query), client.bases(), client.modules())?;
+    let letters = LettersQuery::default();
+    let (runs, bases, modules, letters) = futures::try_join!(
+        client.runs(&query),
+        client.bases(),
+        client.modules(),
+        client.letters(&letters)
+    )?;
     let now = now();
-    let status = screen::Status::of(runs, bases, modules, now);
+    let status = screen::Status::of(runs, bases, modules, letters, now);
     Output::new(args.json.json).print(&status, |paint| screen::status(&status, now, paint))?;
     Ok(Exit::Success)
 }

@@ -1,55 +1,141 @@
 //! `ferry bases`.
 //!
-//! In: bases as they were last seen. Out: a table.
+//! In: bases as they were last seen, beside what they should run. Out: a table; below it why they differ.
 
-use ferry_api::{BaseState, BaseView, ModuleOnBase};
+use ferry_api::{BaseState, BaseView, ModuleOnBase, WantedView};
 use ferry_events::Timestamp;
 
 use super::paint::{Toned, plain, table};
-use super::text::{LINE_MAX, age, bytes, clean, one_line};
+use super::text::{LINE_MAX, age, bytes, clean, one_line, until};
 use super::{Paint, Tone};
 
-/// The bases with what they carry.
+/// The bases with what they should carry and what they carry.
 pub fn bases(bases: &[BaseView], now: Timestamp, paint: Paint) -> String {
     if bases.is_empty() {
         return "no bases: add [[pools.NAME.bases]] to ferry.toml".to_owned();
     }
-    let rows = bases
-        .iter()
-        .map(|base| {
-            vec![
-                plain(&base.name),
-                plain(&base.environment),
-                plain(&base.pool),
-                plain(&base.zone),
-                state(base),
-                plain(modules(base)),
-                plain(metaspace(base)),
-                plain(
-                    base.last_seen
-                        .map(|at| age(now, at))
-                        .unwrap_or_else(|| "never".to_owned()),
-                ),
-            ]
-        })
-        .collect();
+    let rows = bases.iter().flat_map(|base| rows(base, now)).collect();
     let header = [
         "BASE",
         "ENVIRONMENT",
         "POOL",
         "ZONE",
         "STATE",
-        "MODULES",
         "METASPACE",
         "SEEN",
+        "MODULE",
+        "WANTED",
+        "ACTUAL",
     ];
     let mut text = table(paint, &header, rows);
     for base in bases {
         if let Some(why) = &base.why {
             text.push_str(&format!("\n{}: {}", base.name, one_line(why, LINE_MAX)));
         }
+        for it in &base.wanted {
+            if let Some(why) = differs(base, it, now) {
+                text.push_str(&format!("\n{}: {} {why}", base.name, it.module));
+            }
+        }
     }
     text
+}
+
+/// One row a module; the base stands in the first.
+fn rows(base: &BaseView, now: Timestamp) -> Vec<Vec<Toned>> {
+    let decided = |one: &ModuleOnBase| {
+        let is_it = |actual: &ModuleOnBase| actual == one;
+        base.wanted.iter().any(|it| it.actual.iter().any(is_it))
+    };
+    let mut modules: Vec<[Toned; 3]> = base.wanted.iter().map(wanted_cells).collect();
+    // What others put there is none of Ferry's business.
+    modules.extend(base.modules.iter().filter(|one| !decided(one)).map(|one| {
+        [
+            plain(clean(&one.name)),
+            ("-".to_owned(), Tone::Faint),
+            plain(version_words(one)),
+        ]
+    }));
+    if modules.is_empty() {
+        modules.push([plain(""), plain(""), plain("")]);
+    }
+    let mut first = Some(vec![
+        plain(&base.name),
+        plain(&base.environment),
+        plain(&base.pool),
+        plain(&base.zone),
+        state(base),
+        plain(metaspace(base)),
+        plain(
+            base.last_seen
+                .map(|at| age(now, at))
+                .unwrap_or_else(|| "never".to_owned()),
+        ),
+    ]);
+    modules
+        .into_iter()
+        .map(|cells| {
+            let mut row = first.take().unwrap_or_else(|| vec![plain(""); 7]);
+            row.extend(cells);
+            row
+        })
+        .collect()
+}
+
+fn wanted_cells(it: &WantedView) -> [Toned; 3] {
+    let actual: Vec<String> = it.actual.iter().map(version_words).collect();
+    let actual = if actual.is_empty() {
+        "none".to_owned()
+    } else {
+        actual.join(", ")
+    };
+    let actual = if it.agrees {
+        (actual, Tone::Good)
+    } else {
+        (format!("! {actual}"), Tone::Bad)
+    };
+    let wanted = it.wanted.as_deref().unwrap_or("none");
+    [plain(clean(&it.module)), plain(clean(wanted)), actual]
+}
+
+/// Why a base runs something else than it should, and what is done about it; none where all is well.
+pub(super) fn differs(base: &BaseView, it: &WantedView, now: Timestamp) -> Option<String> {
+    let Some(repair) = &it.repair else {
+        return match (it.agrees, it.rollout) {
+            (true, _) => None,
+            (false, Some(run)) => Some(format!("is being rolled out by run {}", run.short())),
+            (false, None) => Some("differs".to_owned()),
+        };
+    };
+    let since = age(now, repair.since);
+    let last = repair
+        .stop
+        .as_ref()
+        .filter(|_| !repair.is_given_up())
+        .map(|stop| {
+            format!(
+                "; at last {}: {}",
+                stop.code,
+                one_line(&stop.detail, LINE_MAX)
+            )
+        })
+        .unwrap_or_default();
+    let what = match (repair.run, it.rollout, repair.next) {
+        (Some(run), _, _) => format!("is being brought back by run {}", run.short()),
+        (_, Some(run), _) => format!(
+            "is looked at again after the rollout of run {}",
+            run.short()
+        ),
+        (_, _, None) => {
+            let cause = repair.stop.as_ref();
+            let cause =
+                cause.map(|stop| format!(": {}: {}", stop.code, one_line(&stop.detail, LINE_MAX)));
+            format!("is given up{}", cause.unwrap_or_default())
+        }
+        _ if base.state == BaseState::Lost => "is brought back once the base answers".to_owned(),
+        (_, _, Some(next)) => format!("is brought back again in {}", until(now, next)),
+    };
+    Some(format!("{what}, differs since {since}{last}"))
 }
 
 fn state(base: &BaseView) -> Toned {
@@ -60,18 +146,17 @@ fn state(base: &BaseView) -> Toned {
     }
 }
 
-fn modules(base: &BaseView) -> String {
-    let modules: Vec<String> = base.modules.iter().map(module_words).collect();
-    modules.join(", ")
-}
-
 /// Name and version; the state only where it is not the good one.
 pub(super) fn module_words(module: &ModuleOnBase) -> String {
+    format!("{} {}", clean(&module.name), version_words(module))
+}
+
+fn version_words(module: &ModuleOnBase) -> String {
     let state = match module.state.as_str() {
         "activated" => String::new(),
         other => format!(" {}", clean(other)),
     };
-    format!("{} {}{state}", clean(&module.name), clean(&module.version))
+    format!("{}{state}", clean(&module.version))
 }
 
 fn metaspace(base: &BaseView) -> String {

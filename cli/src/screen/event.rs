@@ -77,7 +77,10 @@ pub fn is_bad(event: &Event) -> bool {
     match &event.body {
         Body::PushResolved(it) => it.stop.is_some(),
         Body::BuildFinished(it) => it.stop.is_some(),
-        Body::ArtifactRefused(_) | Body::BaseLost(_) | Body::ModuleDrifted(_) => true,
+        Body::ArtifactRefused(_)
+        | Body::BaseLost(_)
+        | Body::ModuleDrifted(_)
+        | Body::ModuleGivenUp(_) => true,
         Body::RunFinished(it) => matches!(it.outcome, Outcome::Failure | Outcome::Error),
         Body::RolloutFinished(it) => !matches!(
             it.outcome,
@@ -87,6 +90,7 @@ pub fn is_bad(event: &Event) -> bool {
         Body::TaskFinished(it) => it.stop.is_some(),
         Body::ObservationFinished(it) => it.stop.is_some(),
         Body::CommandSettled(it) => it.stop.is_some(),
+        Body::WorkRetried(_) => true,
         _ => false,
     }
 }

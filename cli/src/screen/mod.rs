@@ -3,6 +3,7 @@
 
 mod base;
 mod change;
+mod dead;
 mod event;
 mod log;
 mod module;
@@ -17,6 +18,7 @@ mod words;
 
 pub use base::bases;
 pub use change::{asked, settled};
+pub use dead::{closed, letter, letters};
 pub use event::{event_line, history_line, is_bad};
 pub use log::log_line;
 pub use module::modules;

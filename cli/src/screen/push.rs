@@ -6,7 +6,7 @@ use ferry_api::{PushState, PushView};
 use ferry_events::Timestamp;
 
 use super::event::line;
-use super::run::stop;
+use super::run::{retry, stop};
 use super::text::{LINE_MAX, age, clean, count, elapsed, moment, one_line, short};
 use super::{Paint, Tone};
 
@@ -46,6 +46,9 @@ pub fn push(push: &PushView, now: Timestamp, paint: Paint) -> String {
             )
         }
     });
+    if let Some(it) = &push.retry {
+        lines.push(format!("  {}", retry(it, now)));
+    }
     if !push.runs.is_empty() {
         lines.push(format!("  {}:", count(push.runs.len(), "run")));
         lines.extend(

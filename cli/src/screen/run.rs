@@ -3,8 +3,8 @@
 //! In: a run. Out: text.
 
 use ferry_api::{
-    EnvironmentState, EnvironmentView, RunKind, RunState, RunView, StepView, StopView, TaskState,
-    TaskView,
+    EnvironmentState, EnvironmentView, RetryView, RunKind, RunState, RunView, StepView, StopView,
+    TaskState, TaskView,
 };
 use ferry_events::rollout::Direction;
 use ferry_events::run::{Finished, Outcome};
@@ -37,11 +37,11 @@ pub fn run(run: &RunView, now: Timestamp, paint: Paint) -> String {
     if let Some(why) = &summary.stop {
         parts.push(stop(why, paint));
     } else if !summary.state.is_over() {
-        parts.push(format!(
-            "{}  {}",
-            paint.strong("now"),
-            waiting_for(run, now)
-        ));
+        let mut text = format!("{}  {}", paint.strong("now"), waiting_for(run, now));
+        if let Some(it) = &run.retry {
+            text.push_str(&format!("\n     {}", paint.bad(&retry(it, now))));
+        }
+        parts.push(text);
     }
     if !run.steps.is_empty() {
         let rows = run
@@ -67,18 +67,19 @@ fn about(run: &RunView, now: Timestamp) -> Vec<Vec<Toned>> {
     let mut row = |name: &str, text: String| {
         rows.push(vec![(name.to_owned(), Tone::Faint), plain(text)]);
     };
-    if summary.kind == RunKind::Rollback {
-        row("kind", "rollback".to_owned());
+    match summary.kind {
+        RunKind::Change => {}
+        RunKind::Rollback => row("kind", "rollback".to_owned()),
+        RunKind::Repair => row("kind", "repair".to_owned()),
     }
     if let Some(commit) = &summary.commit {
+        let branch = match summary.branch.as_str() {
+            "" => String::new(),
+            branch => format!(" on {}", clean(branch)),
+        };
         row(
             "commit",
-            format!(
-                "{} on {} of {}",
-                short(commit),
-                clean(&summary.branch),
-                summary.repository
-            ),
+            format!("{}{branch} of {}", short(commit), summary.repository),
         );
     }
     if let Some(message) = &summary.message {
@@ -139,6 +140,30 @@ fn waiting_for(run: &RunView, now: Timestamp) -> String {
             RunState::Slimming => "waits for the scheduler".to_owned(),
             _ => "between two steps".to_owned(),
         },
+    }
+}
+
+/// When the next attempt begins, and why the last one failed.
+pub(super) fn retry(retry: &RetryView, now: Timestamp) -> String {
+    let time = retry.next_at.format("%H:%M:%S");
+    let cause = one_line(&retry.stop.detail, 80);
+    let why = if cause.is_empty() {
+        retry.stop.code.to_string()
+    } else {
+        format!("{}: {cause}", retry.stop.code)
+    };
+    let (next, most) = (retry.tries + 1, retry.most);
+    if retry.next_at > now {
+        let left = (retry.next_at - now).num_seconds().max(1);
+        format!(
+            "{} again at {time} (in {left}s), try {next} of {most}: {why}",
+            clean(&retry.what)
+        )
+    } else {
+        format!(
+            "{} again since {time}, try {next} of {most}; before: {why}",
+            clean(&retry.what)
+        )
     }
 }
 
@@ -211,6 +236,7 @@ fn task_row(task: &TaskView) -> Vec<Toned> {
     let back = match task.direction {
         Direction::Forward => "",
         Direction::Back => "back: ",
+        Direction::Repair => "repair: ",
     };
     let (state, tone) = match task.state {
         TaskState::Waiting => ("waiting", Tone::Faint),

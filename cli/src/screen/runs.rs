@@ -72,5 +72,6 @@ fn about(run: &RunSummary) -> String {
         RunKind::Change => message,
         RunKind::Rollback if message.is_empty() => "rollback".to_owned(),
         RunKind::Rollback => format!("rollback: {message}"),
+        RunKind::Repair => format!("repair: {message}"),
     }
 }

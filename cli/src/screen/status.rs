@@ -2,13 +2,16 @@
 //!
 //! In: runs, bases, modules and the time. Out: [`Status`], and its text.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::TimeDelta;
-use ferry_api::{BaseState, BaseView, ModuleView, RunState, RunSummary};
-use ferry_events::Timestamp;
+use ferry_api::{
+    BaseState, BaseView, LetterSummary, ModuleView, RunKind, RunState, RunSummary, WantedView,
+};
+use ferry_events::{Reason, Service, Timestamp, base::Drifted};
 use serde::Serialize;
 
+use super::base::differs;
 use super::module::{state as live_state, version};
 use super::paint::{indent, plain, table};
 use super::runs::runs as runs_table;
@@ -22,7 +25,8 @@ const STUCK_AFTER: TimeDelta = TimeDelta::minutes(20);
 /// Something that a person should look at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Attention {
-    /// `run-broken`, `run-failed`, `run-stuck`, `base-lost`, `base-unknown`, `drift`.
+    /// `dead-letters`, `run-broken`, `run-failed`, `run-stuck`, `base-lost`, `base-unknown`,
+    /// `repair-given-up`, `drift`.
     pub kind: &'static str,
     /// What it is, in a sentence.
     pub what: String,
@@ -41,6 +45,8 @@ pub struct Status {
     pub modules: Vec<ModuleView>,
     /// The bases.
     pub bases: Vec<BaseView>,
+    /// Dead letters that are open.
+    pub letters: Vec<LetterSummary>,
 }
 
 impl Status {
@@ -49,14 +55,25 @@ impl Status {
         runs: Vec<RunSummary>,
         bases: Vec<BaseView>,
         modules: Vec<ModuleView>,
+        letters: Vec<LetterSummary>,
         now: Timestamp,
     ) -> Self {
-        let mut attention = of_runs(&runs, now);
+        let mut attention = of_letters(&letters, now);
+        attention.extend(of_runs(&runs, now));
         attention.extend(bases.iter().filter_map(|base| of_base(base, now)));
+        attention.extend(bases.iter().flat_map(|base| of_wanted(base, now)));
+        // What is being brought back, or is given up, is told above.
+        let told = |drifted: &Drifted| {
+            let repaired = |it: &WantedView| it.module == drifted.module && it.repair.is_some();
+            bases
+                .iter()
+                .any(|base| base.name == drifted.base && base.wanted.iter().any(repaired))
+        };
         for drifted in modules
             .iter()
             .flat_map(|it| &it.environments)
             .flat_map(|it| &it.drifted)
+            .filter(|drifted| !told(drifted))
         {
             let actual = if drifted.actual.is_empty() {
                 "nothing".to_owned()
@@ -88,14 +105,17 @@ impl Status {
             moving,
             modules,
             bases,
+            letters,
         }
     }
 }
 
 fn rank(kind: &str) -> usize {
-    const ORDER: [&str; 6] = [
+    const ORDER: [&str; 8] = [
+        "dead-letters",
         "run-broken",
         "base-lost",
+        "repair-given-up",
         "run-failed",
         "run-stuck",
         "drift",
@@ -107,11 +127,42 @@ fn rank(kind: &str) -> usize {
         .unwrap_or(ORDER.len())
 }
 
+/// One line for each service and reason: a fault often meets many messages.
+fn of_letters(letters: &[LetterSummary], now: Timestamp) -> Vec<Attention> {
+    let mut groups: BTreeMap<(Service, Reason), Vec<&LetterSummary>> = BTreeMap::new();
+    for letter in letters {
+        groups
+            .entry((letter.service, letter.reason))
+            .or_default()
+            .push(letter);
+    }
+    let line = |((service, reason), letters): (_, Vec<&LetterSummary>)| {
+        // Newest first.
+        let newest = letters[0];
+        let cause = newest.error.as_deref().unwrap_or(Reason::what(reason));
+        Attention {
+            kind: "dead-letters",
+            what: format!(
+                "{} of the {service}, the newest {}: {reason}: {}",
+                count(letters.len(), "dead letter"),
+                age(now, newest.at),
+                one_line(cause, 80)
+            ),
+            next: match letters.as_slice() {
+                [one] => format!("ferry dead show {}", one.id.short()),
+                _ => format!("ferry dead list --service {service} --reason {reason}"),
+            },
+        }
+    };
+    groups.into_iter().map(line).collect()
+}
+
 /// A module's failure counts until a newer run of it has ended.
 fn of_runs(runs: &[RunSummary], now: Timestamp) -> Vec<Attention> {
     let mut ended: BTreeSet<&str> = BTreeSet::new();
     let mut found = Vec::new();
-    for run in runs {
+    // A repair is told by the base that it is for.
+    for run in runs.iter().filter(|run| run.kind != RunKind::Repair) {
         let (kind, verb) = match run.state {
             RunState::Broken => ("run-broken", "is broken"),
             RunState::Failed => ("run-failed", "failed"),
@@ -161,6 +212,28 @@ fn of_runs(runs: &[RunSummary], now: Timestamp) -> Vec<Attention> {
         });
     }
     found
+}
+
+/// Bases that are known to differ from what was decided.
+fn of_wanted(base: &BaseView, now: Timestamp) -> Vec<Attention> {
+    let told = |it: &WantedView| {
+        let repair = it.repair.as_ref()?;
+        let why = differs(base, it, now)?;
+        let wanted = it.wanted.as_deref().unwrap_or("nothing");
+        let (kind, next) = match (&repair.stop, repair.is_given_up()) {
+            (Some(stop), true) => ("repair-given-up", stop.next.clone()),
+            _ => (
+                "drift",
+                "nothing: it is brought back by itself; `ferry bases` shows it".to_owned(),
+            ),
+        };
+        Some(Attention {
+            kind,
+            what: format!("{} on {}, decided {wanted}: {why}", it.module, base.name),
+            next,
+        })
+    };
+    base.wanted.iter().filter_map(told).collect()
 }
 
 fn of_base(base: &BaseView, now: Timestamp) -> Option<Attention> {

@@ -34,6 +34,14 @@ pub fn age(now: Timestamp, then: Timestamp) -> String {
     format!("{} ago", units(seconds, 1))
 }
 
+/// How long from now: `a moment`, `12s`, `3m`, `2h`.
+pub(super) fn until(now: Timestamp, then: Timestamp) -> String {
+    match (then - now).num_seconds() {
+        ..=0 => "a moment".to_owned(),
+        seconds => units(seconds.unsigned_abs(), 1),
+    }
+}
+
 /// A time in its largest units, at most so many. Beyond that nothing matters.
 fn units(seconds: u64, most: usize) -> String {
     let all = [

@@ -4,7 +4,7 @@
 
 use ferry_events::rollout::{Aim, Direction, RolloutOutcome};
 use ferry_events::run::{Outcome, RunKind};
-use ferry_events::{Body, Event, Stop, artifact, base, push, rollout, run, task, verify};
+use ferry_events::{Body, Event, Stop, artifact, base, letter, push, rollout, run, task, verify};
 
 use super::push::push_words;
 use super::text::{LINE_MAX, bytes, clean, count, one_line, short, took};
@@ -89,6 +89,18 @@ pub fn event_words(event: &Event) -> String {
             format!("base {} is lost: {}", it.base, one_line(&it.why, LINE_MAX))
         }
         Body::ModuleDrifted(it) => drifted(it),
+        Body::ModuleGivenUp(it) => {
+            let stop = Stop {
+                base: None,
+                ..it.stop.clone()
+            };
+            format!(
+                "{} is given up on {}: {}",
+                it.module,
+                it.base,
+                because(&stop)
+            )
+        }
         Body::CommandSettled(it) => match (&it.stop, it.run) {
             (Some(stop), _) => {
                 format!(
@@ -108,7 +120,31 @@ pub fn event_words(event: &Event) -> String {
             }
             (None, None) => format!("what {} asked for {} was taken", it.actor, it.module),
         },
+        Body::WorkRetried(it) => format!(
+            "{} failed ({} of {}): {}; again at {}",
+            clean(&it.what),
+            it.tries,
+            it.most,
+            because(&it.stop),
+            it.next_at.format("%H:%M:%S")
+        ),
+        Body::LetterReplayed(it) => closed("replayed", it),
+        Body::LetterDropped(it) => closed("dropped", it),
     }
+}
+
+fn closed(how: &str, it: &letter::Closed) -> String {
+    let why = it
+        .why
+        .as_ref()
+        .map(|why| format!(": {}", one_line(why, LINE_MAX)));
+    format!(
+        "{} {how} dead letter {} ({}){}",
+        it.actor,
+        it.letter.short(),
+        it.reason,
+        why.unwrap_or_default()
+    )
 }
 
 /// The reason's code, its base, and the first line of the cause.
@@ -210,6 +246,12 @@ fn queued(it: &run::Queued) -> String {
     match it.kind {
         RunKind::Change => format!("run {} of {}: {way}", it.run.short(), it.module),
         RunKind::Rollback => format!("run {} takes {} back: {way}", it.run.short(), it.module),
+        RunKind::Repair => format!(
+            "run {} repairs {} in {way}: {}",
+            it.run.short(),
+            it.module,
+            one_line(it.message.as_deref().unwrap_or_default(), LINE_MAX)
+        ),
     }
 }
 
@@ -241,7 +283,7 @@ fn planned(it: &rollout::Planned) -> String {
     );
     let what = match (&it.version, plan.direction) {
         (Some(version), Direction::Forward) => format!("to {version}"),
-        (Some(version), Direction::Back) => format!("back to {version}"),
+        (Some(version), Direction::Back | Direction::Repair) => format!("back to {version}"),
         (None, _) => format!("without {}", plan.module),
     };
     format!(
@@ -274,6 +316,7 @@ fn wave(it: &rollout::Wave) -> String {
     let back = match it.direction {
         Direction::Forward => "",
         Direction::Back => " back",
+        Direction::Repair => " of the repair",
     };
     format!(
         "wave {} of {}{back} in {}",

@@ -7,15 +7,16 @@
 use chrono::TimeDelta;
 use ferry_api::{
     BaseState, BaseView, CommandAnswer, CommandState, CommandView, EnvironmentState,
-    EnvironmentView, LiveView, LogLine, LogView, Metaspace, ModuleOnBase, ModuleView, PushState,
-    PushView, RunKind, RunOf, RunState, RunSummary, RunView, StepTime, StepView, StopView,
-    StreamedEvent, TaskState, TaskView,
+    EnvironmentView, LetterEnd, LetterState, LetterSummary, LetterView, LiveView, LogLine, LogView,
+    Metaspace, ModuleOnBase, ModuleView, PushState, PushView, RepairView, RetryView, RunKind, RunOf,
+    RunState, RunSummary, RunView, StepTime, StepView, StopView, StreamedEvent, TaskState, TaskView,
+    WantedView,
 };
 use ferry_events::rollout::{self, Aim, Direction, RolloutOutcome};
 use ferry_events::run::Outcome;
 use ferry_events::{
-    Body, CommandId, Digest, Event, EventId, PlanId, PushId, Reason, RunId, Scope, Service, Stop,
-    TaskId, Timestamp, artifact, base, body, build, push, run, task, verify,
+    Body, CommandId, Digest, Event, EventId, LetterId, PlanId, PushId, Reason, RunId, Scope,
+    Service, Stop, TaskId, Timestamp, artifact, base, body, build, push, run, task, verify,
 };
 
 /// The commit of every run.
@@ -94,6 +95,7 @@ pub fn push_view() -> PushView {
             module: "hello".into(),
         }],
         stop: None,
+        retry: None,
     }
 }
 
@@ -206,6 +208,7 @@ pub fn good_view() -> RunView {
             step("slim", None, 5_450, Some(5_520)),
             step("rollout", Some("prod"), 5_530, Some(9_870)),
         ],
+        retry: None,
     }
 }
 
@@ -274,6 +277,7 @@ pub fn bases() -> Vec<BaseView> {
             carried(VERSION, "activated"),
             carried(BEFORE, "deactivated"),
         ],
+        wanted: Vec::new(),
         metaspace: Some(Metaspace {
             used: 96 << 20,
             max: Some(256 << 20),
@@ -289,6 +293,73 @@ pub fn bases() -> Vec<BaseView> {
     new.metaspace = None;
     new.last_seen = None;
     vec![base("prod-1", BaseState::Joined), lost, new]
+}
+
+/// Bases that run something else than was decided, each for a reason of its own.
+pub fn differing_bases() -> Vec<BaseView> {
+    let wanted = |actual: Vec<ModuleOnBase>| WantedView {
+        module: "hello".into(),
+        wanted: Some(VERSION.into()),
+        agrees: actual.len() == 1 && actual[0].version == VERSION,
+        actual,
+        rollout: None,
+        repair: None,
+    };
+    let repair = |next: Option<i64>| RepairView {
+        since: at(100_000),
+        run: None,
+        repairs: 2,
+        next: next.map(at),
+        stop: None,
+    };
+    let stop = |reason, detail: &str| StopView::from(&Stop::new(reason, detail));
+    let mut right = wanted(vec![carried(VERSION, "activated")]);
+    right.repair = None;
+    let mut rolling = wanted(vec![carried(BEFORE, "activated")]);
+    rolling.rollout = Some(bad_run());
+    let mut held = wanted(Vec::new());
+    held.rollout = Some(bad_run());
+    held.repair = Some(repair(Some(100_000)));
+    let mut repairing = wanted(Vec::new());
+    repairing.repair = Some(RepairView {
+        run: Some(good_run()),
+        ..repair(Some(100_000))
+    });
+    let mut waiting = wanted(vec![carried(BEFORE, "activated")]);
+    waiting.repair = Some(RepairView {
+        stop: Some(stop(Reason::InstallFailed, "the price list is empty")),
+        ..repair(Some(210_000))
+    });
+    let mut given_up = wanted(Vec::new());
+    given_up.repair = Some(RepairView {
+        stop: Some(stop(
+            Reason::RepairGivenUp,
+            "brought back 5 times within 1h; it lost the module each time",
+        )),
+        ..repair(None)
+    });
+    let mut bases: Vec<BaseView> = [right, rolling, held, repairing, waiting, given_up]
+        .into_iter()
+        .enumerate()
+        .map(|(number, wanted)| BaseView {
+            name: format!("prod-{}", number + 1),
+            modules: wanted.actual.clone(),
+            wanted: vec![wanted],
+            ..self::bases()[0].clone()
+        })
+        .collect();
+    // Somebody put it there by hand, beside what Ferry decided.
+    bases[0].modules.push(ModuleOnBase {
+        name: "tools".into(),
+        version: "7".into(),
+        state: "activated".into(),
+    });
+    let mut away = bases[2].clone();
+    away.name = "prod-7".into();
+    away.state = BaseState::Lost;
+    away.wanted[0].rollout = None;
+    bases.push(away);
+    bases
 }
 
 /// Two modules: one in two environments and drifted, one that never was live.
@@ -313,6 +384,8 @@ pub fn modules() -> Vec<ModuleView> {
         module: "hello".into(),
         wanted: Some(BEFORE.into()),
         actual: vec![VERSION.into()],
+        revision: 3,
+        sighting: 4,
     }];
     let module = |name: &str, environments| ModuleView {
         name: name.into(),
@@ -731,6 +804,8 @@ pub fn base_events() -> Vec<Event> {
         metaspace_used: None,
         metaspace_max: None,
         at: began(),
+        revisions: Default::default(),
+        sighting: 1,
     };
     story.say(0, Service::Verifier, body::BaseJoined(seen(Vec::new())));
     story.say(
@@ -747,6 +822,7 @@ pub fn base_events() -> Vec<Event> {
             environment: "prod".into(),
             last_seen: Some(began()),
             why: "connection refused\nand more".into(),
+            sighting: 3,
         },
     );
     story.say(
@@ -768,4 +844,98 @@ pub fn streamed(events: &[Event]) -> Vec<StreamedEvent> {
             event: serde_json::from_slice(&event.encode()).expect("an event is JSON"),
         })
         .collect()
+}
+
+/// A retry whose next attempt begins at `next`.
+fn again(what: &str, next: i64) -> RetryView {
+    RetryView {
+        service: Service::Builder,
+        what: what.into(),
+        tries: 2,
+        most: 8,
+        first_at: at(150_500),
+        next_at: at(next),
+        stop: StopView::from(&Stop::new(
+            Reason::FetchFailed,
+            "fatal: unable to access 'https://git.example/acme/hello.git/': Could not resolve host",
+        )),
+    }
+}
+
+/// A run whose build is tried again, later or now.
+pub fn retried_view(next: i64) -> RunView {
+    RunView {
+        retry: Some(again("build", next)),
+        ..moving_view()
+    }
+}
+
+/// A push whose fetch is tried again.
+pub fn retried_push() -> PushView {
+    PushView {
+        state: PushState::Received,
+        resolution: None,
+        why: None,
+        runs: Vec::new(),
+        retry: Some(again("fetch", 184_000)),
+        ..push_view()
+    }
+}
+
+fn letter_summary(number: u64, reason: Reason, state: LetterState) -> LetterSummary {
+    let end = LetterEnd {
+        actor: "ops".into(),
+        why: Some("the slimmer is mended".into()),
+        command: command_id(),
+        at: at(170_000),
+    };
+    LetterSummary {
+        id: LetterId::of("slimmer", "FERRY", number),
+        state,
+        service: Service::Slimmer,
+        reason,
+        error: Some("a transition that does not exist".into()),
+        module: Some("hello".into()),
+        environment: None,
+        run: Some(good_run()),
+        subject: "ferry.events.core.hello._.artifact.packaged".into(),
+        stream: "FERRY".into(),
+        sequence: number,
+        tries: 5,
+        first_at: at(100_000),
+        at: at(110_000),
+        end: (state != LetterState::Open).then_some(end),
+    }
+}
+
+/// Dead letters of each sort, newest first.
+pub fn letters() -> Vec<LetterSummary> {
+    let bus = LetterSummary {
+        error: None,
+        module: None,
+        run: None,
+        subject: String::new(),
+        ..letter_summary(9, Reason::Undelivered, LetterState::Open)
+    };
+    vec![
+        bus,
+        letter_summary(8, Reason::OurFault, LetterState::Open),
+        letter_summary(7, Reason::OurFault, LetterState::Open),
+        letter_summary(6, Reason::Crashes, LetterState::Replayed),
+        letter_summary(5, Reason::Malformed, LetterState::Dropped),
+    ]
+}
+
+/// One dead letter, whole.
+pub fn letter(state: LetterState) -> LetterView {
+    LetterView {
+        summary: letter_summary(8, Reason::OurFault, state),
+        text: Reason::OurFault.what().into(),
+        next: Reason::OurFault.next_step().into(),
+        errors: vec![
+            "a transition that does not exist".into(),
+            "the cause \u{1b}[31mbelow\u{1b}[0m".into(),
+        ],
+        payload: Some(r#"{"id":"1","type":"artifact.packaged"}"#.into()),
+    }
 }

@@ -77,7 +77,13 @@ fn a_stale_or_repeated_input_changes_and_says_nothing() {
     assert_eq!(answer(&mut main, Ok(found(None, 1, 1, "cart/x"))).len(), 2);
     let settled = main.state.clone();
     assert!(main.tell(pushed(push("1", "main", &commit(1)))).is_empty());
-    assert!(main.tell(Input::GivenUp { tries: 5 }).is_empty());
+    assert!(
+        main.tell(Input::GivenUp {
+            tries: 5,
+            stop: None,
+        })
+        .is_empty()
+    );
     assert!(main.tell(Input::Due).is_empty());
     assert_eq!(main.state, settled);
 }
@@ -184,7 +190,12 @@ fn what_waits_is_bounded_and_nothing_ends_in_silence() {
     );
     let mut ended = 0;
     while BuilderDecide.work(&main.key, &main.state).is_some() {
-        ended += main.tell(Input::GivenUp { tries: 5 }).len();
+        ended += main
+            .tell(Input::GivenUp {
+                tries: 5,
+                stop: None,
+            })
+            .len();
     }
     assert_eq!(ended, 32);
 }

@@ -158,7 +158,10 @@ fn a_failed_build_is_tried_again_for_a_new_run_only() {
     assert!(build.works());
     assert_eq!(build.tell(began(1)), [""; 0], "a word of the round before");
     assert_eq!(
-        build.tell(Input::GivenUp { tries: 5 }),
+        build.tell(Input::GivenUp {
+            tries: 5,
+            stop: None,
+        }),
         ["started 2", "finished 2 build-lost"]
     );
 }
@@ -260,7 +263,10 @@ proptest! {
                 // Outcomes come only from work that was claimed.
                 Step::Built(_) | Step::GivenUp if !build.works() => continue,
                 Step::Built(good) => built(if good { Ok(()) } else { Err(Reason::BuildFailed) }),
-                Step::GivenUp => Input::GivenUp { tries: 5 },
+                Step::GivenUp => Input::GivenUp {
+ tries: 5,
+ stop: None,
+ },
             };
             said.extend(build.tell(input));
         }

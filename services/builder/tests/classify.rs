@@ -9,6 +9,7 @@ use ferry_builder::decide::{
     classify,
     lines::{LOG_MAX, Log},
 };
+use ferry_runtime::Failure;
 
 fn recorded() -> Vec<(String, Vec<String>)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/maven");
@@ -39,9 +40,13 @@ fn each_way_to_fail_has_its_reason_and_first_useful_lines() {
     assert!(recorded.len() > 15);
     let mut screen = String::new();
     for (name, lines) in recorded {
-        let stop = classify::failed(&lines, 40);
+        let failure = classify::failed(&lines, 40);
+        let later = matches!(failure, Failure::Again(_));
+        let stop = failure.into_stop();
         let network = if classify::wants_network(&lines) {
             ", is tried again with the network"
+        } else if later {
+            ", is tried again later"
         } else {
             ""
         };

@@ -73,6 +73,11 @@ async fn a_secret_reaches_the_forge_and_neither_a_command_line_nor_an_error() {
         .await
         .expect("no panic")
         .expect_err("the forge has nothing");
+    assert!(
+        matches!(stop, ferry_runtime::Failure::GiveUp(_)),
+        "{stop:?}"
+    );
+    let stop = stop.into_stop();
     assert_eq!(stop.reason, Reason::FetchFailed);
     assert!(
         stop.detail.contains("not found") && !stop.detail.contains("very-secret"),

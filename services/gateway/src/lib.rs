@@ -21,7 +21,7 @@ pub use start::{GatewayArgs, start};
 
 use effects::app::App;
 use effects::inbox::{Inbox, InboxError};
-use effects::{configuration, forward, http, memory, projection};
+use effects::{configuration, forward, http, letters, memory, projection};
 
 /// How long requests in hand may go on once the gateway shall end.
 const DRAIN: std::time::Duration = std::time::Duration::from_secs(5);
@@ -108,7 +108,12 @@ pub async fn run(parts: Parts, drain: CancellationToken) -> Result<bool, Gateway
     // Ends them when this function ends.
     let mut tasks = JoinSet::new();
     tasks.spawn(projection::run(app.clone()));
-    tasks.spawn(forward::run(app.clone()));
+    tasks.spawn(letters::run(app.clone()));
+    tasks.spawn(forward::run(
+        app.bus.clone(),
+        app.config.clone(),
+        app.inbox.clone(),
+    ));
     tasks.spawn(memory::run(app.clone()));
     if let Some(address) = health {
         let (listener, routes) = (bind(address).await?, http::health_router(app.clone()));

@@ -128,6 +128,8 @@ fn what_is_live_is_told_with_its_commit_and_drift() {
         module: "hello".into(),
         wanted: Some(NEW.into()),
         actual: vec![OLD.into()],
+        revision: 3,
+        sighting: 2,
     };
     story.say(Service::Verifier, Some("pre"), drifted.clone());
     assert_eq!(live(&story).drifted, [drifted]);
@@ -145,6 +147,8 @@ fn what_is_live_is_told_with_its_commit_and_drift() {
         metaspace_used: Some(1000),
         metaspace_max: None,
         at: "2025-06-01T09:31:00Z".parse().unwrap(),
+        revisions: Default::default(),
+        sighting: 3,
     };
     story.say(Service::Verifier, Some("pre"), BaseChanged(seen));
     assert!(live(&story).drifted.is_empty());
@@ -154,6 +158,7 @@ fn what_is_live_is_told_with_its_commit_and_drift() {
         environment: "pre".into(),
         last_seen: None,
         why: "connection refused".into(),
+        sighting: 4,
     };
     story.say(Service::Verifier, Some("pre"), lost);
     insta::assert_json_snapshot!(story.views.bases(&config));

@@ -272,7 +272,16 @@ fn each_phase_with_each_outcome() {
         writeln!(
             text,
             "given up -> {}",
-            line(&decide(&state, Input::GivenUp { tries: 5 }).unwrap())
+            line(
+                &decide(
+                    &state,
+                    Input::GivenUp {
+                        tries: 5,
+                        stop: None,
+                    }
+                )
+                .unwrap()
+            )
         )
         .unwrap();
         writeln!(
@@ -448,7 +457,10 @@ proptest! {
             let input = match (&work, lie) {
                 (_, Lie::GivenUp) => {
                     silent |= matches!(work, Work::Act { .. });
-                    Input::GivenUp { tries: 5 }
+                    Input::GivenUp {
+ tries: 5,
+ stop: None,
+ }
                 }
                 (Work::Prepare { task, .. }, Lie::Outdated) => {
                     outdated.insert(task.task);

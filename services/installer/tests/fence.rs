@@ -20,7 +20,7 @@ use ferry_installer::{
     decide::{ActEnd, Acted, Change, Intent, Outcome, StepName, Work},
     effects::Arklet,
 };
-use ferry_runtime::{Clock, Effects, Hands, Job, Key};
+use ferry_runtime::{Clock, Done, Effects, Hands, Job, Key};
 use support::{BIZ, ENVIRONMENT, MODULE, config, line::Line, plan, start, task};
 use tokio_util::sync::CancellationToken;
 
@@ -62,6 +62,7 @@ async fn store(bus: &MemoryBus, version: &str, folder: &std::path::Path) -> Want
 
 fn job(base: &FakeBase, intent: &Intent, want: &Want, attempt: u32) -> Job<Work> {
     Job {
+        failed: None,
         key: Key::new("base", &["pre-1"]),
         work: Work::Act {
             task: Box::new(task("pre-1", &intent.plan, Some(want.clone()), None)),
@@ -98,7 +99,8 @@ async fn an_installer_that_wakes_after_another_took_over_does_nothing() {
     let effects = InstallerEffects::new(Hands::new(Arc::new(bus.clone())), folder.path()).unwrap();
     let intent = install(&old, &want);
 
-    let Outcome::Acted(Acted { end, .. }) = effects.perform(job(&base, &intent, &want, 2)).await
+    let Done::Outcome(Outcome::Acted(Acted { end, .. })) =
+        effects.perform(job(&base, &intent, &want, 2)).await
     else {
         panic!()
     };
@@ -111,7 +113,7 @@ async fn an_installer_that_wakes_after_another_took_over_does_nothing() {
     let jar = FakeJar::new(BIZ, "1").write(folder.path()).unwrap();
     let url = url::Url::from_file_path(jar).unwrap();
     let arklet = Arklet::new(
-        reqwest::Client::new(),
+        Arc::new(ferry_web::Http::new().unwrap()),
         base.arklet_url.parse().unwrap(),
         WAIT,
     );
@@ -140,7 +142,7 @@ async fn whoever_takes_over_waits_for_what_the_base_has_begun() {
         .unwrap();
     let url = url::Url::from_file_path(jar).unwrap();
     let arklet = Arklet::new(
-        reqwest::Client::new(),
+        Arc::new(ferry_web::Http::new().unwrap()),
         base.arklet_url.parse().unwrap(),
         WAIT,
     );
@@ -152,7 +154,8 @@ async fn whoever_takes_over_waits_for_what_the_base_has_begun() {
             .is_success()
     );
 
-    let Outcome::Acted(Acted { end, .. }) = effects.perform(job(&base, &intent, &want, 2)).await
+    let Done::Outcome(Outcome::Acted(Acted { end, .. })) =
+        effects.perform(job(&base, &intent, &want, 2)).await
     else {
         panic!()
     };
@@ -175,13 +178,14 @@ async fn an_intent_of_an_outdated_plan_is_made_harmless() {
         version: "1".into(),
     };
 
-    let Outcome::Acted(Acted { end, .. }) = effects.perform(job(&base, &intent, &want, 1)).await
+    let Done::Outcome(Outcome::Acted(Acted { end, .. })) =
+        effects.perform(job(&base, &intent, &want, 1)).await
     else {
         panic!()
     };
     assert!(matches!(end, ActEnd::Outdated), "{end:?}");
     let arklet = Arklet::new(
-        reqwest::Client::new(),
+        Arc::new(ferry_web::Http::new().unwrap()),
         base.arklet_url.parse().unwrap(),
         WAIT,
     );

@@ -115,12 +115,8 @@ async fn a_real_base_refuses_a_request_id_that_was_used_up() {
     let base = Base::start(Options::new("fence-test", folder.path()))
         .await
         .unwrap();
-    let http = reqwest::Client::builder()
-        .pool_max_idle_per_host(0)
-        .build()
-        .unwrap();
     let arklet = ferry_installer::effects::Arklet::new(
-        http,
+        std::sync::Arc::new(ferry_web::Http::new().unwrap()),
         base.arklet_url().parse().unwrap(),
         Duration::from_secs(5),
     );

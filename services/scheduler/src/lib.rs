@@ -6,7 +6,7 @@
 pub mod decide;
 
 use async_trait::async_trait;
-use ferry_runtime::{Effects, Job};
+use ferry_runtime::{Done, Effects, Job};
 
 pub use decide::Scheduler;
 
@@ -15,7 +15,7 @@ pub struct NoEffects;
 
 #[async_trait]
 impl Effects<Scheduler> for NoEffects {
-    async fn perform(&self, job: Job<decide::Nothing>) -> decide::Nothing {
-        job.work
+    async fn perform(&self, job: Job<decide::Nothing>) -> Done<decide::Nothing> {
+        job.work.into()
     }
 }

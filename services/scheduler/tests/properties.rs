@@ -5,7 +5,12 @@ mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ferry_events::{Body, Reason, Stop, rollout::RolloutOutcome};
+use chrono::TimeDelta;
+use ferry_events::{
+    Body, Reason, Stop,
+    rollout::{Direction, RolloutOutcome},
+    run::RunKind,
+};
 use proptest::prelude::*;
 use world::{World, observed, task_finished};
 
@@ -16,6 +21,12 @@ enum Next {
     Push,
     /// Answer the n-th open task or observation, well or not.
     Answer { which: usize, well: bool },
+    /// A base loses its module. That is told at once, or later.
+    Lose { which: usize, at_once: bool },
+    /// Something that was held back is told.
+    Tell { which: usize },
+    /// The next deadline comes, when nothing is in hand.
+    Wake,
     /// Say again something that was said before.
     Repeat { which: usize },
 }
@@ -24,9 +35,15 @@ fn next() -> impl Strategy<Value = Next> {
     prop_oneof![
         1 => Just(Next::Push),
         6 => (any::<usize>(), prop::bool::weighted(0.85)).prop_map(|(which, well)| Next::Answer { which, well }),
+        2 => (any::<usize>(), any::<bool>()).prop_map(|(which, at_once)| Next::Lose { which, at_once }),
+        1 => any::<usize>().prop_map(|which| Next::Tell { which }),
+        1 => Just(Next::Wake),
         2 => any::<usize>().prop_map(|which| Next::Repeat { which }),
     ]
 }
+
+/// Repairs of one base within the window.
+const ATTEMPTS: u32 = 3;
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
@@ -34,6 +51,8 @@ proptest! {
     #[test]
     fn every_run_ends_once_and_every_base_ends_as_decided(steps in prop::collection::vec(next(), 1..120)) {
         let mut world = World::new(Box::new(|_| None));
+        world.config.reconcile.attempts = ATTEMPTS;
+        let mut held: Vec<Body> = Vec::new();
         let mut pushed = 0;
         let mut answered = BTreeSet::new();
         let mut fed: Vec<Body> = Vec::new();
@@ -49,6 +68,33 @@ proptest! {
                 Next::Answer { which, well } => {
                     answer(&mut world, &mut answered, &mut fed, &mut bases, which, well);
                 }
+                Next::Lose { which, at_once } => {
+                    let carrying: Vec<_> = bases.iter().filter(|(_, version)| version.is_some()).map(|(key, _)| key.clone()).collect();
+                    if carrying.is_empty() {
+                        continue;
+                    }
+                    let key = carrying[which % carrying.len()].clone();
+                    let drift = world.drift(&key.1, &[]);
+                    bases.insert(key, None);
+                    if at_once {
+                        fed.push(drift.clone());
+                        world.feed(drift);
+                    } else {
+                        held.push(drift);
+                    }
+                }
+                Next::Tell { which } if !held.is_empty() => {
+                    let drift = held.remove(which % held.len());
+                    fed.push(drift.clone());
+                    world.feed(drift);
+                }
+                Next::Tell { .. } => {}
+                Next::Wake if open(&world, &answered).is_empty() => {
+                    if let Some(at) = world.wakes_at() {
+                        world.pass(at - world.now);
+                    }
+                }
+                Next::Wake => {}
                 Next::Repeat { which } if !fed.is_empty() => {
                     let body = fed[which % fed.len()].clone();
                     let before = world.said.len();
@@ -58,24 +104,58 @@ proptest! {
                 Next::Repeat { .. } => {}
             }
         }
-        // Everything that is still open ends well.
-        while answer(&mut world, &mut answered, &mut fed, &mut bases, 0, true) {}
+        // Everything is told, everything that is still open ends well, and every deadline comes.
+        for drift in held {
+            world.feed(drift);
+        }
+        for round in 0.. {
+            prop_assert!(round < 100, "it comes to rest");
+            while answer(&mut world, &mut answered, &mut fed, &mut bases, 0, true) {}
+            match world.wakes_at() {
+                Some(at) => world.pass(at - world.now),
+                None => break,
+            }
+        }
 
         let mut ended = BTreeMap::new();
         let mut live: BTreeMap<String, Option<String>> = BTreeMap::new();
+        let mut repairs = 0;
+        let mut in_force: BTreeMap<String, ferry_events::RunId> = BTreeMap::new();
+        let mut begun: BTreeMap<String, u32> = BTreeMap::new();
         for body in &world.said {
             match body {
+                Body::RunQueued(p) if p.kind == RunKind::Repair => repairs += 1,
                 Body::RunFinished(p) => *ended.entry(p.run).or_insert(0) += 1,
+                Body::RolloutPlanned(p) => {
+                    let plan = &p.plan;
+                    let before = in_force.insert(plan.environment.clone(), plan.run);
+                    let goes_on = plan.direction == Direction::Back && before == Some(plan.run);
+                    prop_assert!(before.is_none() || goes_on, "one plan at a time");
+                    for base in plan.bases() {
+                        let repairs = begun.entry(base.to_owned()).or_insert(0);
+                        *repairs = if plan.direction == Direction::Repair { *repairs + 1 } else { 0 };
+                        prop_assert!(*repairs <= ATTEMPTS, "{} is repaired too often", base);
+                    }
+                }
                 Body::RolloutFinished(p) => {
+                    if in_force.get(&p.environment) == Some(&p.run) {
+                        in_force.remove(&p.environment);
+                    }
                     prop_assert!(p.stop.is_some() != (p.outcome == RolloutOutcome::Verified), "every end has its reason");
                     live.insert(p.environment.clone(), p.live.clone());
                 }
                 _ => {}
             }
         }
-        prop_assert_eq!(ended.len() as u64, pushed, "every run ends");
+        prop_assert_eq!(ended.len() as u64, pushed + repairs, "every run ends");
         prop_assert!(ended.values().all(|n| *n == 1), "and once");
         for ((environment, base), version) in bases {
+            let wanted = world.wanted(&environment);
+            if let Some(owed) = wanted.owed.get(&base) {
+                let given_up = owed.stop.as_ref().map(|stop| stop.reason);
+                prop_assert_eq!(given_up, Some(Reason::RepairGivenUp), "{} is owed something at rest", base);
+                continue;
+            }
             prop_assert_eq!(&version, &live[&environment], "{} runs what is live", base);
         }
     }
@@ -107,6 +187,16 @@ proptest! {
     }
 }
 
+fn open(world: &World, answered: &BTreeSet<String>) -> Vec<Body> {
+    world
+        .said
+        .iter()
+        .filter(|body| matches!(body, Body::TaskRequested(_) | Body::ObservationRequested(_)))
+        .filter(|body| !answered.contains(&body.subject_id()))
+        .cloned()
+        .collect()
+}
+
 fn answer(
     world: &mut World,
     answered: &mut BTreeSet<String>,
@@ -115,13 +205,7 @@ fn answer(
     which: usize,
     well: bool,
 ) -> bool {
-    let open: Vec<Body> = world
-        .said
-        .iter()
-        .filter(|body| matches!(body, Body::TaskRequested(_) | Body::ObservationRequested(_)))
-        .filter(|body| !answered.contains(&body.subject_id()))
-        .cloned()
-        .collect();
+    let open = open(world, answered);
     if open.is_empty() {
         return false;
     }
@@ -153,7 +237,9 @@ fn answer(
                     after.as_ref().map(|want| want.version.clone()),
                 );
             }
-            task_finished(p, result)
+            let revision = world.revisions.entry(p.base.clone()).or_default();
+            *revision += 1;
+            task_finished(p, *revision, result)
         }
         Body::ObservationRequested(p) => {
             let back = world.said.iter().any(|n| matches!(n, Body::RolloutPlanned(n) if n.id == p.plan && n.plan.direction == ferry_events::rollout::Direction::Back));

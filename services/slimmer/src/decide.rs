@@ -8,7 +8,7 @@ use ferry_events::{
     Body, Event, Reason, Scope, Service, Stop,
     artifact::{Packaged, Published, Refused, Release},
 };
-use ferry_runtime::{Context, Decide, Decision, Fault, Input, Key, Slot};
+use ferry_runtime::{Concern, Context, Decide, Decision, Fault, Input, Key, Slot};
 use serde::{Deserialize, Serialize};
 
 /// A record is kept this long for late repeats: a month, as long as the stream keeps events.
@@ -72,10 +72,12 @@ impl Decide for Slimmer {
         }
         let outcome = match input {
             Input::Outcome(outcome) | Input::Report(outcome) => outcome.clone(),
-            Input::GivenUp { tries } => Err(Stop::new(
-                Reason::OurFault,
-                format!("slimming ended without a result {tries} times"),
-            )),
+            Input::GivenUp { tries, stop } => Err(stop.clone().unwrap_or_else(|| {
+                Stop::new(
+                    Reason::OurFault,
+                    format!("slimming ended without a result {tries} times"),
+                )
+            })),
             Input::Event(_) | Input::Command(_) | Input::Due => return Ok(same),
         };
         let scope = Scope::module(
@@ -113,6 +115,16 @@ impl Decide for Slimmer {
 
     fn limit(&self, _: &str, _: &Config) -> usize {
         PARALLEL
+    }
+
+    fn concerns(&self, _: &Key, state: &State, config: &Config) -> Vec<Concern> {
+        let concern = |packaged: &Packaged| Concern {
+            scope: Scope::module(config.team_of_module(&packaged.module), &packaged.module),
+            what: "slim",
+            run: Some(packaged.run),
+            ..Concern::default()
+        };
+        state.packaged.iter().map(concern).collect()
     }
 
     fn keep(&self, _: &State) -> Keep {

@@ -69,6 +69,8 @@ fn seen(versions: &[(&str, &str)], metaspace: u64) -> Seen {
         metaspace_used: Some(metaspace),
         metaspace_max: Some(1000),
         at: start(),
+        revisions: Default::default(),
+        sighting: 0,
     }
 }
 
@@ -76,7 +78,12 @@ fn looked(versions: &[(&str, &str)], metaspace: u64, drift: Option<&[(&str, &[&s
     let difference = |(wanted, actual): &(&str, &[&str])| {
         let wanted = (!wanted.is_empty()).then(|| (*wanted).to_owned());
         let actual = actual.iter().map(|version| (*version).to_owned()).collect();
-        ("hello".to_owned(), Difference { wanted, actual })
+        let difference = Difference {
+            wanted,
+            actual,
+            revision: 5,
+        };
+        ("hello".to_owned(), difference)
     };
     let drift = drift.map(|all| all.iter().map(difference).collect());
     Outcome::Looked(Box::new(Looked {
@@ -132,19 +139,26 @@ fn line(before: &State, result: Result<Decision<State>, Fault>) -> String {
                 format!("{stop}, revision {}", it.revision)
             }
             Body::BaseJoined(it) => format!(
-                "{} modules, metaspace {:?}",
+                "{} modules, metaspace {:?}, sighting {}",
                 it.modules.len(),
-                it.metaspace_used
+                it.metaspace_used,
+                it.sighting
             ),
             Body::BaseChanged(it) => format!(
-                "{} modules, metaspace {:?}",
+                "{} modules, metaspace {:?}, sighting {}",
                 it.modules.len(),
-                it.metaspace_used
+                it.metaspace_used,
+                it.sighting
             ),
-            Body::BaseLost(it) => format!("{}, last seen {:?}", it.why, it.last_seen.is_some()),
+            Body::BaseLost(it) => format!(
+                "{}, last seen {:?}, sighting {}",
+                it.why,
+                it.last_seen.is_some(),
+                it.sighting
+            ),
             Body::ModuleDrifted(it) => format!(
-                "{} wanted {:?} actual {:?}",
-                it.module, it.wanted, it.actual
+                "{} wanted {:?} actual {:?} at revision {}, sighting {}",
+                it.module, it.wanted, it.actual, it.revision, it.sighting
             ),
             other => panic!("unexpected {other:?}"),
         };
@@ -180,7 +194,13 @@ fn observations_in_each_phase_with_each_outcome() {
                     "failed, changed since",
                     Input::Outcome(failed(Reason::SoakFailed, 4)),
                 ),
-                ("given up", Input::GivenUp { tries: 5 }),
+                (
+                    "given up",
+                    Input::GivenUp {
+                        tries: 5,
+                        stop: None,
+                    },
+                ),
                 ("due", Input::Due),
                 ("a base's report", Input::Report(missed())),
             ];

@@ -2,9 +2,11 @@
 //!
 //! In: serde. Out: [`BaseView`].
 
-use ferry_events::{Timestamp, base::ModuleOnBase};
+use ferry_events::{RunId, Timestamp, base::ModuleOnBase};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::StopView;
 
 /// Whether a base is there.
 #[derive(
@@ -30,6 +32,51 @@ pub struct Metaspace {
     pub max: Option<u64>,
 }
 
+/// A module on a base: what it should run beside what it runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct WantedView {
+    /// The module.
+    pub module: String,
+    /// The version that was decided; none: the base should be without the module.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wanted: Option<String>,
+    /// What is there, as it was last seen.
+    pub actual: Vec<ModuleOnBase>,
+    /// Whether that is the wanted version, active and alone.
+    pub agrees: bool,
+    /// The rollout in hand: until it ends, the base may run either version, and no repair begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<RunId>,
+    /// What is done about it, where the base is known to differ.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repair: Option<RepairView>,
+}
+
+/// Bringing a base back to what it should run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RepairView {
+    /// Since when it is known that the base differs.
+    pub since: Timestamp,
+    /// The repair that has it in hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunId>,
+    /// How many repairs were begun for it within the window.
+    pub repairs: u32,
+    /// When the next one may begin; none: it is given up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<Timestamp>,
+    /// Why the last one failed, or why there will be no more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop: Option<StopView>,
+}
+
+impl RepairView {
+    /// Whether nothing more is tried by itself.
+    pub fn is_given_up(&self) -> bool {
+        self.run.is_none() && self.next.is_none()
+    }
+}
+
 /// A base of the configuration, as it was last seen.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct BaseView {
@@ -47,6 +94,9 @@ pub struct BaseView {
     pub state: BaseState,
     /// What it carries, sorted; of a lost base, what it carried last.
     pub modules: Vec<ModuleOnBase>,
+    /// What it should run beside what it runs, sorted by module; of modules that Ferry decided on.
+    #[serde(default)]
+    pub wanted: Vec<WantedView>,
     /// Room for classes, where the base tells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metaspace: Option<Metaspace>,

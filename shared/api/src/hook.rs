@@ -6,7 +6,7 @@ use ferry_events::{PushId, Timestamp, push};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::StopView;
+use crate::{RetryView, StopView};
 
 /// Whether a delivery can lead to runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -140,4 +140,7 @@ pub struct PushView {
     /// Why git could not tell, where it could not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop: Option<StopView>,
+    /// The fetch that failed and is tried again, until git was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<RetryView>,
 }

@@ -17,6 +17,9 @@
 //! | `POST /modules/{module}/run` [`RunRequest`] | [`CommandAnswer`] |
 //! | `POST /modules/{module}/deploy?`[`DeployQuery`], the jar as body | [`CommandAnswer`] |
 //! | `POST /modules/{module}/rollback` [`RollbackRequest`] | [`CommandAnswer`] |
+//! | `GET /dead?`[`LettersQuery`] | list of [`LetterSummary`] |
+//! | `GET /dead/{id}` | [`LetterView`] |
+//! | `POST /dead/{id}/replay`, `/dead/{id}/drop` [`CloseRequest`] | [`CommandAnswer`] |
 //! | `GET /healthz`, `/readyz` | [`Health`], [`Ready`] |
 //!
 //! Every refusal is a [`Problem`].
@@ -25,6 +28,7 @@ pub mod base;
 #[cfg(feature = "client")]
 pub mod client;
 pub mod command;
+pub mod dead;
 pub mod event;
 pub mod health;
 pub mod hook;
@@ -35,12 +39,13 @@ pub mod route;
 pub mod run;
 pub mod stop;
 
-pub use base::{BaseState, BaseView, Metaspace};
+pub use base::{BaseState, BaseView, Metaspace, RepairView, WantedView};
 #[cfg(feature = "client")]
 pub use client::{Client, ClientError};
 pub use command::{
     CommandAnswer, CommandState, CommandView, DeployQuery, RollbackRequest, RunRequest,
 };
+pub use dead::{CloseRequest, LetterEnd, LetterState, LetterSummary, LetterView, LettersQuery};
 pub use event::{EventsQuery, StreamedEvent};
 pub use health::{Check, Health, Ready};
 pub use hook::{HookAnswer, PushState, PushView, RefAnswer, Verdict};
@@ -48,8 +53,8 @@ pub use log::{LogLine, LogQuery, LogView};
 pub use module::{LiveView, ModuleView};
 pub use problem::Problem;
 pub use run::{
-    EnvironmentState, EnvironmentView, RunState, RunSummary, RunView, RunsQuery, StepView,
-    TaskState, TaskView,
+    EnvironmentState, EnvironmentView, RetryView, RunState, RunSummary, RunView, RunsQuery,
+    StepView, TaskState, TaskView,
 };
 pub use stop::StopView;
 

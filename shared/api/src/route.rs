@@ -6,9 +6,9 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use crate::{
-    BaseView, CommandAnswer, CommandView, DeployQuery, EventsQuery, Health, HookAnswer, LogLine,
-    LogQuery, LogView, ModuleView, PushView, Ready, RollbackRequest, RunRequest, RunSummary,
-    RunView, RunsQuery,
+    BaseView, CloseRequest, CommandAnswer, CommandView, DeployQuery, EventsQuery, Health,
+    HookAnswer, LetterSummary, LetterView, LettersQuery, LogLine, LogQuery, LogView, ModuleView,
+    PushView, Ready, RollbackRequest, RunRequest, RunSummary, RunView, RunsQuery,
 };
 
 /// The JSON schema of a type, made by a generator that collects what it refers to.
@@ -266,6 +266,35 @@ pub const ROUTES: &[Route] = &[
         "getCommand",
         "What became of a command.",
         &[json(200, "The command.", shape::<CommandView>)],
+    ),
+    Route {
+        query: Some(shape::<LettersQuery>),
+        ..read(
+            "/dead",
+            "listLetters",
+            "Dead letters that wait for a person, newest first.",
+            &[json(200, "The letters.", shape::<Vec<LetterSummary>>)],
+        )
+    },
+    read(
+        "/dead/{id}",
+        "getLetter",
+        "One dead letter, by its id or the id's first digits: the message and its errors.",
+        &[json(200, "The letter.", shape::<LetterView>)],
+    ),
+    ask(
+        "/dead/{id}/replay",
+        "replayLetter",
+        "Has the service handle a dead letter's message after all.",
+        Takes::Json(shape::<CloseRequest>),
+        COMMAND,
+    ),
+    ask(
+        "/dead/{id}/drop",
+        "dropLetter",
+        "Closes a dead letter; its message will not be handled.",
+        Takes::Json(shape::<CloseRequest>),
+        COMMAND,
     ),
     Route {
         query: Some(shape::<EventsQuery>),

@@ -6,7 +6,8 @@ use ferry_events::rollout::Direction;
 use ferry_events::run::RunKind;
 use ferry_events::task::StepTime;
 use ferry_events::verify::Answer;
-use ferry_events::{CommandId, Digest, PlanId, PushId, RunId, Timestamp};
+use ferry_events::work::Retried;
+use ferry_events::{CommandId, Digest, PlanId, PushId, RunId, Service, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -125,6 +126,42 @@ pub struct RunView {
     pub environments: Vec<EnvironmentView>,
     /// What happened, in order, with times.
     pub steps: Vec<StepView>,
+    /// What failed and is tried again, until it goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<RetryView>,
+}
+
+/// An attempt that failed for a cause that may pass, and the next one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RetryView {
+    /// Who tries.
+    pub service: Service,
+    /// What is tried, in a word: `fetch`, `build`, `slim`, `install`.
+    pub what: String,
+    /// Attempts that failed so far.
+    pub tries: u32,
+    /// Attempts at most.
+    pub most: u32,
+    /// When the first one failed.
+    pub first_at: Timestamp,
+    /// When the next one begins; past: it has.
+    pub next_at: Timestamp,
+    /// Why the last one failed.
+    pub stop: StopView,
+}
+
+impl From<&Retried> for RetryView {
+    fn from(it: &Retried) -> Self {
+        Self {
+            service: it.service,
+            what: it.what.clone(),
+            tries: it.tries,
+            most: it.most,
+            first_at: it.first_at,
+            next_at: it.next_at,
+            stop: (&it.stop).into(),
+        }
+    }
 }
 
 /// One step of a run's way.

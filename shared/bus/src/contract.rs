@@ -5,7 +5,10 @@ use std::{path::Path, time::Duration};
 use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use ferry_events::{Digest, RunId, Service};
+use ferry_events::{
+    Digest, RunId, Service,
+    subject::{STREAM, TIMERS},
+};
 use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -43,6 +46,16 @@ pub enum Source {
     Work,
     /// Its due deadlines, from `FERRY_TIMERS`.
     Timers,
+}
+
+impl Source {
+    /// The stream.
+    pub fn stream(self) -> &'static str {
+        match self {
+            Self::Work => STREAM,
+            Self::Timers => TIMERS,
+        }
+    }
 }
 
 /// Where a watch begins.
@@ -88,6 +101,8 @@ pub struct Delivery {
     pub sequence: u64,
     /// Its payload.
     pub payload: Bytes,
+    /// When the stream took it.
+    pub at: DateTime<Utc>,
     /// How often it was delivered, this time included.
     pub delivered: u64,
     /// Settles it.
@@ -110,9 +125,21 @@ pub trait Bus: Send + Sync {
     /// The last message on a subject of `FERRY`, from the stream's leader.
     async fn read(&self, subject: &str) -> Result<Option<Record>, BusError>;
 
+    /// The message with a sequence of a stream, with its subject, from the stream's leader; none: there
+    /// is none any more.
+    async fn read_at(
+        &self,
+        stream: &str,
+        sequence: u64,
+    ) -> Result<Option<(String, Record)>, BusError>;
+
     /// The last message of each subject of `FERRY` that a filter names, with its subject, sorted by subject.
     /// Any replica answers, so the newest writes may be missing: guard what is written from it.
     async fn list(&self, filter: &str) -> Result<Vec<(String, Record)>, BusError>;
+
+    /// The sequence of the newest message that `FERRY` ever took, from the stream's leader. It only grows,
+    /// unless the stream was restored from another moment.
+    async fn end(&self) -> Result<u64, BusError>;
 
     /// Stores a batch, whole or not at all.
     async fn commit(&self, batch: Batch) -> Result<Committed, CommitError>;
@@ -132,7 +159,7 @@ pub trait Bus: Send + Sync {
         source: Source,
     ) -> Result<Box<dyn Consumer>, BusError>;
 
-    /// Watches a stream (`FERRY` or `FERRY_LOGS`) in order, for ever, across reconnections.
+    /// Watches a stream (`FERRY`, `FERRY_LOGS` or `FERRY_DEAD`) in order, for ever, across reconnections.
     async fn watch(
         &self,
         stream: &str,

@@ -18,10 +18,10 @@ mod user;
 
 pub use batch::{Batch, Committed, Keep, Write};
 pub use contract::{Ack, Bus, Consumer, Delivery, LogLine, Message, Record, Source, Start};
-pub use dead::DeadLetter;
+pub use dead::{Advisory, DeadLetter};
 pub use error::{BusError, CommitError};
 pub use jetstream::{CHUNK, CONNECT_WAIT, ConnectOptions, JetStream, REQUEST_TIMEOUT};
-pub use memory::MemoryBus;
+pub use memory::{MemoryBus, Saved};
 pub use provision::{
     ACK_WAIT, DEAD_BYTES, DEDUPE_WINDOW, KEEP_DEAD, KEEP_EVENTS, KEEP_LOGS, LOG_BYTES,
     MAX_ACK_PENDING, MAX_DELIVER, Provisioned, StreamLimits, UNLIMITED, provision,

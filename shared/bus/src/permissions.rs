@@ -6,7 +6,7 @@
 
 use ferry_events::{
     Service,
-    subject::{self, ARTIFACTS, CONFIG, LOGS, STREAM, TIMERS},
+    subject::{self, ARTIFACTS, CONFIG, DEAD, LOGS, STREAM, TIMERS},
 };
 
 use crate::User;
@@ -79,6 +79,9 @@ fn service_publishes(service: Service) -> Vec<String> {
     publish.extend([
         format!("$JS.API.STREAM.MSG.GET.{STREAM}"),
         format!("$JS.API.DIRECT.GET.{STREAM}"),
+        format!("$JS.API.STREAM.INFO.{STREAM}"),
+        // Its dead letters, to replay them.
+        format!("$JS.API.STREAM.MSG.GET.{DEAD}"),
     ]);
 
     // Its own durable consumers.
@@ -110,7 +113,7 @@ fn service_publishes(service: Service) -> Vec<String> {
         publish.push("ferry.logs.>".into());
     }
     if contract.watches {
-        for stream in [STREAM, LOGS] {
+        for stream in [STREAM, LOGS, DEAD] {
             // Without a name in the subject only a new consumer of its own can be made.
             publish.extend([
                 format!("$JS.API.CONSUMER.CREATE.{stream}"),

@@ -22,7 +22,7 @@ pub use init::{InitError, init_text};
 pub use load::{FOLDER, Loaded, load, parse};
 pub use model::{
     Base, Build, Builder, Bus, Config, Environment, Forge, Gateway, Grant, Installer, Module, Pool,
-    Probe, Repository, Role, Sandbox, Team, Token, Verifier,
+    Probe, Reconcile, Repository, Role, Sandbox, Team, Token, Verifier,
 };
 pub use schema::schema;
 pub use secret::{Secret, SecretError, SecretRef};

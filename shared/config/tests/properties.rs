@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ferry_config::{
     Base, Builder, Config, Diagnostic, Environment, Forge, Gateway, Grant, Installer, Module, Pool,
-    Probe, Repository, Role, Sandbox, SecretRef, Token, Verifier, hash_token, parse,
+    Probe, Reconcile, Repository, Role, Sandbox, SecretRef, Token, Verifier, hash_token, parse,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -160,15 +160,28 @@ fn services() -> impl Strategy<Value = Config> {
             parallel,
             ..Installer::default()
         });
-    (gateway, builder, installer, verifier).prop_map(|(gateway, builder, installer, verifier)| {
-        Config {
+    let reconcile = (
+        any::<bool>(),
+        1u32..100,
+        millis(1000, 86_400_000),
+        millis(10, 60_000),
+    )
+        .prop_map(|(enabled, attempts, window, pause)| Reconcile {
+            enabled,
+            attempts,
+            window,
+            pause,
+        });
+    (gateway, builder, installer, verifier, reconcile).prop_map(
+        |(gateway, builder, installer, verifier, reconcile)| Config {
             gateway,
             builder,
             installer,
             verifier,
+            reconcile,
             ..Config::default()
-        }
-    })
+        },
+    )
 }
 
 fn probe() -> impl Strategy<Value = Probe> {

@@ -1,9 +1,11 @@
 //! Bases: there, changed, lost; and modules on them that nobody decided.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::Timestamp;
+use crate::{Stop, Timestamp};
 
 /// A module as a base reports it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -37,6 +39,12 @@ pub struct Seen {
     pub metaspace_max: Option<u64>,
     /// When it was seen.
     pub at: Timestamp,
+    /// Of each module that Ferry changed there: how often, as the installer's record said after the look.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub revisions: BTreeMap<String, u64>,
+    /// Counts what was said of this base: what has a lower one was said before.
+    #[serde(default)]
+    pub sighting: u64,
 }
 
 /// `base.lost`: a base has not answered several times in a row.
@@ -53,6 +61,9 @@ pub struct Lost {
     pub last_seen: Option<Timestamp>,
     /// What the last attempt met.
     pub why: String,
+    /// Counts what was said of this base: what has a lower one was said before.
+    #[serde(default)]
+    pub sighting: u64,
 }
 
 /// `module.drifted`: a base runs something other than what was decided.
@@ -69,4 +80,29 @@ pub struct Drifted {
     pub wanted: Option<String>,
     /// The versions that are there.
     pub actual: Vec<String>,
+    /// The revision of the module in the base's record that this was seen against; a lower one is stale.
+    #[serde(default)]
+    pub revision: u64,
+    /// Counts what was said of this base: what has a lower one was said before.
+    #[serde(default)]
+    pub sighting: u64,
+}
+
+/// `module.givenup`: a module was brought back on a base as often as it may be; it is not tried again
+/// before a rollout, or before something new is seen there.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct GivenUp {
+    /// The base.
+    pub base: String,
+    /// The environment.
+    pub environment: String,
+    /// The module.
+    pub module: String,
+    /// The version that it should run; none: it should be without the module.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wanted: Option<String>,
+    /// How often it was brought back within the window.
+    pub repairs: u32,
+    /// Why it ends here.
+    pub stop: Stop,
 }

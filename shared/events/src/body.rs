@@ -8,7 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::{artifact, base, build, command, push, rollout, run, task, verify};
+use crate::{artifact, base, build, command, letter, push, rollout, run, task, verify, work};
 
 macro_rules! bodies {
     ($($(#[$doc:meta])* $name:ident($payload:ty) = $subject:literal . $predicate:literal, $version:literal, $standard:literal;)*) => {
@@ -109,6 +109,10 @@ wrap! {
     BaseJoined(base::Seen);
     /// `base.changed`: it carries other modules than before.
     BaseChanged(base::Seen);
+    /// `letter.replayed`: the service has handled the message after all.
+    LetterReplayed(letter::Closed);
+    /// `letter.dropped`: the message will not be handled.
+    LetterDropped(letter::Closed);
 }
 
 bodies! {
@@ -172,8 +176,16 @@ bodies! {
     BaseLost(base::Lost) = "base"."lost", "0.1.0", false;
     /// A base runs something other than what was decided.
     ModuleDrifted(base::Drifted) = "module"."drifted", "0.1.0", false;
+    /// A module was brought back on a base as often as it may be.
+    ModuleGivenUp(base::GivenUp) = "module"."givenup", "0.1.0", false;
     /// A command was taken or refused.
     CommandSettled(command::Settled) = "command"."settled", "0.1.0", false;
+    /// An attempt failed for a cause that may pass; it is tried again.
+    WorkRetried(work::Retried) = "work"."retried", "0.1.0", false;
+    /// A dead letter's message was handled after all.
+    LetterReplayed(LetterReplayed) = "letter"."replayed", "0.1.0", false;
+    /// A dead letter's message will not be handled.
+    LetterDropped(LetterDropped) = "letter"."dropped", "0.1.0", false;
 }
 
 impl Kind {
@@ -274,7 +286,11 @@ impl Body {
             Body::BaseChanged(p) => p.base.clone(),
             Body::BaseLost(p) => p.base.clone(),
             Body::ModuleDrifted(p) => format!("{}/{}", p.base, p.module),
+            Body::ModuleGivenUp(p) => format!("{}/{}", p.base, p.module),
             Body::CommandSettled(p) => p.command.to_string(),
+            Body::WorkRetried(p) => format!("{}/{}", p.service, p.work),
+            Body::LetterReplayed(p) => p.letter.to_string(),
+            Body::LetterDropped(p) => p.letter.to_string(),
         }
     }
 
@@ -325,8 +341,12 @@ impl Body {
             Body::BaseJoined(_)
             | Body::BaseChanged(_)
             | Body::BaseLost(_)
-            | Body::ModuleDrifted(_) => return None,
+            | Body::ModuleDrifted(_)
+            | Body::ModuleGivenUp(_) => return None,
             Body::CommandSettled(p) => return p.run,
+            Body::WorkRetried(p) => return p.run,
+            Body::LetterReplayed(p) => return p.run,
+            Body::LetterDropped(p) => return p.run,
             Body::ChangeMerged(p) => p.run,
             Body::BuildQueued(p) => p.run,
             Body::BuildStarted(p) => p.run,

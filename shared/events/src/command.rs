@@ -5,7 +5,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{CommandId, Digest, RunId, Service, Timestamp, artifact::Biz};
+use crate::{CommandId, Digest, RunId, Service, Timestamp, artifact::Biz, letter::Letter};
 
 /// A durable request by a person or a machine with a token.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -62,6 +62,10 @@ pub enum Verb {
         /// The version; none: the verified one before.
         to: Option<String>,
     },
+    /// Handle a dead letter's message after all.
+    Replay(Letter),
+    /// Close a dead letter; its message will not be handled.
+    Drop(Letter),
 }
 
 impl Verb {
@@ -71,6 +75,8 @@ impl Verb {
             Self::Run { .. } => "run",
             Self::Deploy { .. } => "deploy",
             Self::Rollback { .. } => "rollback",
+            Self::Replay(_) => "replay",
+            Self::Drop(_) => "drop",
         }
     }
 
@@ -79,12 +85,16 @@ impl Verb {
         match self {
             Self::Run { .. } | Self::Deploy { .. } => Service::Builder,
             Self::Rollback { .. } => Service::Scheduler,
+            Self::Replay(letter) | Self::Drop(letter) => letter.service,
         }
     }
 
-    /// The module that it is about.
+    /// The module that it is about; empty where it is about none.
     pub fn module(&self) -> &str {
         match self {
+            Self::Replay(letter) | Self::Drop(letter) => {
+                letter.module.as_deref().unwrap_or_default()
+            }
             Self::Run { module, .. }
             | Self::Deploy { module, .. }
             | Self::Rollback { module, .. } => module,
@@ -99,9 +109,9 @@ pub struct Settled {
     pub command: CommandId,
     /// Who asked.
     pub actor: String,
-    /// The module.
+    /// The module; empty where the command is about none.
     pub module: String,
-    /// The run that it causes; none: it was refused.
+    /// The run that it causes; none: it was refused, or causes none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<RunId>,
     /// Why it was refused.

@@ -120,7 +120,13 @@ const NOTHING: Contract = Contract {
 
 static GATEWAY: Contract = Contract {
     says: &[PushReceived],
-    commands: &[Service::Builder, Service::Scheduler],
+    commands: &[
+        Service::Builder,
+        Service::Slimmer,
+        Service::Scheduler,
+        Service::Installer,
+        Service::Verifier,
+    ],
     stores_jars: true,
     watches: true,
     ..NOTHING
@@ -137,6 +143,9 @@ static BUILDER: Contract = Contract {
         BuildFinished,
         ArtifactPackaged,
         CommandSettled,
+        WorkRetried,
+        LetterReplayed,
+        LetterDropped,
     ],
     stores_jars: true,
     writes_logs: true,
@@ -145,7 +154,15 @@ static BUILDER: Contract = Contract {
 
 static SLIMMER: Contract = Contract {
     takes: &[ArtifactPackaged],
-    says: &[ArtifactPublished, ArtifactRefused],
+    takes_commands: true,
+    says: &[
+        ArtifactPublished,
+        ArtifactRefused,
+        CommandSettled,
+        WorkRetried,
+        LetterReplayed,
+        LetterDropped,
+    ],
     reads_jars: true,
     stores_jars: true,
     ..NOTHING
@@ -161,6 +178,9 @@ static SCHEDULER: Contract = Contract {
         RolloutFinished,
         TaskFinished,
         ObservationFinished,
+        BaseJoined,
+        BaseLost,
+        ModuleDrifted,
     ],
     takes_commands: true,
     says: &[
@@ -177,7 +197,10 @@ static SCHEDULER: Contract = Contract {
         ServiceDeployed,
         ServiceUpgraded,
         ServiceRolledback,
+        ModuleGivenUp,
         CommandSettled,
+        LetterReplayed,
+        LetterDropped,
     ],
     keeps_facts: true,
     ..NOTHING
@@ -185,7 +208,15 @@ static SCHEDULER: Contract = Contract {
 
 static INSTALLER: Contract = Contract {
     takes: &[TaskRequested],
-    says: &[TaskStarted, TaskFinished],
+    takes_commands: true,
+    says: &[
+        TaskStarted,
+        TaskFinished,
+        CommandSettled,
+        WorkRetried,
+        LetterReplayed,
+        LetterDropped,
+    ],
     keeps_facts: true,
     reads_jars: true,
     ..NOTHING
@@ -193,6 +224,7 @@ static INSTALLER: Contract = Contract {
 
 static VERIFIER: Contract = Contract {
     takes: &[ObservationRequested],
+    takes_commands: true,
     says: &[
         ModuleAnswering,
         ObservationFinished,
@@ -200,6 +232,9 @@ static VERIFIER: Contract = Contract {
         BaseChanged,
         BaseLost,
         ModuleDrifted,
+        CommandSettled,
+        LetterReplayed,
+        LetterDropped,
     ],
     ..NOTHING
 };

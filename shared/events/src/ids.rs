@@ -70,6 +70,10 @@ uuid_id! {
     TaskId
 }
 uuid_id! {
+    /// A dead letter's id: derived from who could not handle which message.
+    LetterId
+}
+uuid_id! {
     /// A command's id: chosen by the gateway when a person asks.
     CommandId
 }
@@ -86,6 +90,16 @@ impl EventId {
                 kind,
                 &index.to_string(),
             ],
+        ))
+    }
+}
+
+impl LetterId {
+    /// The dead letter that stands for a service's message, by its sequence in its stream.
+    pub fn of(service: &str, stream: &str, sequence: u64) -> Self {
+        Self(derive(
+            "dead-letter",
+            &[service, stream, &sequence.to_string()],
         ))
     }
 }
@@ -109,6 +123,14 @@ impl RunId {
     /// The run that a person's command causes for a module.
     pub fn of_command(command: CommandId, module: &str) -> Self {
         Self(derive("run-of-command", &[&command.to_string(), module]))
+    }
+
+    /// The run that brings drifted bases back: the plan of this generation of a module in an environment.
+    pub fn of_repair(module: &str, environment: &str, generation: u64) -> Self {
+        Self(derive(
+            "repair",
+            &[module, environment, &generation.to_string()],
+        ))
     }
 }
 

@@ -12,6 +12,7 @@ pub mod contract;
 pub mod envelope;
 pub mod fact;
 pub mod ids;
+pub mod letter;
 pub mod name;
 pub mod push;
 pub mod reason;
@@ -20,12 +21,13 @@ pub mod run;
 pub mod subject;
 pub mod task;
 pub mod verify;
+pub mod work;
 
 pub use body::{Body, Kind};
 pub use command::{Command, Verb};
 pub use contract::{Contract, Service};
 pub use envelope::{DecodeError, Event, Scope};
-pub use ids::{CommandId, Digest, EventId, PlanId, PushId, RunId, TaskId};
+pub use ids::{CommandId, Digest, EventId, LetterId, PlanId, PushId, RunId, TaskId};
 pub use reason::{Reason, Stop};
 
 /// A moment, in UTC, with millisecond precision on the wire.

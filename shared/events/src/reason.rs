@@ -46,6 +46,10 @@ const UNTOUCHED: &str = "Nothing was installed: every base runs what it ran befo
 const BROUGHT_BACK: &str = "The rollout ended, and every base that it had touched was brought back to the last verified version; a base that had none is left without.";
 /// The way back stopped.
 const KEPT_OTHERS: &str = "Every other base was brought back; the ones named are left as they are.";
+/// A repair did not succeed.
+const TRIES_AGAIN: &str = "The base is left as it is and tried again after a pause, a few times; other bases are not touched.";
+/// No more repairs.
+const LEFT_ALONE: &str = "Ferry brought it back as often as [reconcile] allows, then left the base as it is; other bases are not touched.";
 /// Something newer goes on.
 const STOOD_BACK: &str = "The run stood back and changed nothing more.";
 /// A message is kept for people.
@@ -87,6 +91,10 @@ reasons! {
         "A dependency or plugin could not be resolved.",
         UNTOUCHED,
         "Check its coordinates, or the repositories in the builder's Maven settings.";
+    DependencyUnreachable = "dependency-unreachable",
+        "A repository of dependencies did not answer, however often it was asked.",
+        UNTOUCHED,
+        "Look whether the builder reaches it, then run the commit again with `ferry run`.";
     BuildFailed = "build-failed",
         "The build ended with an error.",
         UNTOUCHED,
@@ -187,6 +195,14 @@ reasons! {
         "A base could not be brought back to the version before.",
         KEPT_OTHERS,
         "Look at the base named; it may be without the module.";
+    RepairFailed = "repair-failed",
+        "A base could not be brought back to the version that it should run.",
+        TRIES_AGAIN,
+        "Look at the base named; `ferry bases` shows when it is tried again.";
+    RepairGivenUp = "repair-given-up",
+        "A base lost a module again and again, or would not take it.",
+        LEFT_ALONE,
+        "Look at the base's log. Restarting it, or a rollout with `ferry run`, makes Ferry try again.";
     Superseded = "superseded",
         "A newer push took this one's place before it began to install.",
         STOOD_BACK,
@@ -214,7 +230,27 @@ reasons! {
     Malformed = "malformed",
         "The message could not be read.",
         SET_ASIDE,
-        "Look at it on FERRY_DEAD; the detail says where it is wrong.";
+        "Look at it with `ferry dead show`: it says where it is wrong.";
+    NewerVersion = "newer-version",
+        "The message is of a newer version of Ferry than the service that it is for.",
+        SET_ASIDE,
+        "Bring that service up to date, then hand the message in again with `ferry dead replay`.";
+    Crashes = "crashes",
+        "The service ended each time that it had the message in hand, though it had no other.",
+        SET_ASIDE,
+        "Please report it with the service's log; after a new version, `ferry dead replay` hands it in again.";
+    Undelivered = "undelivered",
+        "The bus stopped delivering the message, and the service left no word about it.",
+        SET_ASIDE,
+        "Read the service's log of that time, then hand the message in again with `ferry dead replay`.";
+    LetterGone = "letter-gone",
+        "There is no such dead letter any more, or its message is gone.",
+        REFUSED,
+        "Look at what there is with `ferry dead list`.";
+    LetterClosed = "letter-closed",
+        "The dead letter was replayed or dropped before.",
+        REFUSED,
+        "Nothing; `ferry dead show` says what became of it.";
     OurFault = "our-fault",
         "Ferry failed in a way that it should not.",
         SET_ASIDE,

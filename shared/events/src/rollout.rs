@@ -43,6 +43,8 @@ pub enum Direction {
     Forward,
     /// It brings back what was verified before, because the rollout failed.
     Back,
+    /// It brings bases that run something else back to what was verified last.
+    Repair,
 }
 
 /// One base's change under a plan.
@@ -66,7 +68,7 @@ pub struct Plan {
     pub module: String,
     /// The environment.
     pub environment: String,
-    /// Forward or back.
+    /// Forward, back, or a repair.
     pub direction: Direction,
     /// Counts the plans of this module in this environment, so that no two have one digest.
     pub generation: u64,
@@ -136,7 +138,7 @@ pub enum RolloutOutcome {
     Broken,
     /// It failed before any base was touched.
     Stopped,
-    /// A newer one took its place before it began.
+    /// A newer one took its place before it began; of a repair: before it ended.
     Superseded,
 }
 

@@ -12,7 +12,7 @@ pub struct Queued {
     pub run: RunId,
     /// The module.
     pub module: String,
-    /// What it is for: a change, or a way back.
+    /// What it is for: a change, a way back, a repair.
     pub kind: RunKind,
     /// The environments that it will pass, in order.
     pub environments: Vec<String>,
@@ -45,6 +45,8 @@ pub enum RunKind {
     Change,
     /// It goes back to a verified version, because a person asked.
     Rollback,
+    /// It brings bases that run something else back to what was verified last.
+    Repair,
 }
 
 /// `pipelinerun.started`: its first work began.

@@ -31,6 +31,11 @@ pub fn commands_for(service: Service) -> String {
     format!("ferry.commands.{}.>", service.name())
 }
 
+/// The commands to handle a service's dead letters after all.
+pub fn replays_of(service: Service) -> String {
+    format!("ferry.commands.{}.replay", service.name())
+}
+
 /// A command's subject.
 pub fn command(command: &Command) -> String {
     format!(
@@ -63,6 +68,14 @@ pub fn plan_fact(module: &str, environment: &str) -> String {
         token(environment)
     )
 }
+
+/// The fact that names what bases should run of a module in an environment.
+pub fn wanted_fact(module: &str, environment: &str) -> String {
+    format!("{WANTED_FACTS}.{}.{}", token(module), token(environment))
+}
+
+/// What the subjects of [`wanted_fact`] begin with.
+pub const WANTED_FACTS: &str = "ferry.facts.scheduler.wanted";
 
 /// The fact that names what the installer left on a base.
 pub fn base_fact(base: &str) -> String {

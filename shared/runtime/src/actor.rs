@@ -7,7 +7,9 @@
 use std::{sync::Arc, time::Duration};
 
 use ferry_bus::{Batch, Bus, BusError, CommitError, Write};
-use ferry_events::{Event, EventId, Timestamp, subject};
+use ferry_events::{
+    Body, Digest, Event, EventId, Kind, Stop, Timestamp, ids, subject, work::Retried,
+};
 use tokio::{
     sync::{oneshot, watch},
     task::JoinHandle,
@@ -18,7 +20,8 @@ use tracing::{debug, error, warn};
 use uuid::Uuid;
 
 use crate::{
-    Claim, Context, Decide, Decision, Effects, Fault, Input, Job, Key, Settings, Stored,
+    Claim, Context, Decide, Decision, Done, Effects, Fault, Input, Job, Key, Retry, Say, Settings,
+    Stored,
     jobs::{Jobs, Permit},
     registry::{Inbox, Item, Registry},
 };
@@ -47,23 +50,31 @@ pub(crate) struct Shared<D: Decide, E> {
     pub drain: CancellationToken,
 }
 
-type Done = oneshot::Sender<Result<(), Fault>>;
+type Told = oneshot::Sender<Result<(), Fault>>;
 
 struct Pending<O> {
     input: Input<O>,
     cause: Option<EventId>,
-    done: Option<Done>,
+    done: Option<Told>,
     /// For outcomes: the claim under which the work was done.
     claim: Option<u64>,
 }
 
 struct Running<D: Decide> {
-    handle: JoinHandle<Option<D::Outcome>>,
+    handle: JoinHandle<Option<Done<D::Outcome>>>,
     cancel: CancellationToken,
     number: u64,
     work: D::Work,
     renew_at: Instant,
     _permit: Permit,
+}
+
+/// An attempt that failed for a cause that may pass.
+struct Again<W> {
+    work: W,
+    /// The claim under which it was done.
+    claim: u64,
+    stop: Stop,
 }
 
 impl<D: Decide> Drop for Running<D> {
@@ -91,7 +102,7 @@ pub(crate) struct Actor<D: Decide, E: Effects<D>> {
 /// What woke the actor.
 enum Woken<O> {
     Item(Option<Item<O>>),
-    Finished(Result<Option<O>, tokio::task::JoinError>),
+    Finished(Result<Option<Done<O>>, tokio::task::JoinError>),
     Renew,
     Due,
     Idle,
@@ -125,8 +136,8 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
                 Woken::Item(None) => return,
                 Woken::Item(Some(item)) => self.take(item).await,
                 Woken::Finished(result) => self.finished(result).await,
-                Woken::Renew => self.settle(Vec::new(), None).await,
-                Woken::Due => self.settle(vec![pending(Input::Due)], None).await,
+                Woken::Renew => self.settle(Vec::new(), None, None).await,
+                Woken::Due => self.settle(vec![pending(Input::Due)], None, None).await,
                 Woken::Idle => {
                     if self.shared.registry.retire(&self.key, &self.inbox) {
                         return;
@@ -184,25 +195,33 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
                 next = self.inbox.try_recv().ok();
             }
         }
-        self.settle(inputs, permit).await;
+        self.settle(inputs, permit, None).await;
     }
 
-    async fn finished(&mut self, result: Result<Option<D::Outcome>, tokio::task::JoinError>) {
+    async fn finished(&mut self, result: Result<Option<Done<D::Outcome>>, tokio::task::JoinError>) {
         let Some(running) = self.running.take() else {
             return;
         };
         let number = running.number;
         match result {
-            Ok(Some(outcome)) => {
+            Ok(Some(Done::Outcome(outcome))) => {
                 let outcome = Pending {
                     input: Input::Outcome(outcome),
                     cause: None,
                     done: None,
                     claim: Some(number),
                 };
-                self.settle(vec![outcome], None).await;
+                self.settle(vec![outcome], None, None).await;
             }
-            Ok(None) => self.settle(Vec::new(), None).await,
+            Ok(Some(Done::Again(stop))) => {
+                let again = Again {
+                    work: running.work.clone(),
+                    claim: number,
+                    stop,
+                };
+                self.settle(Vec::new(), None, Some(again)).await;
+            }
+            Ok(None) => self.settle(Vec::new(), None, None).await,
             Err(error) => {
                 error!(key = %self.key, %error, "work ended in a panic; it is tried again");
                 self.leave_alone(number).await;
@@ -211,9 +230,17 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
     }
 
     /// Decides on all inputs, commits once, tells each, and begins the work that is now due.
-    async fn settle(&mut self, inputs: Vec<Pending<D::Outcome>>, mut permit: Option<Permit>) {
+    async fn settle(
+        &mut self,
+        inputs: Vec<Pending<D::Outcome>>,
+        mut permit: Option<Permit>,
+        again: Option<Again<D::Work>>,
+    ) {
         let mut duplicates = 0;
         loop {
+            // Another replica may have written since: what is in hand is the newest only where a commit,
+            // or a read, says so.
+            let remembered = self.held.is_some();
             let Some(held) = self.load().await else {
                 return;
             };
@@ -232,8 +259,15 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
                     self.shared.worker,
                 );
             }
+            if let Some(again) = &again {
+                self.again(&mut round, again, &context);
+            }
             let begun = self.claim(&mut round, &held, &context, &mut permit);
             let Some(new) = round.result(&held) else {
+                if remembered && !inputs.is_empty() {
+                    // "Nothing follows" is never committed, so no one would object: look again.
+                    continue;
+                }
                 self.held = Some(held);
                 round.tell(inputs);
                 self.after(&context, begun);
@@ -324,6 +358,71 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
         }
     }
 
+    /// An attempt failed for a cause that may pass: the next one gets its time, or it is given up.
+    fn again(&self, round: &mut Round<D::State>, again: &Again<D::Work>, context: &Context) {
+        let decide = &*self.shared.decide;
+        let worker = self.shared.worker;
+        let Some(claim) = round
+            .claim
+            .take_if(|claim| claim.by == worker && claim.number == again.claim)
+        else {
+            return debug!(key = %self.key, "an attempt failed after its claim was lost");
+        };
+        if decide.work(&self.key, &round.state).as_ref() != Some(&again.work) {
+            round.retry = None;
+            return;
+        }
+        let of = mark(&again.work);
+        let before = round.retry.take().filter(|retry| retry.of == of);
+        let tries = before.as_ref().map_or(0, |retry| retry.tries) + 1;
+        let first_at = before.map_or(context.now, |retry| retry.first_at);
+        let since = (context.now - first_at).to_std().unwrap_or_default();
+        let policy = decide.patience(&self.key, &again.work);
+        let name = format!("{}/{}", decide.service(), self.key);
+        let Some(pause) = policy.pause_after(&name, tries, since) else {
+            warn!(key = %self.key, tries, stop = %again.stop, "given up");
+            let detail = format!("{} (tried {tries} times)", again.stop.detail);
+            let stop = Stop {
+                base: again.stop.base.clone(),
+                ..Stop::new(again.stop.reason, detail)
+            };
+            let stop = Some(stop);
+            let input = pending(Input::GivenUp { tries, stop });
+            return round.decide(decide, &self.key, context, &input, worker);
+        };
+        let retry = Retry {
+            of,
+            tries,
+            begun: claim.begun,
+            first_at,
+            next_at: context.now
+                + chrono::TimeDelta::from_std(pause).unwrap_or(chrono::TimeDelta::MAX),
+            stop: again.stop.clone(),
+        };
+        warn!(key = %self.key, tries, next_at = %retry.next_at, stop = %again.stop, "tried again later");
+        let concerns = decide.concerns(&self.key, &round.state, &context.config);
+        let retried = concerns.into_iter().map(|concern| Say {
+            body: Body::from(Retried {
+                service: decide.service(),
+                work: self.key.to_string(),
+                what: concern.what.to_owned(),
+                push: concern.push,
+                command: concern.command,
+                run: concern.run,
+                module: concern.scope.module.clone(),
+                tries,
+                most: policy.tries,
+                first_at,
+                next_at: retry.next_at,
+                stop: retry.stop.clone(),
+            }),
+            scope: concern.scope,
+        });
+        round.retried = retried.collect();
+        round.failed = claim.number;
+        round.retry = Some(retry);
+    }
+
     /// Puts the claim right for the round's new state: dropped, renewed, kept, or made.
     fn claim(
         &mut self,
@@ -335,7 +434,7 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
         let settings = &self.shared.settings;
         let until = context.now + settings.lease;
         let ours = |claim: &Claim| claim.by == self.shared.worker;
-        let mut before = 0;
+        let (mut before, mut begun) = (0, 0);
         let mut renew_at = None;
         let mut work = self.shared.decide.work(&self.key, &round.state);
         if let Some(claim) = round.claim.clone() {
@@ -361,19 +460,17 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
                     return None;
                 }
                 None => {
-                    before = claim.tries;
+                    (before, begun) = (claim.tries, claim.begun.max(claim.tries));
                     round.claim = None;
                 }
             }
         }
         self.running = None;
         if before >= TRIES_MAX {
-            let input = Pending {
-                input: Input::GivenUp { tries: before },
-                cause: None,
-                done: None,
-                claim: None,
-            };
+            let input = pending(Input::GivenUp {
+                tries: before,
+                stop: None,
+            });
             round.decide(
                 &*self.shared.decide,
                 &self.key,
@@ -382,7 +479,19 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
                 self.shared.worker,
             );
             work = self.shared.decide.work(&self.key, &round.state);
-            before = 0;
+            (before, begun) = (0, 0);
+        }
+        // A retry is of one piece of work; what comes after it begins afresh.
+        if let Some(retry) = &round.retry {
+            match &work {
+                Some(work) if mark(work) == retry.of => {
+                    if context.now < retry.next_at {
+                        return None;
+                    }
+                    begun = begun.max(retry.begun);
+                }
+                _ => round.retry = None,
+            }
         }
         let work = work?;
         if self.shared.drain.is_cancelled() {
@@ -402,12 +511,14 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
             by: self.shared.worker,
             until,
             tries: before + 1,
+            begun: begun + 1,
             number: round.claims,
         };
         round.claim = Some(claim.clone());
         Some(Begun {
             work,
             claim,
+            failed: round.retry.as_ref().map(|retry| retry.stop.clone()),
             permit,
         })
     }
@@ -448,6 +559,22 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
                 body: say.body.clone(),
             }));
         }
+        for (index, say) in round.retried.iter().enumerate() {
+            // A retry is no transition: the claim that failed tells its events from others.
+            let (claim, index) = (round.failed.to_string(), index.to_string());
+            let id = ids::derive(
+                Kind::WorkRetried.subject(),
+                &[service.name(), self.key.as_str(), &claim, &index],
+            );
+            writes.push(Write::event(&Event {
+                id: EventId(id),
+                source: service,
+                time: context.now,
+                scope: say.scope.clone(),
+                cause: None,
+                body: say.body.clone(),
+            }));
+        }
         writes.into()
     }
 
@@ -456,6 +583,7 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
         if let Some(Begun {
             work,
             claim,
+            failed,
             permit,
         }) = begun
         {
@@ -463,7 +591,8 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
             let job = Job {
                 key: self.key.clone(),
                 work: work.clone(),
-                attempt: claim.tries,
+                attempt: claim.begun,
+                failed,
                 config: context.config.clone(),
                 cancel: cancel.clone(),
             };
@@ -487,7 +616,14 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
             });
         }
         let Some(held) = &self.held else { return };
-        let deadline = self.shared.decide.wake_at(&held.stored.state);
+        let again = held.stored.retry.as_ref().map(|retry| retry.next_at);
+        let deadline = self
+            .shared
+            .decide
+            .wake_at(&held.stored.state)
+            .into_iter()
+            .chain(again.filter(|_| held.stored.claim.is_none()))
+            .min();
         self.wake = deadline.map(|deadline| {
             let left = (deadline - context.now).to_std().unwrap_or_default();
             Instant::now() + if left.is_zero() { LOOK_AGAIN } else { left }
@@ -561,7 +697,12 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
             {
                 return;
             }
-            held.stored.claim = None;
+            // Neither is the count lost, nor does a drain count as a worker that died.
+            if let Some(claim) = &mut held.stored.claim {
+                claim.by = Uuid::nil();
+                claim.until = self.shared.settings.clock.now();
+                claim.tries = claim.tries.saturating_sub(1);
+            }
             if self.store(held).await {
                 let (service, key) = (self.shared.decide.service(), self.key.as_str());
                 if let Err(error) = self
@@ -602,6 +743,17 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
     }
 }
 
+fn panicked(panic: &(dyn std::any::Any + Send)) -> Fault {
+    let said = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    Fault(format!(
+        "the decision panicked: {}",
+        said.unwrap_or("it did not say why")
+    ))
+}
+
 fn pending<O>(input: Input<O>) -> Pending<O> {
     Pending {
         input,
@@ -611,9 +763,18 @@ fn pending<O>(input: Input<O>) -> Pending<O> {
     }
 }
 
+/// Names a piece of work, so that a retry is told from one of other work.
+fn mark<W: std::fmt::Debug>(work: &W) -> String {
+    Digest::of(format!("{work:?}").as_bytes())
+        .short()
+        .to_owned()
+}
+
 struct Begun<D: Decide> {
     work: D::Work,
     claim: Claim,
+    /// Why the attempt before failed.
+    failed: Option<Stop>,
     permit: Permit,
 }
 
@@ -622,7 +783,11 @@ struct Round<S> {
     state: S,
     claim: Option<Claim>,
     claims: u64,
-    events: Vec<(crate::Say, Option<EventId>)>,
+    retry: Option<Retry>,
+    /// What is said of a retry, and the claim that failed.
+    retried: Vec<Say>,
+    failed: u64,
+    events: Vec<(Say, Option<EventId>)>,
     facts: Vec<(String, serde_json::Value)>,
     results: Vec<Result<(), Fault>>,
 }
@@ -633,6 +798,9 @@ impl<S: Clone + PartialEq> Round<S> {
             state: held.stored.state.clone(),
             claim: held.stored.claim.clone(),
             claims: held.stored.claims,
+            retry: held.stored.retry.clone(),
+            retried: Vec::new(),
+            failed: 0,
             events: Vec::new(),
             facts: Vec::new(),
             results: Vec::new(),
@@ -657,8 +825,13 @@ impl<S: Clone + PartialEq> Round<S> {
                 return self.results.push(Ok(()));
             }
             self.claim = None;
+            self.retry = None;
         }
-        match decide.decide(key, &self.state, &pending.input, context) {
+        // A decision holds nothing that a panic could leave half done, and those beside it must not
+        // fail with it.
+        let deciding = || decide.decide(key, &self.state, &pending.input, context);
+        let decided = std::panic::catch_unwind(std::panic::AssertUnwindSafe(deciding));
+        match decided.unwrap_or_else(|panic| Err(panicked(&*panic))) {
             Ok(Decision {
                 state,
                 events,
@@ -684,13 +857,14 @@ impl<S: Clone + PartialEq> Round<S> {
     fn result(&self, held: &Held<S>) -> Option<Stored<S>> {
         let moved =
             self.state != held.stored.state || !self.events.is_empty() || !self.facts.is_empty();
-        if !moved && self.claim == held.stored.claim {
+        if !moved && self.claim == held.stored.claim && self.retry == held.stored.retry {
             return None;
         }
         Some(Stored {
             sequence: held.stored.sequence + u64::from(moved),
             claims: self.claims,
             claim: self.claim.clone(),
+            retry: self.retry.clone(),
             state: self.state.clone(),
         })
     }

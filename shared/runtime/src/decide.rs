@@ -7,8 +7,13 @@ use std::{fmt, sync::Arc};
 
 use ferry_bus::Keep;
 use ferry_config::Config;
-use ferry_events::{Body, Command, Digest, Event, Scope, Service, Timestamp, name::token};
+use ferry_events::{
+    Body, Command, CommandId, Digest, Event, PushId, RunId, Scope, Service, Stop, Timestamp,
+    name::token,
+};
 use serde::{Serialize, de::DeserializeOwned};
+
+use crate::Policy;
 
 /// An aggregate's name: dotted tokens, so that it can stand in a subject.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -60,10 +65,12 @@ pub enum Input<O> {
     Report(O),
     /// A deadline may have passed: look.
     Due,
-    /// The work crashed its worker this often: give it up.
+    /// The work is given up: it took its worker down again and again, or failed until patience ended.
     GivenUp {
-        /// How often it was begun.
+        /// How often it was tried.
         tries: u32,
+        /// Why the last attempt failed; none: it took its worker down.
+        stop: Option<Stop>,
     },
 }
 
@@ -141,6 +148,21 @@ pub struct Slot {
     pub lane: String,
 }
 
+/// Somebody whom it concerns that work is tried again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Concern {
+    /// Whose it is.
+    pub scope: Scope,
+    /// What is tried, in a word.
+    pub what: &'static str,
+    /// The push that it is for.
+    pub push: Option<PushId>,
+    /// The command that it is for.
+    pub command: Option<CommandId>,
+    /// The run that it is for.
+    pub run: Option<RunId>,
+}
+
 /// The pure half of a service.
 pub trait Decide: Send + Sync + 'static {
     /// An aggregate's state. Its default is that of one that was never heard of.
@@ -200,6 +222,19 @@ pub trait Decide: Send + Sync + 'static {
     fn limit(&self, pool: &str, config: &Config) -> usize {
         let _ = (pool, config);
         16
+    }
+
+    /// How patiently work is tried whose failures may pass: see [`crate::Done::Again`].
+    fn patience(&self, key: &Key, work: &Self::Work) -> Policy {
+        let _ = (key, work);
+        Policy::default()
+    }
+
+    /// Whom it concerns that the state's work is tried again: each is told by a `work.retried`, which
+    /// the service's contract must name.
+    fn concerns(&self, key: &Key, state: &Self::State, config: &Config) -> Vec<Concern> {
+        let _ = (key, state, config);
+        Vec::new()
     }
 
     /// The state's next deadline.

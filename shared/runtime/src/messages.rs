@@ -2,12 +2,19 @@
 //!
 //! In: deliveries of a durable consumer. Out: each is acked once all its aggregates have committed
 //! what follows from it, given back where that failed, or dead-lettered. From its third delivery a
-//! message is handled alone, so that one which takes the process down takes no other with it.
+//! message is handled alone, so that one which takes the process down takes no other with it; one that
+//! never came to an end although it was alone is dead-lettered before it is handled again.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use ferry_bus::{Bus, BusError, DeadLetter, Delivery, Source};
-use ferry_events::{Command, Event, Reason, envelope::DecodeError, subject};
+use ferry_events::{
+    Command, Event, LetterId, Reason, Verb, envelope::DecodeError, letter::Letter, subject,
+};
 use tokio::sync::{RwLock, Semaphore, oneshot};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, error, warn};
@@ -24,6 +31,12 @@ const IN_HAND: usize = 256;
 const ALONE_FROM: u64 = 3;
 /// A message that failed alone this often is dead-lettered.
 const GIVE_UP_FROM: u64 = 5;
+/// A message that is delivered this often was in hand alone eight times, and neither handled nor given
+/// back for good: it takes the process down. Twice as often as a failure needs, because a bus that goes
+/// away, or a drain, counts as a delivery too.
+const CRASHES_FROM: u64 = 11;
+/// Failures of messages that are remembered until they are delivered again.
+const FAILED_MAX: usize = 1024;
 /// How often the bus is told that a message is still in hand; a third of the consumers' `ack_wait`.
 const PROGRESS: Duration = Duration::from_secs(10);
 
@@ -36,15 +49,19 @@ pub(crate) struct Messages<D: Decide> {
     pub tasks: TaskTracker,
     pub clock: Clock,
     alone: RwLock<()>,
+    /// Why messages failed here that come again, oldest first.
+    failed: Mutex<VecDeque<((&'static str, u64), Vec<String>)>>,
 }
 
 /// What a delivery turned out to be.
-enum Read<O> {
+pub(crate) enum Read<O> {
     Input {
         keys: Vec<Key>,
         input: Input<O>,
         cause: Option<ferry_events::EventId>,
     },
+    /// A command about a dead letter.
+    Letter(Box<Command>, Letter),
     Unknown(String),
     Malformed(String),
 }
@@ -68,6 +85,7 @@ impl<D: Decide> Messages<D> {
             tasks,
             clock,
             alone: RwLock::new(()),
+            failed: Mutex::default(),
         })
     }
 
@@ -96,7 +114,7 @@ impl<D: Decide> Messages<D> {
                             let permit = room.clone().acquire_owned().await.expect("never closed");
                             let this = self.clone();
                             self.tasks.spawn(async move {
-                                this.handle(delivery).await;
+                                this.handle(source, delivery).await;
                                 drop(permit);
                             });
                         }
@@ -115,7 +133,7 @@ impl<D: Decide> Messages<D> {
         }
     }
 
-    async fn rest(&self) {
+    pub(crate) async fn rest(&self) {
         tokio::select! {
             biased;
             () = self.drain.cancelled() => {}
@@ -123,63 +141,68 @@ impl<D: Decide> Messages<D> {
         }
     }
 
-    async fn handle(&self, delivery: Delivery) {
-        if delivery.delivered >= ALONE_FROM {
+    async fn handle(&self, source: Source, delivery: Delivery) {
+        // What failed alone once is not let in beside others.
+        let replayed = delivery.subject == subject::replays_of(self.decide.service());
+        if delivery.delivered >= ALONE_FROM || replayed {
             let _alone = self.alone.write().await;
-            self.settle(delivery).await;
+            self.settle(source, delivery).await;
         } else {
             let _with_others = self.alone.read().await;
-            self.settle(delivery).await;
+            self.settle(source, delivery).await;
         }
     }
 
-    async fn settle(&self, delivery: Delivery) {
-        let result = match self.read(&delivery) {
+    async fn settle(&self, source: Source, delivery: Delivery) {
+        let message = (source.stream(), delivery.sequence);
+        if delivery.delivered >= CRASHES_FROM {
+            let (reason, errors) = match self.failure(message) {
+                Some(errors) => (Reason::OurFault, errors),
+                None => (Reason::Crashes, vec![crashed(delivery.delivered)]),
+            };
+            return self.bury(source, &delivery, reason, errors, false).await;
+        }
+        let result = match self.read(&delivery.subject, &delivery.payload) {
             Read::Input { keys, input, cause } => {
-                let decided = self.decided(keys, &input, cause);
-                tokio::pin!(decided);
-                loop {
-                    tokio::select! {
-                        biased;
-                        result = &mut decided => break result,
-                        () = tokio::time::sleep(PROGRESS) => {
-                            if let Err(error) = delivery.ack.progress().await {
-                                debug!(%error, "could not tell that a message is in hand");
-                            }
-                        }
-                    }
-                }
+                in_hand(&delivery, self.decided(keys, &input, cause)).await
+            }
+            Read::Letter(command, letter) => {
+                in_hand(&delivery, self.letter(&command, &letter)).await
             }
             Read::Unknown(what) => {
                 return self
-                    .bury(&delivery, Reason::Malformed, vec![what], true)
+                    .bury(source, &delivery, Reason::NewerVersion, vec![what], true)
                     .await;
             }
             Read::Malformed(why) => {
                 return self
-                    .bury(&delivery, Reason::Malformed, vec![why], false)
+                    .bury(source, &delivery, Reason::Malformed, vec![why], false)
                     .await;
             }
         };
         match result {
             Ok(()) => {
+                self.failure(message);
                 if let Err(error) = delivery.ack.ack().await {
                     debug!(%error, "an ack was lost; the message comes again and changes nothing");
                 }
             }
             Err(_) if self.drain.is_cancelled() => self.give_back(&delivery, Duration::ZERO).await,
             Err(fault) if delivery.delivered >= GIVE_UP_FROM => {
-                self.bury(&delivery, Reason::OurFault, vec![fault.to_string()], false)
+                self.failure(message);
+                let errors = chain(&fault);
+                self.bury(source, &delivery, Reason::OurFault, errors, false)
                     .await;
             }
-            Err(_) => {
+            Err(fault) => {
+                self.remember(message, chain(&fault));
                 let delay = Duration::from_millis(200 << delivery.delivered.min(6));
                 self.give_back(&delivery, delay).await;
             }
         }
     }
 
-    async fn decided(
+    pub(crate) async fn decided(
         &self,
         keys: Vec<Key>,
         input: &Input<D::Outcome>,
@@ -208,19 +231,28 @@ impl<D: Decide> Messages<D> {
         result
     }
 
-    fn read(&self, delivery: &Delivery) -> Read<D::Outcome> {
+    pub(crate) fn read(&self, subject: &str, payload: &[u8]) -> Read<D::Outcome> {
         let config = self.context.borrow().config.clone();
         let service = self.decide.service();
         let due = subject::timers_due(service);
-        if let Some(key) = delivery.subject.strip_prefix(due.trim_end_matches('>')) {
+        if let Some(key) = subject.strip_prefix(due.trim_end_matches('>')) {
             return Read::Input {
                 keys: vec![Key::from_subject(key)],
                 input: Input::Due,
                 cause: None,
             };
         }
-        if delivery.subject.starts_with("ferry.commands.") {
-            return match serde_json::from_slice::<Command>(&delivery.payload) {
+        if subject.starts_with("ferry.commands.") {
+            return match serde_json::from_slice::<Command>(payload) {
+                Ok(command) if matches!(command.verb, Verb::Replay(_) | Verb::Drop(_)) => {
+                    match &command.verb {
+                        Verb::Replay(letter) | Verb::Drop(letter) if letter.service == service => {
+                            let letter = letter.clone();
+                            Read::Letter(Box::new(command), letter)
+                        }
+                        other => Read::Malformed(format!("it is for the {}", other.service())),
+                    }
+                }
                 Ok(command) => Read::Input {
                     keys: self.decide.route_command(&command, &config),
                     input: Input::Command(Arc::new(command)),
@@ -229,7 +261,7 @@ impl<D: Decide> Messages<D> {
                 Err(error) => Read::Malformed(error.to_string()),
             };
         }
-        match Event::decode(&delivery.payload) {
+        match Event::decode(payload) {
             Ok(event) => Read::Input {
                 keys: self.decide.route(&event, &config),
                 cause: Some(event.id),
@@ -240,6 +272,22 @@ impl<D: Decide> Messages<D> {
         }
     }
 
+    /// Why a message failed here before; it is forgotten.
+    fn failure(&self, message: (&'static str, u64)) -> Option<Vec<String>> {
+        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = failed.iter().position(|(known, _)| *known == message)?;
+        failed.remove(at).map(|(_, errors)| errors)
+    }
+
+    fn remember(&self, message: (&'static str, u64), errors: Vec<String>) {
+        self.failure(message);
+        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        failed.push_back((message, errors));
+        if failed.len() > FAILED_MAX {
+            failed.pop_front();
+        }
+    }
+
     async fn give_back(&self, delivery: &Delivery, delay: Duration) {
         if let Err(error) = delivery.ack.nak(delay).await {
             debug!(%error, "could not give a message back; it comes again after its ack_wait");
@@ -247,15 +295,31 @@ impl<D: Decide> Messages<D> {
     }
 
     /// The dead letter first, then the end of the message: nothing ends in silence.
-    async fn bury(&self, delivery: &Delivery, reason: Reason, errors: Vec<String>, parked: bool) {
+    async fn bury(
+        &self,
+        source: Source,
+        delivery: &Delivery,
+        reason: Reason,
+        errors: Vec<String>,
+        parked: bool,
+    ) {
+        let (payload, whole) = DeadLetter::payload_of(&delivery.payload);
         let letter = DeadLetter {
+            id: LetterId::of(
+                self.decide.service().name(),
+                source.stream(),
+                delivery.sequence,
+            ),
             service: self.decide.service(),
+            stream: source.stream().to_owned(),
+            first_at: delivery.at,
             reason,
             errors,
             tries: delivery.delivered,
             subject: delivery.subject.clone(),
             sequence: delivery.sequence,
-            payload: String::from_utf8_lossy(&delivery.payload).into_owned(),
+            payload,
+            whole,
             at: self.clock.now(),
         };
         error!(subject = letter.subject, sequence = letter.sequence, errors = ?letter.errors, parked, "a message cannot be handled");
@@ -271,4 +335,34 @@ impl<D: Decide> Messages<D> {
             }
         }
     }
+}
+
+/// Tells the bus now and then that a message is still in hand.
+async fn in_hand<T>(delivery: &Delivery, handling: impl Future<Output = T>) -> T {
+    tokio::pin!(handling);
+    loop {
+        tokio::select! {
+            biased;
+            result = &mut handling => return result,
+            () = tokio::time::sleep(PROGRESS) => {
+                if let Err(error) = delivery.ack.progress().await {
+                    debug!(%error, "could not tell that a message is in hand");
+                }
+            }
+        }
+    }
+}
+
+/// An error and its sources, outermost first.
+fn chain(error: &dyn std::error::Error) -> Vec<String> {
+    std::iter::successors(Some(error), |error| error.source())
+        .map(ToString::to_string)
+        .collect()
+}
+
+fn crashed(delivered: u64) -> String {
+    format!(
+        "it was delivered {} times, alone from the third on, and no process that had it in hand came to an end with it",
+        delivered - 1
+    )
 }

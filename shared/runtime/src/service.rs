@@ -237,6 +237,9 @@ async fn sweep<D: Decide>(
                     let Some(key) = subject.strip_prefix(&prefix).map(Key::from_subject) else {
                         continue;
                     };
+                    if crate::letters::is_letter(&key) {
+                        continue;
+                    }
                     match serde_json::from_slice::<crate::Stored<D::State>>(&record.payload) {
                         Ok(stored)
                             if decide.work(&key, &stored.state).is_some()

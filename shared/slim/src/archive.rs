@@ -14,6 +14,8 @@ use crate::limits::{Budget, SPOOL_IN_MEMORY};
 
 const CENTRAL_SIGNATURE: [u8; 4] = *b"PK\x01\x02";
 const CENTRAL_FIXED: usize = 46;
+/// Of an entry's own header, 4.3.7.
+const LOCAL_FIXED: u64 = 30;
 /// Stands for a size that is told in an extra field.
 const ZIP64_MARK: u64 = 0xffff_ffff;
 const ENCRYPTED_FLAGS: u16 = 1 | 1 << 6 | 1 << 13;
@@ -186,10 +188,13 @@ fn directory<R: Read + Seek>(
     reader.seek(SeekFrom::Start(start)).map_err(broken)?;
     let mut reader = std::io::BufReader::new(reader);
     let (mut entries, mut seen) = (Vec::new(), BTreeSet::new());
+    // Where each entry begins in the file, how many bytes it has there at least, and its name.
+    let mut places: Vec<(u64, u64, String)> = Vec::new();
     let mut fixed = [0; CENTRAL_FIXED];
     loop {
         reader.read_exact(&mut fixed[..4]).map_err(broken)?;
         if fixed[..4] != CENTRAL_SIGNATURE {
+            check_places(places, start)?;
             return Ok(entries);
         }
         reader.read_exact(&mut fixed[4..]).map_err(broken)?;
@@ -211,9 +216,30 @@ fn directory<R: Read + Seek>(
             return Err(SlimError::Duplicate { entry: name });
         }
         budget.entries(1, what)?;
-        let size = long(24);
+        let (packed, size, offset) = (long(20), long(24), long(42));
+        if packed != ZIP64_MARK && offset != ZIP64_MARK {
+            let least = LOCAL_FIXED + u64::from(short(28)) + packed;
+            places.push((offset, least, name.clone()));
+        }
         entries.push(Entry { name, size });
     }
+}
+
+/// No entry may reach into the next one, or into the directory at `end`: copied as it is, it would take
+/// foreign bytes along; and a small file could unpack to a large one many times over.
+fn check_places(mut places: Vec<(u64, u64, String)>, end: u64) -> Result<(), SlimError> {
+    places.sort_unstable();
+    let next = places.iter().skip(1).map(|(offset, ..)| *offset);
+    let next: Vec<u64> = next.chain([end]).collect();
+    for ((offset, least, name), next) in places.into_iter().zip(next) {
+        if offset.saturating_add(least) > next {
+            return Err(SlimError::Corrupt {
+                entry: name,
+                source: "its bytes reach into what comes next".into(),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// A name must stay in the directory that a base unpacks the jar to. Both

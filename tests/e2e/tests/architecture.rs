@@ -84,7 +84,7 @@ fn all_sources() -> Vec<(PathBuf, String)> {
 fn arrows_point_one_way() {
     let crates = crates();
     let level = |folder: &str| match folder {
-        "shared/events" | "shared/ark" => 0,
+        "shared/events" | "shared/ark" | "shared/web" => 0,
         "shared/slim" | "shared/config" | "shared/api" | "shared/plan-check" => 1,
         "shared/bus" => 2,
         "shared/runtime" => 3,
@@ -159,18 +159,64 @@ fn decisions_know_no_clock_no_io_and_no_chance() {
     assert!(seen >= 10, "the decisions were found");
 }
 
+/// What the other services may name of the bus: data and errors, nothing that acts.
+const OF_THE_BUS: [&str; 4] = ["BusError", "Keep", "LogLine", "Record"];
+
 #[test]
 fn only_the_runtime_and_the_gateway_hold_a_bus() {
+    let crates = crates();
     for service in ["builder", "slimmer", "scheduler", "installer", "verifier"] {
+        let (_, needs) = &crates[&format!("ferry-{service}")];
+        assert!(needs.contains("ferry-runtime"), "{service} has handlers");
         for (path, text) in sources(&format!("services/{service}/src")) {
-            for word in ["dyn Bus", ".commit(", "MemoryBus", "JetStream"] {
+            let at = path.display();
+            for word in [
+                "dyn Bus",
+                ".commit(",
+                "MemoryBus",
+                "JetStream",
+                "async_nats",
+                "Hands::new",
+                "ferry_runtime::run",
+            ] {
                 assert!(
                     !text.contains(word),
-                    "{}: {word}: only the runtime commits",
-                    path.display()
+                    "{at}: {word}: only the runtime commits"
                 );
             }
+            for (place, found) in text.match_indices("ferry_bus::") {
+                let names = text[place + found.len()..].trim_start();
+                let names = match names.strip_prefix('{') {
+                    Some(list) => list.split('}').next().unwrap_or_default(),
+                    None => names
+                        .split(|c: char| !c.is_alphanumeric() && c != '_')
+                        .next()
+                        .unwrap_or_default(),
+                };
+                for name in names
+                    .split(',')
+                    .map(str::trim)
+                    .filter(|name| !name.is_empty())
+                {
+                    assert!(OF_THE_BUS.contains(&name), "{at}: ferry_bus::{name}");
+                }
+            }
+            // The command line can connect to the bus; only a main has one.
+            let main = path.ends_with("src/main.rs");
+            assert!(
+                main || !text.contains("ferry_runtime::Args") && !text.contains("Args,"),
+                "{at}: a handler has no command line"
+            );
         }
+    }
+    // Nobody but the bus itself talks to NATS.
+    for (path, text) in sources("services").into_iter().chain(sources("cli")) {
+        let test = path.components().any(|part| part.as_os_str() == "tests");
+        assert!(
+            test || !text.contains("async_nats"),
+            "{}: async_nats outside of shared/bus",
+            path.display()
+        );
     }
 }
 

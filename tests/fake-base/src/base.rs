@@ -3,9 +3,10 @@
 //! commands themselves are in `commands.rs`.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use ferry_ark::arklet::Command;
+use ferry_web::Web;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -21,7 +22,7 @@ pub(crate) struct Base {
     life: Mutex<Life>,
     pub(crate) faults: FaultSwitch,
     pub(crate) ledger: Ledger,
-    pub(crate) http: reqwest::Client,
+    pub(crate) web: Arc<dyn Web>,
     pub(crate) activate_new_module: bool,
     /// Ends with the fake base itself.
     pub(crate) stopped: CancellationToken,
@@ -45,7 +46,7 @@ impl Base {
         world: World,
         faults: FaultSwitch,
         ledger: Ledger,
-        http: reqwest::Client,
+        web: Arc<dyn Web>,
         activate_new_module: bool,
     ) -> Self {
         Self {
@@ -53,7 +54,7 @@ impl Base {
             life: Mutex::default(),
             faults,
             ledger,
-            http,
+            web,
             activate_new_module,
             stopped: CancellationToken::new(),
             exited: CancellationToken::new(),

@@ -352,14 +352,12 @@ async fn validate_install(base: &Base, install: &mut InstallBiz) -> Result<(), T
     match (blank(&install.biz_name), blank(&install.biz_version)) {
         (false, false) => Ok(()),
         (true, true) => {
-            let opened = download::open_url(&base.http, url)
-                .await
-                .map_err(|thrown| {
-                    Throwable::new(
-                        COMMAND_VALIDATION_EXCEPTION,
-                        format!("refresh biz info from jar failed: {}", thrown.message()),
-                    )
-                })?;
+            let opened = download::open_url(base, url).await.map_err(|thrown| {
+                Throwable::new(
+                    COMMAND_VALIDATION_EXCEPTION,
+                    format!("refresh biz info from jar failed: {}", thrown.message()),
+                )
+            })?;
             install.biz_name = Some(opened.ark.name);
             install.biz_version = Some(opened.ark.version);
             Ok(())

@@ -3,12 +3,14 @@
 //! manifest and behaviour, or the Java exception with its very words.
 
 use std::io::{Cursor, Read};
+use std::time::Duration;
 
 use ferry_ark::{ArkManifest, MANIFEST_PATH, Manifest, ManifestError, manifest::keys};
-use reqwest::StatusCode;
+use ferry_web::Ask;
 use url::Url;
 use zip::ZipArchive;
 
+use crate::base::Base;
 use crate::jar::{BEHAVIOUR_PATH, Behaviour};
 use crate::java::Throwable;
 
@@ -21,15 +23,16 @@ pub(crate) struct Opened {
     pub(crate) has_main_class: bool,
 }
 
+/// Java has no limit: this is none, either.
+const FOR_EVER: Duration = Duration::from_secs(30 * 24 * 3600);
+
 /// Downloads without a time-out, as Java does.
-pub(crate) async fn open_url(http: &reqwest::Client, address: &str) -> Result<Opened, Throwable> {
-    let bytes = read(http, address).await?;
-    tokio::task::spawn_blocking(move || open(&bytes))
-        .await
-        .unwrap_or_else(|error| Err(Throwable::new("java.lang.Error", error.to_string())))
+pub(crate) async fn open_url(base: &Base, address: &str) -> Result<Opened, Throwable> {
+    // In place: the jars of a fake base are small, and a simulation has one thread.
+    open(&read(base, address).await?)
 }
 
-async fn read(http: &reqwest::Client, address: &str) -> Result<Vec<u8>, Throwable> {
+async fn read(base: &Base, address: &str) -> Result<Vec<u8>, Throwable> {
     let malformed = |what: String| Throwable::new("java.net.MalformedURLException", what);
     let url = Url::parse(address).map_err(|_| malformed(format!("no protocol: {address}")))?;
     match url.scheme() {
@@ -37,7 +40,7 @@ async fn read(http: &reqwest::Client, address: &str) -> Result<Vec<u8>, Throwabl
             let path = url
                 .to_file_path()
                 .map_err(|()| malformed(format!("no local path: {address}")))?;
-            tokio::fs::read(&path).await.map_err(|error| {
+            std::fs::read(&path).map_err(|error| {
                 let why = match error.kind() {
                     std::io::ErrorKind::NotFound => "No such file or directory".to_owned(),
                     std::io::ErrorKind::PermissionDenied => "Permission denied".to_owned(),
@@ -50,8 +53,14 @@ async fn read(http: &reqwest::Client, address: &str) -> Result<Vec<u8>, Throwabl
             })
         }
         "http" | "https" => {
-            let reply = http.get(url).send().await.map_err(|error| {
-                if error.is_connect() {
+            let ask = Ask {
+                url,
+                json: None,
+                timeout: FOR_EVER,
+                body_max: usize::MAX,
+            };
+            let answer = base.web.ask(ask).await.map_err(|why| {
+                if why.to_string().contains("refused") {
                     Throwable::new("java.net.ConnectException", "Connection refused")
                 } else {
                     Throwable::new(
@@ -60,24 +69,18 @@ async fn read(http: &reqwest::Client, address: &str) -> Result<Vec<u8>, Throwabl
                     )
                 }
             })?;
-            match reply.status() {
-                StatusCode::NOT_FOUND | StatusCode::GONE => {
-                    return Err(Throwable::new("java.io.FileNotFoundException", address));
+            match answer.status {
+                404 | 410 => Err(Throwable::new("java.io.FileNotFoundException", address)),
+                status @ 400.. => {
+                    let what =
+                        format!("Server returned HTTP response code: {status} for URL: {address}");
+                    Err(Throwable::new("java.io.IOException", what))
                 }
-                status if status.is_client_error() || status.is_server_error() => {
-                    return Err(Throwable::new(
-                        "java.io.IOException",
-                        format!(
-                            "Server returned HTTP response code: {} for URL: {address}",
-                            status.as_u16()
-                        ),
-                    ));
+                _ => {
+                    base.faults.off(|faults| faults.hold_download).await;
+                    Ok(answer.body)
                 }
-                _ => {}
             }
-            let body = reply.bytes().await;
-            body.map(Into::into)
-                .map_err(|_| Throwable::new("java.io.IOException", "Premature EOF"))
         }
         other => Err(malformed(format!("unknown protocol: {other}"))),
     }

@@ -26,6 +26,10 @@ pub struct Faults {
     pub untold_causes: bool,
     /// Added to each install, in milliseconds.
     pub slow_install_ms: u64,
+    /// Jars stand still: the server's reply has begun, not a byte of the jar is read.
+    pub hold_download: bool,
+    /// Installs stand still just before their end; what was held ends at the release.
+    pub hold_install: bool,
     /// Cuts all connections and refuses new ones, on both ports.
     pub refuse_connections: bool,
 }

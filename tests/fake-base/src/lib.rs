@@ -10,6 +10,7 @@ pub mod conformance;
 mod control;
 mod download;
 mod faults;
+mod inside;
 pub mod jar;
 mod java;
 mod ledger;
@@ -22,16 +23,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ferry_ark::BizState;
+use ferry_web::{Http, Web};
 use serde::Serialize;
 use serde_json::Value;
 
 pub use faults::{FaultSwitch, Faults, StuckAt};
 pub use jar::{Answer, Behaviour, FakeJar};
 pub use ledger::{Entry, Ledger, Phase};
+pub use server::Port;
 pub use world::Dialect;
 
 use base::Base;
-use server::Port;
 use world::World;
 
 /// What a base says of its own application's version.
@@ -83,7 +85,7 @@ pub enum StartError {
     },
     /// No HTTP client for downloads.
     #[error("cannot set up the HTTP client for downloads")]
-    Http(#[source] reqwest::Error),
+    Http(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 /// A running fake base. Dropping it closes its ports and ends its work.
@@ -139,23 +141,8 @@ impl FakeBase {
                     .collect(),
                 source,
             })?;
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .build()
-            .map_err(StartError::Http)?;
-        let name = if options.name.is_empty() {
-            "fake-base".to_owned()
-        } else {
-            options.name
-        };
-        let world = World::new(options.dialect, name, options.metaspace_max);
-        let base = Arc::new(Base::new(
-            world,
-            FaultSwitch::new(options.faults),
-            ledger,
-            http,
-            options.activate_new_module,
-        ));
+        let web = Http::new().map_err(|error| StartError::Http(error.into()))?;
+        let base = Arc::new(Self::base(options, ledger, Arc::new(web)));
         tokio::spawn(server::serve(
             Arc::clone(&base),
             arklet,
@@ -181,6 +168,21 @@ impl FakeBase {
             control_url: format!("http://{control_at}"),
             base,
         })
+    }
+
+    fn base(options: Options, ledger: Ledger, web: Arc<dyn Web>) -> Base {
+        let name = if options.name.is_empty() {
+            "fake-base".to_owned()
+        } else {
+            options.name
+        };
+        Base::new(
+            World::new(options.dialect, name, options.metaspace_max),
+            FaultSwitch::new(options.faults),
+            ledger,
+            web,
+            options.activate_new_module,
+        )
     }
 
     /// Its three addresses.

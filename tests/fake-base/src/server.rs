@@ -18,9 +18,11 @@ use crate::wire::{self, Incoming, Reply, Request};
 const BACKLOG: u32 = 1024;
 
 /// Which port it is.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Port {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Port {
+    /// Arklet's.
     Arklet,
+    /// The modules' own HTTP.
     Modules,
 }
 
@@ -112,7 +114,7 @@ async fn exchange(base: &Arc<Base>, stream: &mut TcpStream, port: Port) -> io::R
 }
 
 /// What the module that owns the path answers.
-async fn module_answer(base: &Base, request: &Request) -> Reply {
+pub(crate) async fn module_answer(base: &Base, request: &Request) -> Reply {
     base.faults.thawed().await;
     let path = request.path.as_str();
     let owner = base.world().at_path(path).cloned();

@@ -314,3 +314,21 @@ async fn a_dropped_base_is_gone() {
     drop(rig);
     until(|| async { http.post(&url).body("{}").send().await.is_err() }).await;
 }
+
+/// A download and an install that stand still go on where they were, however late.
+#[tokio::test]
+async fn what_stands_still_goes_on_at_the_release() {
+    let rig = Rig::honest().await;
+    rig.base.faults().set(|faults| faults.hold_install = true);
+    rig.ask(&InstallBiz::asynchronous(
+        "hello",
+        "1",
+        rig.jar(&hello()),
+        "r-1",
+    ))
+    .await;
+    until(|| async { rig.modules() == ["hello 1 resolved"] }).await;
+    assert_eq!(rig.record("r-1").await.outcome(), RecordOutcome::Running);
+    rig.base.faults().clear();
+    until(|| async { rig.modules() == ["hello 1 activated"] }).await;
+}

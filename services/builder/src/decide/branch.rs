@@ -50,12 +50,13 @@ pub fn decide(
             }
             answered(head, found.as_deref(), config)
         }
-        Input::GivenUp { tries } => {
+        Input::GivenUp { tries, stop } => {
             if head.asks.is_empty() {
                 return unchanged();
             }
             let detail = format!("the builder ended {tries} times while it asked git");
-            answered(head, Err(&Stop::new(Reason::FetchFailed, detail)), config)
+            let lost = || Stop::new(Reason::FetchFailed, detail);
+            answered(head, Err(&stop.clone().unwrap_or_else(lost)), config)
         }
         _ => unchanged(),
     }

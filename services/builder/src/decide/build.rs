@@ -14,7 +14,7 @@ use ferry_events::{
     build::{Build, Finished},
     push::ChangeMerged,
 };
-use ferry_runtime::{Context, Decision, Fault, Input, Key};
+use ferry_runtime::{Concern, Context, Decision, Fault, Input, Key};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -114,6 +114,17 @@ impl BuildState {
         })
     }
 
+    /// Whom it concerns that it is built again.
+    pub(super) fn concerns(&self, config: &Config) -> Vec<Concern> {
+        let concern = |run: &RunId| Concern {
+            scope: scope(config, &self.module),
+            what: "build",
+            run: Some(*run),
+            ..Concern::default()
+        };
+        self.waiting.iter().map(concern).collect()
+    }
+
     fn said(&self, run: RunId) -> Build {
         Build {
             run,
@@ -184,11 +195,13 @@ pub fn decide(
         Input::Outcome(Outcome::Built { millis, result }) => {
             Ok(ended(build.clone(), result.clone(), *millis, config))
         }
-        Input::GivenUp { tries } => {
+        Input::GivenUp { tries, stop } => {
             let detail = format!("the builder ended {tries} times while it built this");
             Ok(ended(
                 build.clone(),
-                Err(Stop::new(Reason::BuildLost, detail)),
+                Err(stop
+                    .clone()
+                    .unwrap_or_else(|| Stop::new(Reason::BuildLost, detail))),
                 0,
                 config,
             ))

@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 
 use ferry_events::{Reason, Stop};
+use ferry_runtime::Failure;
 
 /// What Maven writes when it may not ask the network and lacks something.
 const OFFLINE: [&str; 3] = [
@@ -26,6 +27,21 @@ const MISSING: [&str; 9] = [
     "Failed to read artifact descriptor",
     "No plugin found for prefix",
     "in offline mode",
+];
+
+/// What Maven writes when a repository did not give what it was asked for.
+const NOT_GIVEN: [&str; 2] = ["Could not transfer artifact", "transfer failed for"];
+
+/// What stands beside that when it will not give it later either: who asks, how, or over what.
+const NEVER_GIVEN: [&str; 8] = [
+    "status code: 401",
+    "status code: 403",
+    "status code: 407",
+    "Not authorized",
+    "authentication failed",
+    "authorization failed",
+    "PKIX path building failed",
+    "maven-default-http-blocker",
 ];
 
 /// What surefire and failsafe write when tests are the cause.
@@ -56,7 +72,7 @@ pub fn wants_network(lines: &[String]) -> bool {
 }
 
 /// Judges a build that ended with an error. `keep` is the most lines of the detail.
-pub fn failed(lines: &[String], keep: usize) -> Stop {
+pub fn failed(lines: &[String], keep: usize) -> Failure {
     let has = |mark: &str| errors(lines).any(|line| line.contains(mark));
     let any = |marks: &[&str]| marks.iter().any(|mark| has(mark));
     let (reason, detail) = if has("No space left on device") {
@@ -70,6 +86,8 @@ pub fn failed(lines: &[String], keep: usize) -> Stop {
         (Reason::DoesNotCompile, useful(lines))
     } else if any(&TESTS) {
         (Reason::TestsFail, section(lines, &["Failures:", "Errors:"]))
+    } else if unreachable(lines) {
+        (Reason::DependencyUnreachable, useful(lines))
     } else if any(&MISSING) {
         (Reason::DependencyMissing, useful(lines))
     } else {
@@ -91,7 +109,19 @@ pub fn failed(lines: &[String], keep: usize) -> Stop {
         detail.reverse();
     }
     detail.truncate(keep);
-    Stop::new(reason, detail.join("\n"))
+    let stop = Stop::new(reason, detail.join("\n"));
+    match reason {
+        Reason::DependencyUnreachable => Failure::Again(stop),
+        _ => Failure::GiveUp(stop),
+    }
+}
+
+/// Whether a repository could not be asked. What another one does not have may then be in it.
+fn unreachable(lines: &[String]) -> bool {
+    errors(lines).any(|line| {
+        NOT_GIVEN.iter().any(|mark| line.contains(mark))
+            && !NEVER_GIVEN.iter().any(|mark| line.contains(mark))
+    })
 }
 
 /// Maven's marked lines.
@@ -179,7 +209,7 @@ mod tests {
             "No space left on device",
             "[ERROR] Unknown lifecycle phase \"x\".",
         ]);
-        let stop = failed(&log, 40);
+        let stop = failed(&log, 40).into_stop();
         assert_eq!(stop.reason, Reason::BuildFailed);
         assert_eq!(stop.detail, "Unknown lifecycle phase \"x\".");
         assert!(!wants_network(&lines(&[
@@ -189,11 +219,36 @@ mod tests {
 
     #[test]
     fn without_a_word_of_mavens_the_end_of_the_log_is_shown() {
-        let stop = failed(&lines(&["one", "", "two", "Killed"]), 2);
+        let stop = failed(&lines(&["one", "", "two", "Killed"]), 2).into_stop();
         assert_eq!(
             (stop.reason, stop.detail.as_str()),
             (Reason::BuildFailed, "two\nKilled")
         );
+    }
+
+    #[test]
+    fn a_repository_that_will_never_answer_is_not_asked_again() {
+        let line = |cause: &str| {
+            lines(&[&format!(
+                "[ERROR] Could not transfer artifact g:a:pom:1 from/to central (https://maven.example): {cause}"
+            )])
+        };
+        for passes in [
+            "Connect to maven.example:443 failed: Connection refused",
+            "transfer failed for https://maven.example/g/a, status: 503 Service Unavailable",
+            "Read timed out",
+        ] {
+            let failure = failed(&line(passes), 5);
+            assert!(matches!(failure, Failure::Again(_)), "{failure:?}");
+        }
+        for stays in [
+            "status code: 401, reason phrase: Unauthorized (401)",
+            "PKIX path building failed",
+        ] {
+            let failure = failed(&line(stays), 5);
+            let missing = Reason::DependencyMissing;
+            assert!(matches!(&failure, Failure::GiveUp(stop) if stop.reason == missing));
+        }
     }
 
     proptest! {
@@ -203,7 +258,7 @@ mod tests {
             log in prop::collection::vec("(\\[ERROR\\] |\\[FATAL\\] )?[ -~]{0,60}", 0..80),
             keep in 1usize..50,
         ) {
-            let stop = failed(&log, keep);
+            let stop = failed(&log, keep).into_stop();
             prop_assert!(stop.detail.lines().count() <= keep);
             prop_assert!(stop.detail.len() <= Stop::DETAIL_MAX);
         }

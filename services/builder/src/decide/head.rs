@@ -9,6 +9,7 @@ use ferry_events::{
     Command, CommandId, PushId, RunId, Scope, Timestamp, Verb,
     push::{Resolution, Resolved, RunOf},
 };
+use ferry_runtime::Concern;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -163,6 +164,30 @@ impl Head {
             ask: ask.id(),
             wanted,
         })
+    }
+
+    /// Whom it concerns that git is asked again.
+    pub(super) fn concerns(&self, config: &Config) -> Vec<Concern> {
+        let concern = |ask: &Ask| match ask {
+            Ask::Push { push, .. } => Concern {
+                scope: self.scope(config),
+                push: Some(*push),
+                ..Concern::default()
+            },
+            Ask::Run(command) => Concern {
+                scope: self.scope_of(config, command.verb.module()),
+                command: Some(command.id),
+                ..Concern::default()
+            },
+        };
+        let first = self.asks.front().map(concern);
+        first
+            .map(|concern| Concern {
+                what: "fetch",
+                ..concern
+            })
+            .into_iter()
+            .collect()
     }
 
     /// The runs of the present head.

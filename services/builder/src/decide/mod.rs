@@ -16,7 +16,7 @@ pub mod touched;
 use ferry_bus::Keep;
 use ferry_config::Config;
 use ferry_events::{Body, Command, Event, Reason, Service, Stop, Verb, command::Settled};
-use ferry_runtime::{Context, Decide, Decision, Fault, Input, Key, Slot};
+use ferry_runtime::{Concern, Context, Decide, Decision, Fault, Input, Key, Policy, Slot};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -28,6 +28,21 @@ const RESOLVES: usize = 4;
 /// How long a finished build serves later runs of its commit, and a refused command is remembered:
 /// a quarter, longer than a branch usually goes back.
 const KEPT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+
+/// A fetch takes seconds, and a forge that restarts is back within minutes.
+const FETCH: Policy = Policy {
+    tries: 10,
+    time: Duration::from_secs(10 * 60),
+    first: Duration::from_secs(1),
+    longest: Duration::from_secs(60),
+};
+/// A build takes minutes of the processor, so it is tried less often.
+const BUILD: Policy = Policy {
+    tries: 6,
+    time: Duration::from_secs(30 * 60),
+    first: Duration::from_secs(5),
+    longest: Duration::from_secs(2 * 60),
+};
 
 /// The pure half of the builder.
 #[derive(Clone, Copy, Debug, Default)]
@@ -153,6 +168,21 @@ impl Decide for BuilderDecide {
         }
     }
 
+    fn patience(&self, _: &Key, work: &Work) -> Policy {
+        match work {
+            Work::Resolve(_) => FETCH,
+            Work::Build(_) => BUILD,
+        }
+    }
+
+    fn concerns(&self, _: &Key, state: &State, config: &Config) -> Vec<Concern> {
+        match state {
+            State::Head(head) => head.concerns(config),
+            State::Build(build) => build.concerns(config),
+            State::New | State::Refused => Vec::new(),
+        }
+    }
+
     fn keep(&self, state: &State) -> Keep {
         match state {
             State::Build(build) if build.waiting.is_empty() => Keep::For(KEPT),
@@ -180,6 +210,9 @@ fn refuse(state: &State, input: &Input<Outcome>) -> Decision<State> {
             let stop = match &command.verb {
                 Verb::Rollback { .. } => {
                     Stop::new(Reason::OurFault, "a rollback is the scheduler's")
+                }
+                Verb::Replay(_) | Verb::Drop(_) => {
+                    Stop::new(Reason::OurFault, "dead letters are the runtime's")
                 }
                 _ => Stop::new(
                     Reason::UnknownModule,

@@ -9,11 +9,10 @@ use std::{
     time::Duration,
 };
 
-use backoff::{ExponentialBackoffBuilder, future::retry};
 use ferry_bus::BusError;
 use ferry_config::{Builder, Config};
 use ferry_events::{Digest, Reason, Stop};
-use ferry_runtime::Key;
+use ferry_runtime::{Failure, Key};
 use tracing::warn;
 
 use super::{
@@ -31,30 +30,30 @@ use crate::decide::{
     lines::{LOG_MAX, Log},
 };
 
-/// How long the store is tried when the bus is silent: its leader may be changing.
-const STORE_FOR: Duration = Duration::from_secs(60);
-
 /// Builds. With the result comes for how long Maven ran.
 pub(super) async fn build(
     effects: &BuilderEffects,
     key: &Key,
     work: &BuildWork,
-    attempt: u32,
+    (attempt, failed): (u32, Option<&Stop>),
     config: &Config,
-) -> (Duration, Result<Built, Stop>) {
+) -> (Duration, Result<Built, Failure>) {
     let to = LogWriter::start(effects.hands.clone(), key.clone(), work.run);
     let mut said = Said {
         log: Log::new(sandbox::SOURCES, attempt, LOG_MAX),
         to,
         maven: Duration::ZERO,
     };
-    if attempt > 1 {
-        said.note(&format!(
+    match failed {
+        Some(stop) => said.note(&format!("attempt {attempt}, after {}", stop.reason)),
+        None if attempt > 1 => said.note(&format!(
             "the worker before was lost; this is attempt {attempt}"
-        ));
+        )),
+        None => {}
     }
     let result = try_build(effects, work, config, &mut said).await;
-    if let Err(stop) = &result {
+    if let Err(failure) = &result {
+        let stop = failure.clone().into_stop();
         let detail = stop.detail.lines().next().unwrap_or_default();
         said.note(&format!("stopped: {}: {detail}", stop.reason));
     }
@@ -67,7 +66,7 @@ async fn try_build(
     work: &BuildWork,
     config: &Config,
     said: &mut Said,
-) -> Result<Built, Stop> {
+) -> Result<Built, Failure> {
     let builder = &config.builder;
     let jail = Jail::find(builder.sandbox, &effects.places.data_dir)
         .await
@@ -134,7 +133,7 @@ struct Place {
 }
 
 impl Place {
-    fn new(builds: &Path) -> Result<Self, Stop> {
+    fn new(builds: &Path) -> Result<Self, Failure> {
         let make = || -> io::Result<Self> {
             let folder = tempfile::Builder::new()
                 .prefix("build-")
@@ -154,12 +153,12 @@ impl Place {
     }
 }
 
-fn trouble(what: &str, error: &io::Error) -> Stop {
+fn trouble(what: &str, error: &io::Error) -> Failure {
     let reason = match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Reason::DiskFull,
         _ => Reason::BuildFailed,
     };
-    Stop::new(reason, format!("{what} on the builder: {error}"))
+    Stop::new(reason, format!("{what} on the builder: {error}")).into()
 }
 
 /// Exactly the commit's files.
@@ -168,7 +167,7 @@ async fn sources(
     work: &BuildWork,
     config: &Config,
     place: &Place,
-) -> Result<Mirror, Stop> {
+) -> Result<Mirror, Failure> {
     let name = work.repository.as_str();
     let repository = config
         .repositories
@@ -178,14 +177,14 @@ async fn sources(
     if !mirror
         .have(&work.commit)
         .await
-        .map_err(|error| error.stop())?
+        .map_err(|error| error.failure())?
     {
-        return Err(Stop::new(Reason::CommitNotFound, work.commit.clone()));
+        return Err(Stop::new(Reason::CommitNotFound, work.commit.clone()).into());
     }
     mirror
         .check_out(&work.commit, &place.sources, &place.index)
         .await
-        .map_err(|error| error.stop())?;
+        .map_err(|error| error.failure())?;
     Ok(mirror)
 }
 
@@ -195,11 +194,11 @@ async fn maven_repository(
     builder: &Builder,
     mirror: &Mirror,
     java_home: &Path,
-) -> Result<Maven, Stop> {
+) -> Result<Maven, Failure> {
     let poms = mirror
         .poms(&work.commit)
         .await
-        .map_err(|error| error.stop())?;
+        .map_err(|error| error.failure())?;
     let settings = match &builder.maven_settings {
         Some(path) => {
             fs::read(path).map_err(|error| trouble("[builder] maven_settings", &error))?
@@ -241,7 +240,7 @@ async fn keep(
     work: &BuildWork,
     builder: &Builder,
     place: &Place,
-) -> Result<Built, Stop> {
+) -> Result<Built, Failure> {
     let (sources, settings, limit) = (
         place.sources.clone(),
         work.settings.clone(),
@@ -253,31 +252,22 @@ async fn keep(
     });
     let (jar, built) = found
         .await
-        .unwrap_or_else(|error| Err(Stop::new(Reason::OurFault, error.to_string())))?;
-    let patience = ExponentialBackoffBuilder::new()
-        .with_initial_interval(Duration::from_millis(250))
-        .with_max_interval(Duration::from_secs(5))
-        .with_max_elapsed_time(Some(STORE_FOR))
-        .build();
-    let put = || async {
-        effects
-            .hands
-            .put_jar(&built.digest, &jar)
-            .await
-            .map_err(|error| match error {
-                BusError::Unavailable(_) => backoff::Error::transient(error),
-                _ => backoff::Error::permanent(error),
-            })
-    };
-    retry(patience, put).await.map_err(|error| {
-        let reason = match &error {
-            BusError::Full(_) => Reason::DiskFull,
-            BusError::Io(_, cause) if cause.kind() == io::ErrorKind::StorageFull => {
-                Reason::DiskFull
+        .map_err(|error| Failure::OurFault(error.to_string()))??;
+    // The hands are patient with a silent bus; then it is worth another build later.
+    effects
+        .hands
+        .put_jar(&built.digest, &jar)
+        .await
+        .map_err(|error| {
+            let stop = |reason| Stop::new(reason, artifact::chain(&error));
+            match &error {
+                BusError::Unavailable(_) => Failure::Again(stop(Reason::StoreFailed)),
+                BusError::Full(_) => stop(Reason::DiskFull).into(),
+                BusError::Io(_, cause) if cause.kind() == io::ErrorKind::StorageFull => {
+                    stop(Reason::DiskFull).into()
+                }
+                _ => stop(Reason::StoreFailed).into(),
             }
-            _ => Reason::StoreFailed,
-        };
-        Stop::new(reason, artifact::chain(&error))
-    })?;
+        })?;
     Ok(built)
 }

@@ -14,6 +14,7 @@ use std::{
 
 use ferry_config::{Repository, Secret};
 use ferry_events::{Reason, Stop};
+use ferry_runtime::Failure;
 use tempfile::NamedTempFile;
 use tokio::process::Command;
 
@@ -64,10 +65,12 @@ pub enum GitError {
 }
 
 impl GitError {
-    /// Whether the same may work in a moment.
-    pub fn is_transient(&self) -> bool {
-        let Self::Failed(said) = self else {
-            return false;
+    /// Whether the same may work in a moment: the server is away, or the network is.
+    fn may_pass(&self) -> bool {
+        let said = match self {
+            Self::Failed(said) => said,
+            Self::Timeout(_) => return true,
+            Self::Missing | Self::Io(..) | Self::Credentials(_) => return false,
         };
         let last = [
             "Authentication failed",
@@ -86,8 +89,16 @@ impl GitError {
         !last.iter().any(|mark| said.contains(mark))
     }
 
-    /// The stop for people.
-    pub fn stop(&self) -> Stop {
+    /// Whether it is tried again, or given up.
+    pub fn failure(&self) -> Failure {
+        if self.may_pass() {
+            Failure::Again(self.stop())
+        } else {
+            Failure::GiveUp(self.stop())
+        }
+    }
+
+    fn stop(&self) -> Stop {
         let reason = match self {
             Self::Missing => Reason::ToolMissing,
             Self::Io(_, error) if error.kind() == io::ErrorKind::StorageFull => Reason::DiskFull,

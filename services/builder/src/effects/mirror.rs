@@ -11,7 +11,8 @@ use std::{
 };
 
 use ferry_config::{Builder, Repository};
-use ferry_events::{Digest, Stop, name::token};
+use ferry_events::{Digest, name::token};
+use ferry_runtime::Failure;
 use tokio::sync::RwLock;
 
 use super::{
@@ -42,12 +43,12 @@ impl Mirror {
         name: &str,
         repository: &Repository,
         builder: &Builder,
-    ) -> Result<Self, Stop> {
+    ) -> Result<Self, Failure> {
         let address = address::check(repository, builder)?;
         let access = effects
             .git
             .access(repository, &address)
-            .map_err(|error| error.stop())?;
+            .map_err(|error| error.failure())?;
         // Another address is another repository, whatever its name.
         let place = format!(
             "{}-{}.git",
@@ -63,7 +64,7 @@ impl Mirror {
             access,
             lock,
         };
-        mirror.make().await.map_err(|error| error.stop())?;
+        mirror.make().await.map_err(|error| error.failure())?;
         Ok(mirror)
     }
 

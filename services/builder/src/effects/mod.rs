@@ -25,7 +25,7 @@ use std::{
 use async_trait::async_trait;
 use ferry_config::Config;
 use ferry_events::Stop;
-use ferry_runtime::{Effects, Feeder, Hands, Job, Key};
+use ferry_runtime::{Done, Effects, Failure, Feeder, Hands, Job, Key};
 use tokio::sync::{RwLock, watch};
 use tracing::{error, info, warn};
 
@@ -118,19 +118,19 @@ impl BuilderEffects {
     ///
     /// # Errors
     /// Why git could not tell.
-    pub async fn resolve(&self, work: &HeadWork, config: &Config) -> Result<Box<Found>, Stop> {
+    pub async fn resolve(&self, work: &HeadWork, config: &Config) -> Result<Box<Found>, Failure> {
         resolve::resolve(self, work, config).await.map(Box::new)
     }
 
     /// Builds a commit; its log goes to every run that waits for it, as `key`'s record says. The
-    /// time is Maven's own, in milliseconds.
+    /// attempt comes with why the one before failed. The time is Maven's own, in milliseconds.
     pub async fn build(
         &self,
         key: &Key,
         work: &BuildWork,
-        attempt: u32,
+        attempt: (u32, Option<&Stop>),
         config: &Config,
-    ) -> (u64, Result<Built, Stop>) {
+    ) -> (u64, Result<Built, Failure>) {
         let (maven, result) = build::build(self, key, work, attempt, config).await;
         (u64::try_from(maven.as_millis()).unwrap_or(u64::MAX), result)
     }
@@ -160,32 +160,45 @@ impl BuilderEffects {
 
 #[async_trait]
 impl Effects<BuilderDecide> for BuilderEffects {
-    async fn perform(&self, job: Job<Work>) -> Outcome {
+    async fn perform(&self, job: Job<Work>) -> Done<Outcome> {
         match &job.work {
             Work::Resolve(work) => {
                 let found = self.resolve(work, &job.config).await;
-                if let Err(stop) = &found {
-                    warn!(repository = work.repository, branch = work.branch, %stop, "git could not tell");
+                if let Err(failure) = &found {
+                    warn!(
+                        repository = work.repository,
+                        branch = work.branch,
+                        ?failure,
+                        "git could not tell"
+                    );
                 }
-                Outcome::Resolved {
+                Done::of(found, |found| Outcome::Resolved {
                     ask: work.ask,
                     found,
-                }
+                })
             }
             Work::Build(work) => {
                 self.report(&job.key, Outcome::Began { round: work.round });
-                let (millis, result) = self.build(&job.key, work, job.attempt, &job.config).await;
+                let (millis, result) = self
+                    .build(
+                        &job.key,
+                        work,
+                        (job.attempt, job.failed.as_ref()),
+                        &job.config,
+                    )
+                    .await;
                 match &result {
                     Ok(built) => {
                         info!(module = work.module, commit = work.commit, digest = %built.digest, millis, "built");
                     }
-                    Err(stop) => {
+                    Err(failure) => {
+                        let stop = failure.clone().into_stop();
                         let (reason, detail) =
                             (stop.reason, stop.detail.lines().next().unwrap_or_default());
                         info!(module = work.module, commit = work.commit, %reason, detail, millis, "not built");
                     }
                 }
-                Outcome::Built { millis, result }
+                Done::of(result, |result| Outcome::Built { millis, result })
             }
         }
     }

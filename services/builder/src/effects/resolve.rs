@@ -1,16 +1,13 @@
 //! Asks git what a push moved, or which commit a person means.
 //!
-//! In: a branch, its head, and what is wanted. Out: [`Found`]. The forge may tell of a commit before
-//! it serves it, and networks fail for moments: both are tried again, a bounded number of times.
+//! In: a branch, its head, and what is wanted. Out: [`Found`], or a failure with its class. The forge
+//! may tell of a commit before it serves it: that is looked for a few times in place.
 
-use std::{
-    sync::atomic::{AtomicU32, Ordering},
-    time::Duration,
-};
+use std::time::Duration;
 
-use backoff::{ExponentialBackoff, ExponentialBackoffBuilder, future::retry};
 use ferry_config::Config;
 use ferry_events::{Reason, Stop};
+use ferry_runtime::{Failure, Policy, retry};
 
 use super::{BuilderEffects, git::GitError, mirror::Mirror};
 use crate::decide::{
@@ -19,56 +16,45 @@ use crate::decide::{
     relate::Ancestry,
 };
 
-/// How long a fetch that fails is tried again: a forge's restart of a worker, not of a machine.
-const RETRY_FOR: Duration = Duration::from_secs(20);
-/// Fetches until a commit that the forge told of has to be there: about four seconds.
-const LOOKS: u32 = 4;
+/// How a commit is looked for that the forge told of and does not serve yet: four times in about four
+/// seconds. Longer would keep the branch's other pushes waiting for one that is gone.
+const LOOKS: Policy = Policy {
+    tries: 4,
+    time: Duration::from_secs(20),
+    first: Duration::from_millis(600),
+    longest: Duration::from_secs(5),
+};
 /// Bytes of what a person may name a commit by.
 const NAME_MAX: usize = 256;
 
-fn patience() -> ExponentialBackoff {
-    ExponentialBackoffBuilder::new()
-        .with_initial_interval(Duration::from_millis(300))
-        .with_multiplier(2.0)
-        .with_max_interval(Duration::from_secs(5))
-        .with_max_elapsed_time(Some(RETRY_FOR))
-        .build()
-}
-
-/// Why a try did not do.
+/// Why a look did not do.
 enum Miss {
     Git(GitError),
     NotThere,
 }
 
 impl Miss {
-    fn stop(&self, name: &str) -> Stop {
+    fn failure(&self, name: &str) -> Failure {
         match self {
-            Self::Git(error) => error.stop(),
+            Self::Git(error) => error.failure(),
             Self::NotThere => not_found(name, "the repository does not have it"),
         }
     }
 }
 
-fn again(error: GitError) -> backoff::Error<Miss> {
-    if error.is_transient() {
-        backoff::Error::transient(Miss::Git(error))
-    } else {
-        backoff::Error::permanent(Miss::Git(error))
+impl From<GitError> for Miss {
+    fn from(error: GitError) -> Self {
+        Self::Git(error)
     }
 }
 
-fn last(error: GitError) -> backoff::Error<Miss> {
-    backoff::Error::permanent(Miss::Git(error))
-}
-
-fn not_found(name: &str, why: &str) -> Stop {
+fn not_found(name: &str, why: &str) -> Failure {
     let name: String = name
         .chars()
         .filter(|c| !c.is_control())
         .take(NAME_MAX)
         .collect();
-    Stop::new(Reason::CommitNotFound, format!("{name}: {why}"))
+    Stop::new(Reason::CommitNotFound, format!("{name}: {why}")).into()
 }
 
 /// Finds out.
@@ -76,7 +62,7 @@ pub(super) async fn resolve(
     effects: &BuilderEffects,
     work: &HeadWork,
     config: &Config,
-) -> Result<Found, Stop> {
+) -> Result<Found, Failure> {
     let name = work.repository.as_str();
     let repository = config
         .repositories
@@ -89,7 +75,7 @@ pub(super) async fn resolve(
     }
 }
 
-async fn pushed(mirror: &Mirror, work: &HeadWork, after: &str) -> Result<Found, Stop> {
+async fn pushed(mirror: &Mirror, work: &HeadWork, after: &str) -> Result<Found, Failure> {
     if !address::is_branch(&work.branch) {
         return Err(not_found(&work.branch, "git takes this for no branch"));
     }
@@ -99,11 +85,9 @@ async fn pushed(mirror: &Mirror, work: &HeadWork, after: &str) -> Result<Found, 
     if work.head.as_deref() == Some(after) {
         return Ok(bare(after, None));
     }
-    let looks = AtomicU32::new(0);
     let look = || async {
-        let look = looks.fetch_add(1, Ordering::Relaxed) + 1;
-        let tip = mirror.fetch_branch(&work.branch).await.map_err(again)?;
-        if let Some(commit) = mirror.peel(after).await.map_err(last)? {
+        let tip = mirror.fetch_branch(&work.branch).await?;
+        if let Some(commit) = mirror.peel(after).await? {
             return Ok((Some(commit), tip));
         }
         if tip.is_none() {
@@ -111,19 +95,16 @@ async fn pushed(mirror: &Mirror, work: &HeadWork, after: &str) -> Result<Found, 
         }
         // A commit that was forced away is on no branch; whether it is served by its id is the forge's to say.
         if mirror.fetch_object(after).await.is_ok()
-            && let Some(commit) = mirror.peel(after).await.map_err(last)?
+            && let Some(commit) = mirror.peel(after).await?
         {
             return Ok((Some(commit), tip));
         }
-        Err(if look < LOOKS {
-            backoff::Error::transient(Miss::NotThere)
-        } else {
-            backoff::Error::permanent(Miss::NotThere)
-        })
+        Err(Miss::NotThere)
     };
-    let (commit, tip) = retry(patience(), look)
+    let passes = |miss: &Miss| matches!(miss, Miss::NotThere);
+    let (commit, tip) = retry::patiently(LOOKS, after, passes, look)
         .await
-        .map_err(|miss| miss.stop(after))?;
+        .map_err(|miss| miss.failure(after))?;
     let Some(commit) = commit else {
         return Ok(bare(after, None));
     };
@@ -138,7 +119,7 @@ async fn pushed(mirror: &Mirror, work: &HeadWork, after: &str) -> Result<Found, 
         )
     };
     let (head_before_after, after_before_head, after_in_tip, changed, (subject, author)) =
-        asked.await.map_err(|error| error.stop())?;
+        asked.await.map_err(|error| error.failure())?;
     let ancestry = Ancestry {
         after: commit,
         tip,
@@ -171,15 +152,12 @@ fn bare(after: &str, tip: Option<String>) -> Found {
     }
 }
 
-async fn named(mirror: &Mirror, text: &str) -> Result<Found, Stop> {
+async fn named(mirror: &Mirror, text: &str) -> Result<Found, Failure> {
     if text.is_empty() || text.len() > NAME_MAX || text.chars().any(char::is_control) {
         return Err(not_found(text, "this names no commit"));
     }
-    let fetch = || async { mirror.fetch_all().await.map_err(again) };
-    retry(patience(), fetch)
-        .await
-        .map_err(|miss| miss.stop(text))?;
-    let git = |error: GitError| error.stop();
+    let git = |error: GitError| error.failure();
+    mirror.fetch_all().await.map_err(git)?;
     let commit = mirror.peel(text).await.map_err(git)?;
     let commit = commit.ok_or_else(|| not_found(text, "the repository has no such commit"))?;
     if !mirror.is_reachable(&commit).await.map_err(git)? {

@@ -11,6 +11,7 @@ use std::{
 
 use ferry_config::Builder;
 use ferry_events::{Reason, Stop};
+use ferry_runtime::Failure;
 use tokio::{
     io::AsyncReadExt as _,
     net::unix::pipe,
@@ -189,12 +190,12 @@ fn over(usage: usage::Usage, builder: &Builder) -> Option<String> {
 ///
 /// # Errors
 /// Why it is not.
-pub fn judge(ended: &Ended, said: &Said, builder: &Builder) -> Result<(), Stop> {
+pub fn judge(ended: &Ended, said: &Said, builder: &Builder) -> Result<(), Failure> {
     let keep = builder.log_lines as usize;
     match ended {
         Ended::Exit(status) if status.success() => Ok(()),
         Ended::Exit(_) => Err(classify::failed(&said.log.kept(), keep)),
-        Ended::Over(detail) => Err(Stop::new(Reason::BuildFailed, detail)),
+        Ended::Over(detail) => Err(Stop::new(Reason::BuildFailed, detail).into()),
         Ended::Late => {
             let limit = ferry_config::text::duration::format(builder.timeout);
             let kept = said.log.kept();
@@ -203,7 +204,7 @@ pub fn judge(ended: &Ended, said: &Said, builder: &Builder) -> Result<(), Stop> 
             if !last.is_empty() {
                 detail = format!("{detail}; the last that it wrote:\n{}", last.join("\n"));
             }
-            Err(Stop::new(Reason::BuildTimeout, detail))
+            Err(Stop::new(Reason::BuildTimeout, detail).into())
         }
     }
 }

@@ -21,7 +21,7 @@ use ferry_events::{
     Verb, ids,
     push::{ChangeMerged, Received, Resolved},
 };
-use ferry_runtime::{Context, Decide, Hands, Input, Key};
+use ferry_runtime::{Context, Decide, Failure, Hands, Input, Key};
 use tempfile::TempDir;
 
 /// A configuration with one repository, two modules and what `more` adds.
@@ -173,6 +173,7 @@ impl Branch {
         let mut said = Vec::new();
         while let Some(Work::Resolve(work)) = BuilderDecide.work(&self.key, &self.state) {
             let found = outside.effects.resolve(&work, &self.config).await;
+            let found = found.map_err(Failure::into_stop);
             said.extend(self.tell(Input::Outcome(Outcome::Resolved {
                 ask: work.ask,
                 found,

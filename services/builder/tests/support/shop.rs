@@ -17,6 +17,7 @@ use ferry_rig::{
     git::{BRANCH, Push, Repository},
     maven::{self, Maven},
 };
+use ferry_runtime::Failure;
 
 use super::{Outside, at};
 
@@ -99,9 +100,9 @@ impl Shop {
         };
         let effects = &self.outside.effects;
         let key = build_key(id);
-        let building = effects.build(&key, &work, 1, &self.config);
+        let building = effects.build(&key, &work, (1, None), &self.config);
         let (_, result) = tokio::time::timeout(LIMIT, building).await.expect("an end");
-        (result, self.log(run))
+        (result.map_err(Failure::into_stop), self.log(run))
     }
 
     pub fn log(&self, run: RunId) -> Vec<String> {

@@ -3,6 +3,7 @@
 //! In: the configuration, a bearer token, an event or a wish. Out: the caller,
 //! yes or no.
 
+use ferry_api::LetterSummary;
 use ferry_config::{Config, Role, Scope, Token};
 use ferry_events::{Body, Event};
 use subtle::ConstantTimeEq as _;
@@ -80,6 +81,24 @@ impl Caller {
     pub fn operates(&self, module: &str, environment: &str) -> bool {
         self.token
             .allows(Role::Operate, Scope::One(module), Scope::One(environment))
+    }
+
+    /// Whether it may see a dead letter. One that is about no module is for whoever sees all.
+    #[must_use]
+    pub fn sees_letter(&self, letter: &LetterSummary) -> bool {
+        let module = letter.module.as_deref().map_or(Scope::All, Scope::One);
+        let environment = letter.environment.as_deref();
+        let environment = environment.map_or(Scope::Any, Scope::One);
+        self.token.allows(Role::View, module, environment)
+    }
+
+    /// Whether it may close a dead letter. What is about no environment may lead to each.
+    #[must_use]
+    pub fn operates_letter(&self, letter: &LetterSummary) -> bool {
+        let module = letter.module.as_deref().map_or(Scope::All, Scope::One);
+        let environment = letter.environment.as_deref();
+        let environment = environment.map_or(Scope::All, Scope::One);
+        self.token.allows(Role::Operate, module, environment)
     }
 
     /// The first environment of a module in which it may not operate. A run goes

@@ -108,5 +108,15 @@ pub fn told(verb: &Verb) -> String {
         } => {
             format!("roll module {module} in {environment} back to the verified version before")
         }
+        Verb::Replay(letter) => format!(
+            "hand dead letter {} to the {} again",
+            letter.letter.short(),
+            letter.service
+        ),
+        Verb::Drop(letter) => format!(
+            "drop dead letter {} of the {}",
+            letter.letter.short(),
+            letter.service
+        ),
     }
 }

@@ -10,7 +10,7 @@ use ferry_config::Config;
 use ferry_events::push::Received;
 use tracing::{error, warn};
 
-use super::inbox::{Inbox, InboxError};
+use super::inbox::{InboxError, Waiting};
 use crate::decide::record;
 
 /// How long the bus may be silent before a push goes to the inbox. A commit
@@ -32,7 +32,7 @@ pub enum Safe {
 /// When neither the bus nor the inbox took it: then nothing may be promised.
 pub async fn accept(
     bus: &Arc<dyn Bus>,
-    inbox: &Inbox,
+    inbox: &dyn Waiting,
     config: &Config,
     received: &Received,
 ) -> Result<Safe, InboxError> {

@@ -50,7 +50,7 @@ pub struct App {
     pub streams: Arc<Semaphore>,
     /// Room for uploads.
     pub upload_turns: Arc<Semaphore>,
-    pub(super) config: watch::Receiver<Arc<Config>>,
+    pub(crate) config: watch::Receiver<Arc<Config>>,
     pub(super) views: Arc<RwLock<Views>>,
     pub(super) progress: watch::Sender<Progress>,
 }

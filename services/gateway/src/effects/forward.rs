@@ -4,14 +4,16 @@
 //! own branch and no other.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
-use ferry_bus::BusError;
+use ferry_bus::{Bus, BusError};
+use ferry_config::Config;
+use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use super::accept::deliver;
-use super::app::App;
-use super::inbox::{InboxError, Kept};
+use super::inbox::{InboxError, Kept, Waiting};
 
 /// Pushes looked at together: a screenful of records, a few KiB each.
 const PAGE: usize = 64;
@@ -38,10 +40,10 @@ enum Pass {
 }
 
 /// Delivers for ever.
-pub async fn run(app: App) {
+pub async fn run(bus: Arc<dyn Bus>, config: watch::Receiver<Arc<Config>>, inbox: Arc<dyn Waiting>) {
     loop {
-        match pass(&app).await {
-            Ok(Pass::Through { refused: false }) => app.inbox.arrival().await,
+        match pass(&bus, &config, &*inbox).await {
+            Ok(Pass::Through { refused: false }) => inbox.arrival().await,
             Ok(Pass::Through { refused: true }) => tokio::time::sleep(REFUSED_PAUSE).await,
             Ok(Pass::Silent) => tokio::time::sleep(PAUSE).await,
             Err(error) => {
@@ -55,11 +57,15 @@ pub async fn run(app: App) {
     }
 }
 
-async fn pass(app: &App) -> Result<Pass, InboxError> {
+async fn pass(
+    bus: &Arc<dyn Bus>,
+    config: &watch::Receiver<Arc<Config>>,
+    inbox: &dyn Waiting,
+) -> Result<Pass, InboxError> {
     let mut held: BTreeSet<(String, String)> = BTreeSet::new();
     let (mut place, mut delivered) = (None, 0_usize);
     loop {
-        let page = app.inbox.after(place, PAGE)?;
+        let page = inbox.after(place, PAGE)?;
         let Some(last) = page.last() else { break };
         place = Some(last.place);
         for kept in &page {
@@ -70,9 +76,9 @@ async fn pass(app: &App) -> Result<Pass, InboxError> {
             if held.contains(&branch) {
                 continue;
             }
-            match one(app, kept).await {
+            match one(bus, config, kept).await {
                 Ok(()) => {
-                    app.inbox.remove(kept)?;
+                    inbox.remove(kept)?;
                     delivered += 1;
                 }
                 Err(BusError::Unavailable(_)) => return Ok(Pass::Silent),
@@ -91,9 +97,13 @@ async fn pass(app: &App) -> Result<Pass, InboxError> {
     })
 }
 
-async fn one(app: &App, kept: &Kept) -> Result<(), BusError> {
-    let config = app.config();
-    tokio::time::timeout(DEADLINE, deliver(&app.bus, &config, &kept.received))
+async fn one(
+    bus: &Arc<dyn Bus>,
+    config: &watch::Receiver<Arc<Config>>,
+    kept: &Kept,
+) -> Result<(), BusError> {
+    let config = config.borrow().clone();
+    tokio::time::timeout(DEADLINE, deliver(bus, &config, &kept.received))
         .await
         .unwrap_or_else(|_| Err(BusError::Unavailable(format!("silent for {DEADLINE:?}"))))
 }

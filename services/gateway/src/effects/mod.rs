@@ -6,5 +6,6 @@ pub mod configuration;
 pub mod forward;
 pub mod http;
 pub mod inbox;
+pub mod letters;
 pub mod memory;
 pub mod projection;

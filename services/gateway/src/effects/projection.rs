@@ -1,12 +1,12 @@
 //! Keeps the views up to date with the stream of events.
 //!
-//! In: every event from the first on. Out: the views, and how far they are.
+//! In: every event from the first on, and the facts of what bases should run. Out: the views, and how far they are.
 
 use std::sync::PoisonError;
 use std::time::Duration;
 
 use ferry_bus::{Message, Start};
-use ferry_events::{DecodeError, Event, subject};
+use ferry_events::{DecodeError, Event, fact::Wanted, subject};
 use futures::StreamExt as _;
 use tracing::{info, warn};
 
@@ -25,7 +25,11 @@ pub async fn run(app: App) {
     loop {
         // The configuration too, though its message is not looked at here: with
         // it the watch is never empty, so its end is always seen.
-        let filters = vec![subject::ALL_EVENTS.to_owned(), subject::CONFIG.to_owned()];
+        let filters = vec![
+            subject::ALL_EVENTS.to_owned(),
+            format!("{}.>", subject::WANTED_FACTS),
+            subject::CONFIG.to_owned(),
+        ];
         let head = app.progress.borrow().head;
         let start = if head == 0 {
             Start::First
@@ -47,27 +51,47 @@ pub async fn run(app: App) {
     }
 }
 
-fn take(app: &App, message: &Message) {
-    let event = if message.subject == subject::CONFIG {
-        None
-    } else {
-        match Event::decode(&message.payload) {
-            Ok(event) => Some(event),
-            Err(error @ DecodeError::Unknown(_)) => {
-                warn!(sequence = message.sequence, %error, "an event is left out of the views");
-                None
-            }
+/// What a message is to the views.
+enum Told {
+    Event(Box<Event>),
+    Wanted(Box<Wanted>),
+    Nothing,
+}
+
+fn read(message: &Message) -> Told {
+    if message.subject == subject::CONFIG {
+        return Told::Nothing;
+    }
+    if message.subject.starts_with(subject::WANTED_FACTS) {
+        return match serde_json::from_slice(&message.payload) {
+            Ok(wanted) => Told::Wanted(Box::new(wanted)),
             Err(error) => {
-                warn!(sequence = message.sequence, subject = message.subject, %error, "an event cannot be read");
-                None
+                warn!(sequence = message.sequence, subject = message.subject, %error, "a fact cannot be read");
+                Told::Nothing
             }
+        };
+    }
+    match Event::decode(&message.payload) {
+        Ok(event) => Told::Event(Box::new(event)),
+        Err(error @ DecodeError::Unknown(_)) => {
+            warn!(sequence = message.sequence, %error, "an event is left out of the views");
+            Told::Nothing
         }
-    };
+        Err(error) => {
+            warn!(sequence = message.sequence, subject = message.subject, %error, "an event cannot be read");
+            Told::Nothing
+        }
+    }
+}
+
+fn take(app: &App, message: &Message) {
+    let told = read(message);
     {
         let mut views = app.views.write().unwrap_or_else(PoisonError::into_inner);
-        match event {
-            Some(event) => views.apply(message.sequence, &event),
-            None => views.skip(message.sequence),
+        match told {
+            Told::Event(event) => views.apply(message.sequence, &event),
+            Told::Wanted(wanted) => views.wants(message.sequence, *wanted),
+            Told::Nothing => views.skip(message.sequence),
         }
     }
     app.progress.send_modify(|progress| {

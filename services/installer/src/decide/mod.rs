@@ -14,12 +14,23 @@ pub use outcome::{ActEnd, Acted, Outcome, Prepared, PreparedEnd, Present};
 pub use phase::{INTENTS_MAX, TRIES_MAX};
 pub use state::{Base, Change, InHand, Intent, Module, Phase, RECENT_MAX, StepName};
 
+use std::time::Duration;
+
 use ferry_config::Config;
-use ferry_events::{Body, Event, PlanId, Service, task::Requested};
-use ferry_runtime::{Context, Decide, Decision, Fault, Input, Key, Slot};
+use ferry_events::{Body, Event, PlanId, Scope, Service, task::Requested};
+use ferry_runtime::{Concern, Context, Decide, Decision, Fault, Input, Key, Policy, Slot};
 
 /// The pool of all work on bases; its limit is `[installer] parallel`.
 const POOL: &str = "base";
+
+/// Only a silent store is asked again, before anything was touched; each time the hands are patient with
+/// it for a minute. A change on a base is never repeated so: each attempt has an intent of its own.
+const STORE: Policy = Policy {
+    tries: 3,
+    time: Duration::from_secs(3 * 60),
+    first: Duration::from_secs(1),
+    longest: Duration::from_secs(10),
+};
 
 /// What effects shall do on a base.
 #[derive(Clone, Debug, PartialEq)]
@@ -93,7 +104,7 @@ impl Decide for InstallerDecide {
                 }
             },
             Input::Outcome(outcome) => turn.outcome(outcome)?,
-            Input::GivenUp { tries } => turn.given_up(*tries),
+            Input::GivenUp { tries, stop } => turn.given_up(*tries, stop.as_ref()),
             Input::Due | Input::Command(_) => {}
             Input::Report(report) => {
                 return Err(Fault(format!("nothing is reported to a base: {report:?}")));
@@ -115,6 +126,21 @@ impl Decide for InstallerDecide {
                 intent: intent.clone(),
             },
         })
+    }
+
+    fn patience(&self, _: &Key, _: &Work) -> Policy {
+        STORE
+    }
+
+    fn concerns(&self, _: &Key, state: &Base, config: &Config) -> Vec<Concern> {
+        let concern = |hand: &InHand| Concern {
+            scope: Scope::module(config.team_of_module(&hand.task.module), &hand.task.module)
+                .within(&hand.task.environment),
+            what: "install",
+            run: Some(hand.task.run),
+            ..Concern::default()
+        };
+        state.in_hand.iter().map(concern).collect()
     }
 
     fn slot(&self, _: &Key, work: &Work) -> Slot {

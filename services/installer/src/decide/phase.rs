@@ -128,8 +128,8 @@ impl<'a> Turn<'a> {
         Ok(())
     }
 
-    /// The work took its worker down again and again.
-    pub(super) fn given_up(&mut self, tries: u32) {
+    /// The work took its worker down again and again, or failed as often.
+    pub(super) fn given_up(&mut self, tries: u32, stop: Option<&Stop>) {
         let Some(mut hand) = self.base.in_hand.take() else {
             return;
         };
@@ -138,7 +138,9 @@ impl<'a> Turn<'a> {
         }
         hand.running = None;
         let why = format!("the work on the base ended without a result {tries} times");
-        self.finish(hand, Some(Stop::new(Reason::OurFault, why)));
+        let stop = stop.cloned();
+        let stop = stop.unwrap_or_else(|| Stop::new(Reason::OurFault, why));
+        self.finish(hand, Some(stop));
     }
 
     fn prepared(&mut self, mut hand: InHand, prepared: &Prepared) {

@@ -13,7 +13,7 @@ use tracing::{debug, info};
 
 use super::{
     Arklet, Grant, InstallerEffects, fence, limit_of,
-    patience::{Patience, patiently},
+    patience::{patience, patiently},
     prepare::settle,
 };
 use crate::decide::{
@@ -57,7 +57,11 @@ impl InstallerEffects {
         if job.attempt > 1 {
             // Someone was at it before, and may be still: frozen between fence and call.
             info!(base = task.base, request = %intent.request, "an intent is settled");
-            match patiently(self.silence, |_| true, || settle(arklet, intent)).await {
+            match patiently(self.silence, &intent.request.to_string(), || {
+                settle(arklet, intent)
+            })
+            .await
+            {
                 Ok(Recorded::Unknown) => {
                     let stop = Stop::new(
                         Reason::InstallUnclear,
@@ -107,7 +111,11 @@ impl InstallerEffects {
     /// The plan changed since the intent was committed. A call of whoever had it in hand before a drain may
     /// still be on its way, so its id is used up all the same.
     async fn outdated(&self, arklet: &Arklet, intent: &Intent, limit: Duration) -> ActEnd {
-        match patiently(self.silence, |_| true, || settle(arklet, intent)).await {
+        match patiently(self.silence, &intent.request.to_string(), || {
+            settle(arklet, intent)
+        })
+        .await
+        {
             Ok(Recorded::Burnt) => ActEnd::Outdated,
             Ok(_) => self.follow(arklet, intent, limit).await,
             Err(error) => ActEnd::Silent { stop: error.stop() },
@@ -155,7 +163,7 @@ impl InstallerEffects {
         };
         let began = Instant::now();
         let mut steady = Steady::new();
-        let mut patience = Patience::new(self.silence);
+        let mut patience = patience(self.silence, &intent.request.to_string());
         loop {
             let last = began.elapsed() >= limit;
             let look = match arklet.look(&intent.biz, intent.request).await {
@@ -185,7 +193,11 @@ impl InstallerEffects {
                 Verdict::Untold => return ActEnd::Untold { seen },
                 Verdict::Void(why) => return ActEnd::Void { why, seen },
                 Verdict::Burn => {
-                    match patiently(self.silence, |_| true, || settle(arklet, intent)).await {
+                    match patiently(self.silence, &intent.request.to_string(), || {
+                        settle(arklet, intent)
+                    })
+                    .await
+                    {
                         Ok(_) => {}
                         Err(error) => return ActEnd::Silent { stop: error.stop() },
                     }

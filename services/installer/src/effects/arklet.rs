@@ -3,13 +3,14 @@
 //!
 //! In: typed requests. Out: replies, or why there is none. A reply is a hint: look afterwards.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use ferry_ark::arklet::{
     InstallBiz, QueryAllBiz, QueryBizOps, RecordOutcome, Reply, ReplyCode, ReplyError, Request,
     UninstallBiz,
 };
 use ferry_events::{Reason, Stop};
+use ferry_web::{Ask, Unanswered, Web};
 use url::Url;
 use uuid::Uuid;
 
@@ -18,8 +19,6 @@ use crate::decide::{Look, Present, Recorded};
 
 /// The longest reply that is read: a thousand modules take a tenth of it.
 const REPLY_MAX: usize = 4 << 20;
-/// How long a connection may take to be made. Bases are near; a stopped one accepts all the same.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// The prefix of a version that no module has, under which request ids are used up.
 const BURN: &str = "burnt-by-ferry-";
 
@@ -48,37 +47,18 @@ impl CallError {
     }
 }
 
-/// An HTTP client for bases: no proxy, no redirects, no connection kept.
-pub(super) fn client() -> reqwest::Result<reqwest::Client> {
-    reqwest::Client::builder()
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none())
-        .pool_max_idle_per_host(0)
-        .connect_timeout(CONNECT_TIMEOUT)
-        .build()
-}
-
 /// One base's arklet.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Arklet {
-    http: reqwest::Client,
+    web: Arc<dyn Web>,
     url: Url,
     timeout: Duration,
 }
 
-/// The innermost cause: reqwest's own words only repeat the URL.
-fn cause(error: &reqwest::Error) -> String {
-    let mut deepest: &dyn std::error::Error = error;
-    while let Some(source) = deepest.source() {
-        deepest = source;
-    }
-    deepest.to_string()
-}
-
 impl Arklet {
     /// Arklet at an address.
-    pub fn new(http: reqwest::Client, url: Url, timeout: Duration) -> Self {
-        Self { http, url, timeout }
+    pub fn new(web: Arc<dyn Web>, url: Url, timeout: Duration) -> Self {
+        Self { web, url, timeout }
     }
 
     async fn call<R: Request + Sync>(&self, request: &R) -> Result<Reply, CallError> {
@@ -90,39 +70,31 @@ impl Arklet {
         timeout: Duration,
         request: &R,
     ) -> Result<Reply, CallError> {
-        let broken = |error: reqwest::Error| match error.is_timeout() && !error.is_connect() {
-            true => CallError::TimedOut(timeout),
-            false => CallError::Unreachable(cause(&error)),
-        };
         let mut url = self.url.clone();
         url.set_path(&format!(
             "{}{}",
             url.path().trim_end_matches('/'),
             R::COMMAND.path()
         ));
-        let mut response = self
-            .http
-            .post(url)
-            .timeout(timeout)
-            .json(request)
-            .send()
-            .await
-            .map_err(broken)?;
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(broken)? {
-            body.extend_from_slice(&chunk);
-            if body.len() > REPLY_MAX {
-                return Err(CallError::Unreachable(format!(
-                    "a reply of more than {REPLY_MAX} bytes"
-                )));
-            }
+        let ask = Ask {
+            url,
+            json: Some(serde_json::to_vec(request).expect("a request is always JSON")),
+            timeout,
+            body_max: REPLY_MAX,
+        };
+        let answer = self.web.ask(ask).await.map_err(|why| match why {
+            Unanswered::TimedOut(limit) => CallError::TimedOut(limit),
+            Unanswered::Broken(why) => CallError::Unreachable(why),
+        })?;
+        if !answer.whole {
+            let why = format!("a reply of more than {REPLY_MAX} bytes");
+            return Err(CallError::Unreachable(why));
         }
-        if body.is_empty() {
-            return Err(CallError::Unreachable(
-                "the connection was closed without a reply".into(),
-            ));
+        if answer.body.is_empty() {
+            let why = "the connection was closed without a reply";
+            return Err(CallError::Unreachable(why.into()));
         }
-        Ok(Reply::decode(&body)?)
+        Ok(Reply::decode(&answer.body)?)
     }
 
     /// The versions of a module.

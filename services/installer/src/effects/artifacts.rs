@@ -30,7 +30,7 @@ use tracing::{error, info, warn};
 use url::Url;
 use uuid::Uuid;
 
-use super::{Cache, CacheError, Grant, InstallerEffects, Signer, fence};
+use super::{Cache, CacheError, Grant, InstallerEffects, Signer, cache::IN_PLACE, fence};
 use crate::decide::InstallerDecide;
 
 /// Between two attempts to listen.
@@ -99,8 +99,8 @@ struct GrantText {
 }
 
 impl InstallerEffects {
-    /// Serves until the service drains; listens anew when the configuration moves it.
-    pub(super) async fn serve(&self, mut feeder: Feeder<InstallerDecide>) {
+    /// The artifact server without its listener.
+    pub fn artifact_routes(&self) -> Router {
         let server = Server {
             hands: self.hands.clone(),
             cache: self.cache.clone(),
@@ -108,9 +108,14 @@ impl InstallerEffects {
             clock: self.clock.clone(),
             fetched: self.fetched.clone(),
         };
-        let router = Router::new()
+        Router::new()
             .route("/artifacts/{file}", get(artifact))
-            .with_state(server);
+            .with_state(server)
+    }
+
+    /// Serves until the service drains; listens anew when the configuration moves it.
+    pub(super) async fn serve(&self, mut feeder: Feeder<InstallerDecide>) {
+        let router = self.artifact_routes();
         loop {
             let wanted = feeder.config().installer.clone();
             let Some((listener, url)) = listen(&wanted).await else {
@@ -238,9 +243,14 @@ async fn artifact(
 async fn open(server: &Server, jar: &Digest, request: Uuid) -> Result<(u64, Body), CacheError> {
     let path = server.cache.fetch(jar).await?;
     let unreadable = |error: std::io::Error| CacheError::Unavailable(error.to_string());
-    let file = tokio::fs::File::open(path).await.map_err(unreadable)?;
-    let size = file.metadata().await.map_err(unreadable)?.len();
+    let size = std::fs::metadata(&path).map_err(unreadable)?.len();
     let fetched = server.fetched.clone();
+    if size <= IN_PLACE {
+        let bytes = std::fs::read(path).map_err(unreadable)?;
+        fetched.note(request);
+        return Ok((size, bytes.into()));
+    }
+    let file = tokio::fs::File::open(path).await.map_err(unreadable)?;
     let mut left = size;
     let bytes = ReaderStream::new(file).inspect_ok(move |chunk| {
         left = left.saturating_sub(chunk.len() as u64);

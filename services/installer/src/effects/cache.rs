@@ -14,7 +14,7 @@ use std::{
 use ferry_ark::{MANIFEST_PATH, Manifest};
 use ferry_bus::BusError;
 use ferry_events::{Digest, Reason, Stop};
-use ferry_runtime::Hands;
+use ferry_runtime::{Failure, Hands};
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 use tracing::{info, warn};
@@ -23,6 +23,9 @@ use tracing::{info, warn};
 pub const CACHE_LIMIT: u64 = 2 << 30;
 /// A jar that was used this recently stays, whatever the limit says: an installation may be fetching it.
 const IN_USE: Duration = Duration::from_secs(300);
+/// Files up to this size are read in place: a slimmed module has some KiB, and handing it to another
+/// thread takes longer than reading it.
+pub(super) const IN_PLACE: u64 = 64 << 10;
 /// The longest manifest that is read.
 const MANIFEST_MAX: u64 = 1 << 20;
 
@@ -44,13 +47,14 @@ pub enum CacheError {
 }
 
 impl CacheError {
-    /// The stop of a task that met it.
-    pub fn stop(&self) -> Stop {
-        let reason = match self {
-            Self::DiskFull(_) => Reason::DiskFull,
-            _ => Reason::StoreFailed,
-        };
-        Stop::new(reason, self.to_string())
+    /// What it means for a task that met it.
+    pub fn failure(&self) -> Failure {
+        let stop = |reason| Stop::new(reason, self.to_string());
+        match self {
+            Self::DiskFull(_) => stop(Reason::DiskFull).into(),
+            Self::Missing(_) | Self::Damaged(_) => stop(Reason::StoreFailed).into(),
+            Self::Unavailable(_) => Failure::Again(stop(Reason::StoreFailed)),
+        }
     }
 
     fn of(error: BusError) -> Self {
@@ -162,9 +166,7 @@ impl Cache {
         }
         let fetched = self.hands.get_jar(digest, &path).await;
         fetched.map_err(CacheError::of)?;
-        let size = tokio::fs::metadata(&path)
-            .await
-            .map_or(0, |meta| meta.len());
+        let size = fs::metadata(&path).map_or(0, |meta| meta.len());
         self.used(digest, Some(size));
         self.make_room();
         Ok(path)
@@ -224,12 +226,26 @@ impl Cache {
 }
 
 async fn has_digest(path: PathBuf, digest: Digest) -> bool {
-    let checked = tokio::task::spawn_blocking(move || {
+    let checked = with_file(path, move |path| {
         let mut hasher = Sha256::new();
-        std::io::copy(&mut fs::File::open(&path)?, &mut hasher)?;
+        std::io::copy(&mut fs::File::open(path)?, &mut hasher)?;
         Ok::<_, std::io::Error>(Digest::from_hash(hasher.finalize().into()) == digest)
     });
     matches!(checked.await, Ok(Ok(true)))
+}
+
+/// Works on a file: in place where it is small, else on a thread for what blocks.
+///
+/// # Errors
+/// When that thread panicked.
+pub(super) async fn with_file<T: Send + 'static>(
+    file: PathBuf,
+    work: impl FnOnce(&Path) -> T + Send + 'static,
+) -> Result<T, tokio::task::JoinError> {
+    if fs::metadata(&file).map_or(0, |meta| meta.len()) <= IN_PLACE {
+        return Ok(work(&file));
+    }
+    tokio::task::spawn_blocking(move || work(&file)).await
 }
 
 /// What a jar's manifest says: name and version. Blocking.

@@ -52,11 +52,11 @@ impl InstallerEffects {
             }
         }
         let seen = loop {
-            let seen = match patiently(self.silence, |_| true, || arklet.observe(&intent.biz)).await
-            {
-                Ok(seen) => seen,
-                Err(error) => return ActEnd::Silent { stop: error.stop() },
-            };
+            let seen =
+                match patiently(self.silence, &task.base, || arklet.observe(&intent.biz)).await {
+                    Ok(seen) => seen,
+                    Err(error) => return ActEnd::Silent { stop: error.stop() },
+                };
             if !is_starting(&seen, &want.version) {
                 break seen;
             }

@@ -24,7 +24,8 @@ use std::{path::Path, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use ferry_config::{Config, Installer};
 use ferry_events::{Reason, Stop};
-use ferry_runtime::{Clock, Effects, Feeder, Hands, Job};
+use ferry_runtime::{Clock, Done, Effects, Feeder, Hands, Job};
+use ferry_web::{Http, Web};
 use tokio::{sync::watch, time::Instant};
 use url::Url;
 
@@ -38,9 +39,11 @@ pub struct InstallerEffects {
     fetched: Arc<artifacts::Fetched>,
     clock: Clock,
     silence: Duration,
-    http: reqwest::Client,
+    web: Arc<dyn Web>,
     /// Where bases reach the artifact server, once it listens.
     served: watch::Sender<Option<Url>>,
+    /// Whether it listens itself.
+    listens: bool,
 }
 
 impl InstallerEffects {
@@ -55,13 +58,14 @@ impl InstallerEffects {
                 hands.clone(),
                 CACHE_LIMIT,
             )?),
-            http: arklet::client()?,
+            web: Arc::new(Http::new()?),
             hands,
             signer: Arc::default(),
             fetched: Arc::default(),
             clock: Clock::wall(),
             silence: SILENCE_LIMIT,
             served: watch::Sender::new(None),
+            listens: true,
         })
     }
 
@@ -69,6 +73,21 @@ impl InstallerEffects {
     #[must_use]
     pub fn with_clock(self, clock: Clock) -> Self {
         Self { clock, ..self }
+    }
+
+    /// The same, with another way to the bases.
+    #[must_use]
+    pub fn with_web(self, web: Arc<dyn Web>) -> Self {
+        Self { web, ..self }
+    }
+
+    /// The same, whose artifacts are served by someone else: at this address, through
+    /// [`Self::artifact_routes`].
+    #[must_use]
+    pub fn served_at(mut self, url: Url) -> Self {
+        self.served = watch::Sender::new(Some(url));
+        self.listens = false;
+        self
     }
 
     /// The same, with less patience for a silent base than [`SILENCE_LIMIT`].
@@ -86,7 +105,7 @@ impl InstallerEffects {
             )
         })?;
         Ok(Arklet::new(
-            self.http.clone(),
+            self.web.clone(),
             found.arklet.clone(),
             config.installer.request_timeout,
         ))
@@ -95,12 +114,15 @@ impl InstallerEffects {
 
 #[async_trait]
 impl Effects<InstallerDecide> for InstallerEffects {
-    async fn perform(&self, job: Job<Work>) -> Outcome {
+    async fn perform(&self, job: Job<Work>) -> Done<Outcome> {
         let began = Instant::now();
         let arklet = self.arklet(&job.config, &job.work.task().base);
-        match (&job.work, arklet) {
+        let outcome = match (&job.work, arklet) {
             (Work::Prepare { task, unsettled }, Ok(arklet)) => {
-                Outcome::Prepared(self.prepare(&arklet, task, unsettled).await)
+                match self.prepare(&arklet, task, unsettled).await {
+                    Done::Outcome(prepared) => Outcome::Prepared(prepared),
+                    Done::Again(stop) => return Done::Again(stop),
+                }
             }
             (Work::Prepare { .. }, Err(stop)) => Outcome::Prepared(Prepared {
                 end: PreparedEnd::Failed { stop, seen: None },
@@ -120,11 +142,14 @@ impl Effects<InstallerDecide> for InstallerEffects {
                     millis,
                 })
             }
-        }
+        };
+        outcome.into()
     }
 
     async fn watch(&self, feeder: Feeder<InstallerDecide>) {
-        self.serve(feeder).await;
+        if self.listens {
+            self.serve(feeder).await;
+        }
     }
 }
 

@@ -8,10 +8,14 @@ use ferry_events::{
     Reason, Stop,
     task::{Requested, Want},
 };
+use ferry_runtime::{Done, Failure};
 use tokio::time::Instant;
 use tracing::info;
 
-use super::{Arklet, CacheError, CallError, InstallerEffects, fence, millis, patience::patiently};
+use super::{
+    Arklet, CacheError, CallError, InstallerEffects, cache::with_file, fence, millis,
+    patience::patiently,
+};
 use crate::decide::{Intent, Prepared, PreparedEnd, Present, Recorded};
 
 /// How long the artifact server may take to listen after the service's start.
@@ -26,7 +30,7 @@ impl InstallerEffects {
         arklet: &Arklet,
         task: &Requested,
         unsettled: &[Intent],
-    ) -> Prepared {
+    ) -> Done<Prepared> {
         let began = Instant::now();
         let mut prepared = Prepared {
             end: PreparedEnd::Outdated,
@@ -36,7 +40,7 @@ impl InstallerEffects {
         };
         let fenced = fence::wait_in_force(&self.hands, &task.module, &task.environment, &task.plan);
         if !fenced.await {
-            return prepared;
+            return prepared.into();
         }
         let seen = self.settle_and_observe(arklet, task, unsettled).await;
         prepared.observe_ms = millis(began.elapsed());
@@ -47,7 +51,7 @@ impl InstallerEffects {
                     stop: error.stop(),
                     seen: None,
                 };
-                return prepared;
+                return prepared.into();
             }
         };
         prepared.settled = true;
@@ -56,20 +60,22 @@ impl InstallerEffects {
                 seen,
                 restorable: false,
             };
-            return prepared;
+            return prepared.into();
         }
         let began = Instant::now();
         prepared.end = match self.jars(task).await {
             Ok(restorable) => PreparedEnd::Ready { seen, restorable },
-            Err(stop) => PreparedEnd::Failed {
-                stop,
+            // The store is silent and nothing was touched: no reason yet to turn a rollout back.
+            Err(Failure::Again(stop)) => return Done::Again(stop),
+            Err(failure) => PreparedEnd::Failed {
+                stop: failure.into_stop(),
                 seen: Some(seen),
             },
         };
         if task.want.is_some() {
             prepared.fetch_ms = Some(millis(began.elapsed()));
         }
-        prepared
+        prepared.into()
     }
 
     /// Makes sure that nothing of an earlier task can arrive any more, then looks.
@@ -80,13 +86,13 @@ impl InstallerEffects {
         unsettled: &[Intent],
     ) -> Result<Vec<Present>, CallError> {
         for intent in unsettled {
-            patiently(self.silence, |_| true, || settle(arklet, intent)).await?;
+            patiently(self.silence, &task.base, || settle(arklet, intent)).await?;
         }
-        patiently(self.silence, |_| true, || arklet.observe(&task.biz)).await
+        patiently(self.silence, &task.base, || arklet.observe(&task.biz)).await
     }
 
     /// The wanted jar in hand and checked; then whether the one to put back is.
-    async fn jars(&self, task: &Requested) -> Result<bool, Stop> {
+    async fn jars(&self, task: &Requested) -> Result<bool, Failure> {
         let Some(want) = &task.want else {
             return Ok(false);
         };
@@ -97,7 +103,7 @@ impl InstallerEffects {
             .unwrap_or(false)
         {
             let why = "the installer's artifact server does not listen; its log says why";
-            return Err(Stop::new(Reason::OurFault, why));
+            return Err(Failure::OurFault(why.to_owned()));
         }
         self.jar(task, want).await?;
         let Some(restore) = &task.restore else {
@@ -115,19 +121,19 @@ impl InstallerEffects {
                 );
                 Ok(false)
             }
-            Err(error) => Err(error.stop()),
+            Err(error) => Err(error.failure()),
         }
     }
 
-    async fn jar(&self, task: &Requested, want: &Want) -> Result<(), Stop> {
+    async fn jar(&self, task: &Requested, want: &Want) -> Result<(), Failure> {
         let jar = self
             .cache
             .fetch(&want.digest)
             .await
-            .map_err(|error| error.stop())?;
-        let found = tokio::task::spawn_blocking(move || super::cache::identity(&jar))
+            .map_err(|error| error.failure())?;
+        let found = with_file(jar, super::cache::identity)
             .await
-            .map_err(|error| Stop::new(Reason::OurFault, error.to_string()))??;
+            .map_err(|error| Failure::OurFault(error.to_string()))??;
         let (name, version) = found;
         if name != task.biz || version != want.version {
             let why = format!(
@@ -136,7 +142,7 @@ impl InstallerEffects {
                 task.biz,
                 want.version
             );
-            return Err(Stop::new(Reason::JarRefused, why));
+            return Err(Stop::new(Reason::JarRefused, why).into());
         }
         Ok(())
     }

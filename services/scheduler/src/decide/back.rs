@@ -14,6 +14,7 @@ use ferry_runtime::Context;
 
 use super::{
     plan,
+    repair::Repairs,
     unit::{Making, Phase, Steps, ended, unit_scope},
 };
 
@@ -33,11 +34,13 @@ impl WayBack for Making {
         let Some(active) = &mut self.state.active else {
             return self;
         };
+        let release = active.release.clone();
         active.plan = plan::back(&active.plan, &active.touched, before.as_ref());
         active.id = active.plan.id();
         active.wave = 0;
         active.tasks = BTreeMap::new();
         self.state.generation = active.plan.generation;
+        self.state.reject(&release);
         self.start_wave(context)
     }
 
@@ -79,6 +82,7 @@ impl WayBack for Making {
             RolloutOutcome::RolledBack
         };
         let stop = broken.or_else(|| active.failure.clone());
+        let owed = active.broken.clone();
         self = self.say(scope.clone(), wave);
         if let (Some(before), RolloutOutcome::RolledBack) = (&before, outcome) {
             let service = Service {
@@ -91,7 +95,8 @@ impl WayBack for Making {
             };
             self = self.say(scope, ServiceRolledback(service));
         }
-        self.finish(ended(&requested, outcome, before.as_ref(), stop), context)
+        self.owe(&owed, context)
+            .finish(ended(&requested, outcome, before.as_ref(), stop), context)
             .next(context)
     }
 }

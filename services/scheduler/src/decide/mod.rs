@@ -5,10 +5,14 @@
 //! releases. They tell each other by events only.
 
 mod back;
+mod care;
 mod plan;
+mod repair;
 mod run;
 mod unit;
+mod wanted;
 
+pub use care::{Care, Owed};
 pub use run::Run;
 pub use unit::{Active, Phase, Task, Unit};
 
@@ -57,6 +61,33 @@ pub(crate) fn scope(config: &Config, module: &str) -> Scope {
     Scope::module(config.team_of_module(module), module)
 }
 
+/// Where to look at a run, absolute.
+pub(crate) fn run_uri(config: &Config, run: RunId) -> String {
+    config
+        .gateway
+        .public_url()
+        .join(&format!("runs/{run}"))
+        .map_or_else(
+            |_| format!("http://localhost/runs/{run}"),
+            |uri| uri.to_string(),
+        )
+}
+
+/// The units of the modules that go to a pool.
+fn units_of_pool(config: &Config, pool: &str, environment: &str) -> Vec<Key> {
+    config
+        .modules
+        .keys()
+        .filter(|module| {
+            config
+                .pools_of_module(module)
+                .iter()
+                .any(|(name, _)| *name == pool)
+        })
+        .map(|module| unit_key(module, environment))
+        .collect()
+}
+
 impl Decide for Scheduler {
     type State = State;
     type Work = Nothing;
@@ -66,7 +97,7 @@ impl Decide for Scheduler {
         Service::Scheduler
     }
 
-    fn route(&self, event: &Event, _config: &Config) -> Vec<Key> {
+    fn route(&self, event: &Event, config: &Config) -> Vec<Key> {
         match &event.body {
             Body::ChangeMerged(p) => vec![run_key(p.run)],
             Body::BuildFinished(p) => vec![run_key(p.run)],
@@ -76,6 +107,9 @@ impl Decide for Scheduler {
             Body::RolloutRequested(p) => vec![unit_key(&p.module, &p.environment)],
             Body::TaskFinished(p) => vec![unit_key(&p.module, &p.environment)],
             Body::ObservationFinished(p) => vec![unit_key(&p.module, &p.environment)],
+            Body::ModuleDrifted(p) => vec![unit_key(&p.module, &p.environment)],
+            Body::BaseJoined(p) => units_of_pool(config, &p.pool, &p.environment),
+            Body::BaseLost(p) => units_of_pool(config, &p.pool, &p.environment),
             _ => Vec::new(),
         }
     }
@@ -83,7 +117,7 @@ impl Decide for Scheduler {
     fn route_command(&self, command: &Command, _config: &Config) -> Vec<Key> {
         match &command.verb {
             Verb::Rollback { module, .. } => vec![run_key(RunId::of_command(command.id, module))],
-            Verb::Run { .. } | Verb::Deploy { .. } => Vec::new(),
+            Verb::Run { .. } | Verb::Deploy { .. } | Verb::Replay(_) | Verb::Drop(_) => Vec::new(),
         }
     }
 

@@ -15,7 +15,7 @@ use ferry_events::{
 use ferry_runtime::{Context, Decision, Fault, Input};
 use serde::{Deserialize, Serialize};
 
-use super::{Nothing, scope};
+use super::{Nothing, run_uri, scope};
 
 /// A run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -103,15 +103,7 @@ impl Run {
 
     /// Says that the run is known and begins; stops it where it has nowhere to go.
     fn announce(&self, queued: Queued, context: &Context) -> Decision<Run> {
-        let uri = context
-            .config
-            .gateway
-            .public_url()
-            .join(&format!("runs/{}", queued.run))
-            .map_or_else(
-                |_| format!("http://localhost/runs/{}", queued.run),
-                |uri| uri.to_string(),
-            );
+        let uri = run_uri(&context.config, queued.run);
         let scope = scope(&context.config, &queued.module);
         let (run, module) = (queued.run, queued.module.clone());
         let nowhere = queued.environments.is_empty();

@@ -2,7 +2,8 @@
 //!
 //! In: requested rollouts, what became of tasks and observations, time. Out: plans, waves, tasks,
 //! observations, and how each rollout ended. At most one plan is in force; its name is a fact, which
-//! the installer reads before each change. How a failed rollout goes back is in `back.rs`.
+//! the installer reads before each change. How a failed rollout goes back is in `back.rs`, how bases that
+//! run something else are brought back in `repair.rs`.
 
 use std::collections::BTreeMap;
 
@@ -18,12 +19,14 @@ use ferry_events::{
 use ferry_runtime::{Context, Decision, Fault, Input};
 use serde::{Deserialize, Serialize};
 
-use super::{Nothing, back::WayBack, plan, scope};
+use super::{Nothing, back::WayBack, care::Care, plan, repair::Repairs, scope, wanted};
 
 /// Verified releases kept for going back by hand; the jars of older ones may be collected.
 const VERIFIED_MAX: usize = 10;
 /// Runs remembered as settled, so that a repeat of their request says nothing again.
 const SETTLED_MAX: usize = 32;
+/// Versions remembered as decided against: more than fail in a row before somebody looks.
+const REJECTED_MAX: usize = 32;
 /// Room for what a wave waits for besides its own limits: a restart of a service, a queue on a base.
 const SLACK: chrono::TimeDelta = chrono::TimeDelta::minutes(2);
 
@@ -42,6 +45,21 @@ pub struct Unit {
     newest: BTreeMap<String, u64>,
     /// The last runs that ended here.
     settled: Vec<RunId>,
+    /// The module; empty before anything was asked of it.
+    #[serde(default)]
+    pub(super) module: String,
+    /// The environment.
+    #[serde(default)]
+    pub(super) environment: String,
+    /// What is remembered of bases between plans.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) care: BTreeMap<String, Care>,
+    /// The last release that failed: where none was ever verified, what bases may still carry of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) failed: Option<Release>,
+    /// Versions of releases that failed, the newest last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) rejected: Vec<String>,
 }
 
 /// What is being done.
@@ -98,9 +116,33 @@ pub struct Active {
 pub(super) type Making = Decision<Unit>;
 
 impl Unit {
-    /// The wave's deadline.
+    /// The wave's deadline, or when the next repair may begin.
     pub(super) fn deadline(&self) -> Option<Timestamp> {
-        self.active.as_ref().map(|active| active.deadline)
+        match &self.active {
+            Some(active) => Some(active.deadline),
+            None => self.care.values().filter_map(Care::next).min(),
+        }
+    }
+
+    /// Learns whose unit it is.
+    pub(super) fn is_of(&mut self, module: &str, environment: &str) {
+        if self.module.is_empty() {
+            module.clone_into(&mut self.module);
+            environment.clone_into(&mut self.environment);
+        }
+    }
+
+    /// Remembers that a release was decided against.
+    pub(super) fn reject(&mut self, release: &Release) {
+        let versions = release.pools.values().map(|slimmed| &slimmed.version);
+        self.rejected
+            .retain(|earlier| !versions.clone().any(|version| version == earlier));
+        let mut new: Vec<String> = versions.cloned().collect();
+        new.dedup();
+        self.rejected.extend(new);
+        let surplus = self.rejected.len().saturating_sub(REJECTED_MAX);
+        self.rejected.drain(..surplus);
+        self.failed = Some(release.clone());
     }
 
     pub(super) fn decide(
@@ -109,17 +151,21 @@ impl Unit {
         context: &Context,
     ) -> Result<Making, Fault> {
         let making = Decision::to(self.clone());
-        Ok(match input {
+        let decided = match input {
             Input::Event(event) => match &event.body {
                 Body::RolloutRequested(requested) => making.requested(requested, context),
                 Body::TaskFinished(finished) => making.task_finished(finished, context),
                 Body::ObservationFinished(finished) => making.observed(finished, context),
+                Body::ModuleDrifted(drifted) => making.drifted(drifted, context),
+                Body::BaseJoined(seen) => making.joined(seen, context),
+                Body::BaseLost(lost) => making.lost(lost, context),
                 _ => making,
             },
             Input::Due => making.overdue(context),
             Input::Outcome(nothing) | Input::Report(nothing) => match *nothing {},
             Input::Command(_) | Input::GivenUp { .. } => making,
-        })
+        };
+        Ok(wanted::keep(self, decided))
     }
 }
 
@@ -159,6 +205,7 @@ pub(super) fn ended(
 impl Steps for Making {
     fn requested(mut self, requested: &Requested, context: &Context) -> Self {
         let unit = &mut self.state;
+        unit.is_of(&requested.module, &requested.environment);
         let run = requested.run;
         let known = unit.settled.contains(&run)
             || unit
@@ -186,7 +233,11 @@ impl Steps for Making {
             }
             *newest = requested.order;
         }
-        if unit.active.is_none() {
+        let waits = unit
+            .active
+            .as_ref()
+            .is_some_and(|active| active.plan.direction != Direction::Repair);
+        if !waits {
             return self.begin(requested.clone(), context).next(context);
         }
         match unit.queued.replace(requested.clone()) {
@@ -249,19 +300,18 @@ impl Steps for Making {
                 );
             }
         };
+        // A repair makes way: its bases are in the new plan too, and its tasks end at the fence.
+        if unit.active.is_some() {
+            self = self.give_way(&requested, context);
+        }
+        let unit = &mut self.state;
         unit.generation = plan.generation;
-        unit.active = Some(Active {
-            id: plan.id(),
-            requested,
-            release,
-            plan,
-            wave: 0,
-            tasks: BTreeMap::new(),
-            touched: BTreeMap::new(),
-            failure: None,
-            broken: Vec::new(),
-            deadline: context.now,
-        });
+        unit.care
+            .retain(|base, _| plan.bases().any(|planned| planned == base));
+        unit.care
+            .values_mut()
+            .for_each(|care| care.reset(context.now));
+        unit.active = Some(Active::new(requested, release, plan, context.now));
         self.start_wave(context)
     }
 
@@ -335,6 +385,11 @@ impl Steps for Making {
     }
 
     fn task_finished(mut self, finished: &task::Finished, context: &Context) -> Self {
+        if self.state.known_as().is_none() {
+            return self;
+        }
+        let care = self.state.care.entry(finished.base.clone()).or_default();
+        care.revision = care.revision.max(finished.revision);
         let Some(active) = &mut self.state.active else {
             return self;
         };
@@ -358,6 +413,8 @@ impl Steps for Making {
             return self.advance(context);
         }
         task.phase = Phase::Observing;
+        // It was looked at and is right; what was seen of it before is past.
+        care.owed = None;
         let wanted = active.plan.waves[active.wave]
             .iter()
             .find(|step| step.base == finished.base)
@@ -427,7 +484,7 @@ impl Steps for Making {
 
     fn overdue(mut self, context: &Context) -> Self {
         let Some(active) = &mut self.state.active else {
-            return self;
+            return self.reconcile(context);
         };
         if context.now < active.deadline {
             return self;
@@ -462,8 +519,10 @@ impl Steps for Making {
             return self;
         };
         let scope = unit_scope(context, &active.requested);
-        if active.plan.direction == Direction::Back {
-            return self.advance_back(context);
+        match active.plan.direction {
+            Direction::Forward => {}
+            Direction::Back => return self.advance_back(context),
+            Direction::Repair => return self.advance_repair(context),
         }
         if let Some(stop) = active.failure.clone() {
             let wave = WaveFinished(active.describe_wave(Some(stop)));
@@ -504,6 +563,12 @@ impl Steps for Making {
             (Aim::Release(_), None) => ServiceDeployed(service).into(),
             (Aim::Release(_), Some(_)) => ServiceUpgraded(service).into(),
         };
+        self.state.rejected.retain(|version| {
+            !release
+                .pools
+                .values()
+                .any(|slimmed| slimmed.version == *version)
+        });
         let verified = &mut self.state.verified;
         if let Aim::Back { .. } = requested.aim {
             // Whoever went back by hand has judged what came after: it is no place to go back to.
@@ -542,7 +607,7 @@ impl Steps for Making {
         self.say(scope, finished)
     }
 
-    /// Begins what waits, when nothing is in hand.
+    /// Begins what waits, when nothing is in hand; where nothing waits, the repairs that are due.
     fn next(mut self, context: &Context) -> Self {
         while self.state.active.is_none() {
             let Some(queued) = self.state.queued.take() else {
@@ -550,11 +615,27 @@ impl Steps for Making {
             };
             self = self.begin(queued, context);
         }
-        self
+        self.reconcile(context)
     }
 }
 
 impl Active {
+    /// A plan that comes into force.
+    pub(super) fn new(requested: Requested, release: Release, plan: Plan, now: Timestamp) -> Self {
+        Self {
+            id: plan.id(),
+            requested,
+            release,
+            plan,
+            wave: 0,
+            tasks: BTreeMap::new(),
+            touched: BTreeMap::new(),
+            failure: None,
+            broken: Vec::new(),
+            deadline: now,
+        }
+    }
+
     /// The task that a message is about, if it is the one in force and in that phase.
     fn current(
         &mut self,
@@ -572,7 +653,7 @@ impl Active {
     }
 
     fn fail(&mut self, stop: Stop) {
-        if self.plan.direction == Direction::Back {
+        if self.plan.direction != Direction::Forward {
             self.broken.push(stop);
         } else if self.failure.is_none() {
             self.failure = Some(stop);

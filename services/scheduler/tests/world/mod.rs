@@ -8,8 +8,12 @@ use ferry_events::{
     Body, Command, CommandId, Digest, Event, EventId, Reason, RunId, Scope, Service, Stop,
     Timestamp, Verb,
     artifact::{Biz, Published, Release, Slimmed},
+    base,
+    body::BaseJoined,
+    fact::Wanted,
     push::ChangeMerged,
-    task, verify,
+    run::RunKind,
+    subject, task, verify,
 };
 use ferry_runtime::{Context, Decide, Input, Key};
 use ferry_scheduler::{Scheduler, decide::State};
@@ -24,7 +28,12 @@ pub struct World {
     pub now: Timestamp,
     pub config: Config,
     pub said: Vec<Body>,
+    pub facts: BTreeMap<String, serde_json::Value>,
     pub script: Script,
+    /// How often each base was changed.
+    pub revisions: BTreeMap<String, u64>,
+    /// What the verifier said of bases.
+    pub sightings: u64,
     sequence: u64,
 }
 
@@ -129,7 +138,10 @@ impl World {
             now: Timestamp::from_timestamp_millis(1_700_000_000_000).unwrap(),
             config: loaded.config,
             said: Vec::new(),
+            facts: BTreeMap::new(),
             script,
+            revisions: BTreeMap::new(),
+            sightings: 0,
             sequence: 0,
         }
     }
@@ -182,10 +194,104 @@ impl World {
         self.deliver(keys, Input::Command(Arc::new(command)));
     }
 
+    /// The verifier sees other versions on a base than were left there.
+    pub fn drift(&mut self, base: &str, actual: &[&str]) -> Body {
+        let revision = self.revisions.get(base).copied().unwrap_or(0);
+        self.sightings += 1;
+        base::Drifted {
+            base: base.into(),
+            environment: environment_of(base).into(),
+            module: "cart".into(),
+            wanted: None,
+            actual: actual.iter().map(|&version| version.to_owned()).collect(),
+            revision,
+            sighting: self.sightings,
+        }
+        .into()
+    }
+
+    pub fn drifts(&mut self, base: &str, actual: &[&str]) {
+        let shown = if actual.is_empty() {
+            "nothing".to_owned()
+        } else {
+            actual.join(", ")
+        };
+        self.story.push(format!("## {base} shows {shown}"));
+        let body = self.drift(base, actual);
+        self.feed(body);
+    }
+
+    pub fn loses(&mut self, base: &str) {
+        self.story.push(format!("## {base} is lost"));
+        self.sightings += 1;
+        let body = base::Lost {
+            base: base.into(),
+            pool: environment_of(base).into(),
+            environment: environment_of(base).into(),
+            last_seen: None,
+            why: "connection refused".into(),
+            sighting: self.sightings,
+        };
+        self.feed(body.into());
+    }
+
+    /// A base answers, with this version of the module.
+    pub fn join(&mut self, base: &str, version: Option<&str>) -> Body {
+        self.sightings += 1;
+        let modules = version.map(|version| base::ModuleOnBase {
+            name: "cart".into(),
+            version: version.into(),
+            state: "activated".into(),
+        });
+        let revision = self.revisions.get(base).copied();
+        BaseJoined(base::Seen {
+            base: base.into(),
+            pool: environment_of(base).into(),
+            environment: environment_of(base).into(),
+            zone: "default".into(),
+            modules: modules.into_iter().collect(),
+            metaspace_used: None,
+            metaspace_max: None,
+            at: self.now,
+            revisions: revision
+                .map(|n| ("cart".to_owned(), n))
+                .into_iter()
+                .collect(),
+            sighting: self.sightings,
+        })
+        .into()
+    }
+
+    pub fn joins(&mut self, base: &str, version: Option<&str>) {
+        self.story.push(format!(
+            "## {base} joins with {}",
+            version.unwrap_or("nothing")
+        ));
+        let body = self.join(base, version);
+        self.feed(body);
+    }
+
+    /// The fact of what bases should run, as it was written last.
+    pub fn wanted(&self, environment: &str) -> Wanted {
+        let fact = &self.facts[&subject::wanted_fact("cart", environment)];
+        serde_json::from_value(fact.clone()).expect("a fact")
+    }
+
+    /// The first deadline that any state has.
+    pub fn wakes_at(&self) -> Option<Timestamp> {
+        self.states
+            .values()
+            .filter_map(|state| Scheduler.wake_at(state))
+            .min()
+    }
+
     pub fn pass(&mut self, time: chrono::TimeDelta) {
         self.now += time;
-        self.story
-            .push(format!("## {} minutes pass", time.num_minutes()));
+        let passed = match time.num_minutes() {
+            0 => format!("{} seconds", time.num_seconds()),
+            minutes => format!("{minutes} minutes"),
+        };
+        self.story.push(format!("## {passed} pass"));
         let keys: Vec<Key> = self.states.keys().cloned().collect();
         self.deliver(keys, Input::Due);
     }
@@ -226,6 +332,7 @@ impl World {
                 let size = serde_json::to_vec(&decision.state).unwrap().len();
                 assert!(size < 64 * 1024, "a state stays under 64 KiB, not {size}");
                 self.states.insert(key, decision.state);
+                self.facts.extend(decision.facts);
                 for say in decision.events {
                     self.story.push(tell(&say.body));
                     self.said.push(say.body.clone());
@@ -244,7 +351,9 @@ impl World {
         match body {
             Body::TaskRequested(p) => {
                 let result = (self.script)(body)?;
-                Some(task_finished(p, result))
+                let revision = self.revisions.entry(p.base.clone()).or_default();
+                *revision += 1;
+                Some(task_finished(p, *revision, result))
             }
             Body::ObservationRequested(p) => {
                 let result = (self.script)(body)?;
@@ -255,7 +364,7 @@ impl World {
     }
 }
 
-pub fn task_finished(p: &task::Requested, result: Result<(), Stop>) -> Body {
+pub fn task_finished(p: &task::Requested, revision: u64, result: Result<(), Stop>) -> Body {
     task::Finished {
         task: p.task,
         plan: p.plan.clone(),
@@ -264,7 +373,7 @@ pub fn task_finished(p: &task::Requested, result: Result<(), Stop>) -> Body {
         environment: p.environment.clone(),
         base: p.base.clone(),
         running: p.want.as_ref().map(|w| w.version.clone()),
-        revision: 1,
+        revision,
         stop: result.err(),
         steps: Vec::new(),
     }
@@ -287,6 +396,11 @@ pub fn observed(p: &verify::Requested, result: Result<(), Stop>) -> Body {
     .into()
 }
 
+fn environment_of(base: &str) -> &str {
+    base.split_once('-')
+        .map_or(base, |(environment, _)| environment)
+}
+
 fn stop_of(stop: &Option<Stop>) -> String {
     stop.as_ref()
         .map(|stop| format!(" because {stop}"))
@@ -297,7 +411,13 @@ fn stop_of(stop: &Option<Stop>) -> String {
 fn tell(body: &Body) -> String {
     let name = body.kind().short_name();
     let rest = match body {
-        Body::RunQueued(p) => format!("{:?} through {}", p.kind, p.environments.join(", ")),
+        Body::RunQueued(p) => {
+            let why = match (&p.message, p.kind) {
+                (Some(message), RunKind::Repair) => format!(": {message}"),
+                _ => String::new(),
+            };
+            format!("{:?} through {}{why}", p.kind, p.environments.join(", "))
+        }
         Body::RunFinished(p) => format!("{:?}{}", p.outcome, stop_of(&p.stop)),
         Body::RolloutRequested(p) => p.environment.clone(),
         Body::RolloutPlanned(p) => {
@@ -368,6 +488,7 @@ fn tell(body: &Body) -> String {
             p.version,
             p.before.as_deref().unwrap_or("-")
         ),
+        Body::ModuleGivenUp(p) => format!("{}{}", p.base, stop_of(&Some(p.stop.clone()))),
         Body::CommandSettled(p) => format!("{} for {}{}", p.module, p.actor, stop_of(&p.stop)),
         _ => String::new(),
     };

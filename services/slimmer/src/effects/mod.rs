@@ -13,7 +13,7 @@ use ferry_events::{
     Digest, Reason, Stop,
     artifact::{Packaged, Release, Slimmed},
 };
-use ferry_runtime::{Effects, Environment, Feeder, Hands, Job};
+use ferry_runtime::{Done, Effects, Environment, Failure, Feeder, Hands, Job};
 use ferry_slim::{BaseProfile, Kind, Limits, Report, SlimError, Stamp};
 use tracing::{info, warn};
 
@@ -37,7 +37,7 @@ impl SlimmerEffects {
         }
     }
 
-    async fn slim(&self, packaged: &Packaged, config: &Config) -> Result<Release, Stop> {
+    async fn slim(&self, packaged: &Packaged, config: &Config) -> Result<Release, Failure> {
         let folder = tempfile::tempdir_in(&self.folder)
             .map_err(|error| disk("a folder for the jar", &error))?;
         let jar = folder.path().join("packaged.jar");
@@ -59,7 +59,12 @@ impl SlimmerEffects {
                     let profile = match &pool.base_jar {
                         Some(path) => Some(self.profiles.get(path).await.map_err(|error| {
                             let why = format!("pool {name}: {}: {}", path.display(), chain(&error));
-                            Stop::new(Reason::ProfileUnavailable, why)
+                            let stop = Stop::new(Reason::ProfileUnavailable, why);
+                            if may_pass(&error) {
+                                Failure::Again(stop)
+                            } else {
+                                stop.into()
+                            }
                         })?),
                         None => {
                             warn!(
@@ -94,19 +99,19 @@ impl SlimmerEffects {
         profile: Option<Arc<BaseProfile>>,
         stamp: &Stamp,
         output: PathBuf,
-    ) -> Result<Slimmed, Stop> {
+    ) -> Result<Slimmed, Failure> {
         let (input, to, stamp) = (jar.to_owned(), output.clone(), stamp.clone());
         let slimming =
             move || ferry_slim::slim(&input, profile.as_deref(), &stamp, &to, Limits::default());
         let report = tokio::task::spawn_blocking(slimming)
             .await
-            .map_err(|error| Stop::new(Reason::OurFault, format!("slimming panicked: {error}")))?
+            .map_err(|error| Failure::OurFault(format!("slimming panicked: {error}")))?
             .map_err(|error| refusal(&error))?;
         tell(&report);
         let digest: Digest = report
             .digest
             .parse()
-            .map_err(|error| Stop::new(Reason::OurFault, format!("{error}")))?;
+            .map_err(|error| Failure::OurFault(format!("{error}")))?;
         self.hands
             .put_jar(&digest, &output)
             .await
@@ -143,8 +148,12 @@ fn tell(report: &Report) {
 
 #[async_trait]
 impl Effects<Slimmer> for SlimmerEffects {
-    async fn perform(&self, job: Job<Packaged>) -> Outcome {
-        self.slim(&job.work, &job.config).await.map(Box::new)
+    async fn perform(&self, job: Job<Packaged>) -> Done<Outcome> {
+        let slimmed = self.slim(&job.work, &job.config).await;
+        if let Err(failure) = &slimmed {
+            warn!(module = job.work.module, ?failure, "not slimmed");
+        }
+        Done::of(slimmed, |slimmed| slimmed.map(Box::new))
     }
 
     /// Reads the profiles before the first push needs them.
@@ -176,7 +185,7 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-fn refusal(error: &SlimError) -> Stop {
+fn refusal(error: &SlimError) -> Failure {
     let reason = match error.kind() {
         Kind::NotABiz => Reason::NotABiz,
         Kind::Refused => Reason::JarRefused,
@@ -189,7 +198,12 @@ fn refusal(error: &SlimError) -> Stop {
             _ => Reason::StoreFailed,
         },
     };
-    Stop::new(reason, chain(error))
+    let stop = Stop::new(reason, chain(error));
+    match (error.kind(), reason) {
+        // A disk that is not full may do better the next time.
+        (Kind::Io, Reason::StoreFailed) => Failure::Again(stop),
+        _ => stop.into(),
+    }
 }
 
 fn disk_reason(error: &std::io::Error) -> Reason {
@@ -203,9 +217,24 @@ fn disk(what: &str, error: &std::io::Error) -> Stop {
     Stop::new(disk_reason(error), format!("{what}: {error}"))
 }
 
-fn store(error: &BusError) -> Stop {
+fn store(error: &BusError) -> Failure {
+    let stop = Stop::new(Reason::StoreFailed, error.to_string());
     match error {
-        BusError::Io(what, source) => disk(what, source),
-        other => Stop::new(Reason::StoreFailed, other.to_string()),
+        BusError::Io(what, source) => disk(what, source).into(),
+        BusError::Full(_) => Stop::new(Reason::DiskFull, error.to_string()).into(),
+        // The hands have been patient with it; the bus may be back in a minute.
+        BusError::Unavailable(_) => Failure::Again(stop),
+        _ => stop.into(),
+    }
+}
+
+/// Whether a profile may be readable in a while: its disk is on the network and does not answer.
+fn may_pass(error: &SlimError) -> bool {
+    use std::io::ErrorKind::{IsADirectory, NotFound, PermissionDenied};
+    match error {
+        SlimError::Io { source, .. } => {
+            !matches!(source.kind(), NotFound | PermissionDenied | IsADirectory)
+        }
+        _ => false,
     }
 }

@@ -47,6 +47,9 @@ pub struct Base {
     /// When something new was seen there last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen: Option<Timestamp>,
+    /// Counts what was said of it.
+    #[serde(default)]
+    pub sighting: u64,
     /// Differences that were said, by module.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub drifted: BTreeMap<String, Difference>,
@@ -55,7 +58,7 @@ pub struct Base {
 /// A base answered.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Looked {
-    /// What it reports.
+    /// What it reports. Its sighting is the decision's to count.
     pub seen: Seen,
     /// Where it differs from what was decided; none: that is not known now.
     pub drift: Option<BTreeMap<String, Difference>>,
@@ -105,8 +108,13 @@ fn looked(before: Option<&Base>, looked: &Looked, context: &Context) -> Decision
     let news = joins || before.is_some_and(|base| is_news(base, seen));
     let said = before.map(|base| base.drifted.clone()).unwrap_or_default();
     let drifted = looked.drift.clone().unwrap_or_else(|| said.clone());
+    let differs =
+        |(module, difference): &(&String, &Difference)| said.get(*module) != Some(*difference);
+    let sighting = before.map_or(0, |base| base.sighting)
+        + u64::from(news || drifted.iter().any(|one| differs(&one)));
     let base = match before {
         Some(base) if !news => Base {
+            sighting,
             drifted: drifted.clone(),
             ..base.clone()
         },
@@ -116,8 +124,13 @@ fn looked(before: Option<&Base>, looked: &Looked, context: &Context) -> Decision
             metaspace_used: seen.metaspace_used,
             metaspace_max: seen.metaspace_max,
             seen: Some(seen.at),
+            sighting,
             drifted: drifted.clone(),
         },
+    };
+    let seen = &Seen {
+        sighting,
+        ..seen.clone()
     };
     let mut decision = Decision::to(State::Base(Box::new(base)));
     if joins {
@@ -126,7 +139,7 @@ fn looked(before: Option<&Base>, looked: &Looked, context: &Context) -> Decision
         decision = decision.say(of_environment(&seen.environment), BaseChanged(seen.clone()));
     }
     for (module, difference) in drifted {
-        if said.get(&module) == Some(&difference) {
+        if !differs(&(&module, &difference)) {
             continue;
         }
         let scope = Scope::module(context.config.team_of_module(&module), &module)
@@ -137,6 +150,8 @@ fn looked(before: Option<&Base>, looked: &Looked, context: &Context) -> Decision
             module,
             wanted: difference.wanted,
             actual: difference.actual,
+            revision: difference.revision,
+            sighting,
         };
         decision = decision.say(scope, drifted);
     }
@@ -162,6 +177,7 @@ fn missed(before: Option<&Base>, missed: &Missed) -> Decision<State> {
     if let Some(base) = before.filter(|base| base.status == Status::Lost) {
         return Decision::to(State::Base(Box::new(base.clone())));
     }
+    let sighting = before.map_or(0, |base| base.sighting) + 1;
     let last_seen = missed.last_seen.or(before.and_then(|base| base.seen));
     let base = Base {
         status: Status::Lost,
@@ -169,6 +185,7 @@ fn missed(before: Option<&Base>, missed: &Missed) -> Decision<State> {
         metaspace_used: None,
         metaspace_max: None,
         seen: last_seen,
+        sighting,
         drifted: before.map(|base| base.drifted.clone()).unwrap_or_default(),
     };
     let lost = Lost {
@@ -177,6 +194,7 @@ fn missed(before: Option<&Base>, missed: &Missed) -> Decision<State> {
         environment: missed.environment.clone(),
         last_seen,
         why: missed.why.clone(),
+        sighting,
     };
     Decision::to(State::Base(Box::new(base))).say(of_environment(&missed.environment), lost)
 }

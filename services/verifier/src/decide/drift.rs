@@ -20,6 +20,9 @@ pub struct Difference {
     pub wanted: Option<String>,
     /// The versions that are there.
     pub actual: Vec<String>,
+    /// The module's revision in the record that this was seen against.
+    #[serde(default)]
+    pub revision: u64,
 }
 
 /// Where a base differs from what was left there, by module.
@@ -45,6 +48,7 @@ pub fn differences(left: &BaseRecord, shown: &[ModuleOnBase]) -> BTreeMap<String
             Difference {
                 wanted: left.version.clone(),
                 actual,
+                revision: left.revision,
             },
         );
     }

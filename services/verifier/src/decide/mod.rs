@@ -110,7 +110,7 @@ impl Decide for VerifierDecide {
             (State::Observation(observation), Input::Outcome(outcome)) => {
                 observation::outcome(observation, outcome, context)
             }
-            (State::Observation(observation), Input::GivenUp { tries }) => {
+            (State::Observation(observation), Input::GivenUp { tries, .. }) => {
                 Ok(observation::given_up(observation, *tries, context))
             }
             (State::Unknown | State::Base(_), Input::Report(report)) => {

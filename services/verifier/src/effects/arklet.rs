@@ -2,10 +2,11 @@
 //!
 //! In: a base's address. Out: what it shows, or why it does not answer.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use ferry_ark::arklet::{Health, HealthQuery, QueryAllBiz, Reply, Request};
 use ferry_events::base::ModuleOnBase;
+use ferry_web::{Ask, Web};
 use url::Url;
 
 /// The longest reply that is read: a thousand modules take a tenth of it.
@@ -18,55 +19,38 @@ pub(super) struct Silent(pub(super) String);
 
 #[derive(Clone)]
 pub(super) struct Arklet {
-    http: reqwest::Client,
+    web: Arc<dyn Web>,
     url: Url,
     timeout: Duration,
 }
 
-/// The innermost cause: reqwest's own words only repeat the address.
-pub(super) fn cause(error: &reqwest::Error, timeout: Duration) -> String {
-    if error.is_timeout() {
-        return format!("no answer within {}", humantime::format_duration(timeout));
-    }
-    let mut deepest: &dyn std::error::Error = error;
-    while let Some(source) = deepest.source() {
-        deepest = source;
-    }
-    deepest.to_string()
-}
-
 impl Arklet {
-    pub(super) fn new(http: reqwest::Client, url: Url, timeout: Duration) -> Self {
-        Self { http, url, timeout }
+    pub(super) fn new(web: Arc<dyn Web>, url: Url, timeout: Duration) -> Self {
+        Self { web, url, timeout }
     }
 
     async fn call<R: Request + Sync>(&self, request: &R) -> Result<Reply, Silent> {
-        let silent = |error: reqwest::Error| Silent(cause(&error, self.timeout));
         let mut url = self.url.clone();
         url.set_path(&format!(
             "{}{}",
             url.path().trim_end_matches('/'),
             R::COMMAND.path()
         ));
-        let mut response = self
-            .http
-            .post(url)
-            .timeout(self.timeout)
-            .json(request)
-            .send()
-            .await
-            .map_err(silent)?;
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(silent)? {
-            body.extend_from_slice(&chunk);
-            if body.len() > REPLY_MAX {
-                return Err(Silent(format!("a reply of more than {REPLY_MAX} bytes")));
-            }
+        let ask = Ask {
+            url,
+            json: Some(serde_json::to_vec(request).expect("a request is always JSON")),
+            timeout: self.timeout,
+            body_max: REPLY_MAX,
+        };
+        let answer = self.web.ask(ask).await;
+        let answer = answer.map_err(|why| Silent(why.to_string()))?;
+        if !answer.whole {
+            return Err(Silent(format!("a reply of more than {REPLY_MAX} bytes")));
         }
-        if body.is_empty() {
+        if answer.body.is_empty() {
             return Err(Silent("the connection was closed without a reply".into()));
         }
-        Reply::decode(&body).map_err(|error| Silent(error.to_string()))
+        Reply::decode(&answer.body).map_err(|error| Silent(error.to_string()))
     }
 
     /// All modules, sorted.

@@ -3,11 +3,12 @@
 //! In: the configuration's bases. Out: reports; the decisions drop those that show nothing new. A base that
 //! does not answer in time has missed a look, whatever keeps it: frozen, dead, unreachable.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use ferry_config::Config;
 use ferry_events::{Timestamp, base::Seen};
 use ferry_runtime::{Clock, Feeder, Key};
+use ferry_web::Web;
 use tokio::{task::AbortHandle, time::Instant};
 use tracing::{debug, warn};
 use url::Url;
@@ -56,7 +57,7 @@ impl Drop for Watcher {
 }
 
 /// Keeps one watcher for each configured base, until it is dropped itself.
-pub(super) async fn watch(http: reqwest::Client, clock: Clock, mut feeder: Feeder<VerifierDecide>) {
+pub(super) async fn watch(web: Arc<dyn Web>, clock: Clock, mut feeder: Feeder<VerifierDecide>) {
     let mut watchers: BTreeMap<String, Watcher> = BTreeMap::new();
     loop {
         let bases = configured(&feeder.config());
@@ -66,7 +67,7 @@ pub(super) async fn watch(http: reqwest::Client, clock: Clock, mut feeder: Feede
                 continue;
             }
             let task = tokio::spawn(look_again(
-                http.clone(),
+                web.clone(),
                 clock.clone(),
                 feeder.clone(),
                 base.clone(),
@@ -84,7 +85,7 @@ pub(super) async fn watch(http: reqwest::Client, clock: Clock, mut feeder: Feede
 }
 
 async fn look_again(
-    http: reqwest::Client,
+    web: Arc<dyn Web>,
     clock: Clock,
     feeder: Feeder<VerifierDecide>,
     base: Configured,
@@ -95,22 +96,29 @@ async fn look_again(
     loop {
         let settings = feeder.config().verifier.clone();
         let next = Instant::now() + settings.poll;
-        let arklet = Arklet::new(http.clone(), base.arklet.clone(), settings.health_timeout);
+        let arklet = Arklet::new(web.clone(), base.arklet.clone(), settings.health_timeout);
         let looked = tokio::try_join!(arklet.health(), arklet.modules());
         let report = match looked {
             Ok((health, modules)) => {
                 let now = clock.now();
                 last_seen = Some(now);
-                let drift = match watch.looked(&modules) {
+                let fact = match watch.looked(&modules) {
                     false => None,
                     true => match fact::read(feeder.hands(), &base.name).await {
-                        Ok(fact) => watch.compare(&fact),
+                        Ok(fact) => Some(fact),
                         Err(error) => {
                             debug!(base = base.name, %error, "drift cannot be told now");
                             None
                         }
                     },
                 };
+                let drift = fact.as_ref().and_then(|fact| watch.compare(fact));
+                let revisions = fact
+                    .map(|fact| fact.modules.into_iter())
+                    .into_iter()
+                    .flatten()
+                    .map(|(module, left)| (module, left.revision))
+                    .collect();
                 let seen = Seen {
                     base: base.name.clone(),
                     pool: base.pool.clone(),
@@ -120,6 +128,8 @@ async fn look_again(
                     metaspace_used: health.metaspace.map(|metaspace| metaspace.used),
                     metaspace_max: health.metaspace.and_then(|metaspace| metaspace.max),
                     at: now,
+                    revisions,
+                    sighting: 0,
                 };
                 Some(Outcome::Looked(Box::new(Looked { seen, drift })))
             }

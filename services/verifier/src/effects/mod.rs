@@ -9,15 +9,18 @@ mod liveness;
 mod observe;
 mod probe;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
-use ferry_runtime::{Clock, Effects, Feeder, Hands, Job};
+use ferry_runtime::{Clock, Done, Effects, Feeder, Hands, Job};
+use ferry_web::{Http, Web};
 
 use crate::decide::{Outcome, VerifierDecide, Work};
 
 /// The half of the verifier that does I/O.
 pub struct VerifierEffects {
     hands: Hands,
-    http: reqwest::Client,
+    web: Arc<dyn Web>,
     clock: Clock,
 }
 
@@ -27,18 +30,17 @@ impl VerifierEffects {
     /// # Errors
     /// When no HTTP client can be set up.
     pub fn new(hands: Hands) -> anyhow::Result<Self> {
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            // A redirect is an answer like any other: the probe says which status it wants.
-            .redirect(reqwest::redirect::Policy::none())
-            // Arklet closes each connection, and a probe shall meet the module as a new visitor does.
-            .pool_max_idle_per_host(0)
-            .build()?;
         Ok(Self {
             hands,
-            http,
+            web: Arc::new(Http::new()?),
             clock: Clock::wall(),
         })
+    }
+
+    /// The same, with another way to the bases.
+    #[must_use]
+    pub fn with_web(self, web: Arc<dyn Web>) -> Self {
+        Self { web, ..self }
     }
 
     /// The same, with another clock.
@@ -50,16 +52,17 @@ impl VerifierEffects {
 
 #[async_trait]
 impl Effects<VerifierDecide> for VerifierEffects {
-    async fn perform(&self, job: Job<Work>) -> Outcome {
-        match &job.work {
+    async fn perform(&self, job: Job<Work>) -> Done<Outcome> {
+        let outcome = match &job.work {
             Work::Await { requested, until } => {
                 self.await_well(&job.config, requested, *until).await
             }
             Work::Soak { requested, until } => self.soak(&job.config, requested, *until).await,
-        }
+        };
+        outcome.into()
     }
 
     async fn watch(&self, feeder: Feeder<VerifierDecide>) {
-        liveness::watch(self.http.clone(), self.clock.clone(), feeder).await;
+        liveness::watch(self.web.clone(), self.clock.clone(), feeder).await;
     }
 }

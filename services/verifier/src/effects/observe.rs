@@ -55,7 +55,7 @@ impl VerifierEffects {
             Stop::new(Reason::BaseUnreachable, why)
         })?;
         let timeout = config.verifier.health_timeout;
-        let arklet = Arklet::new(self.http.clone(), base.arklet.clone(), timeout);
+        let arklet = Arklet::new(self.web.clone(), base.arklet.clone(), timeout);
         Ok(Target {
             arklet,
             url: base.url.clone(),
@@ -93,7 +93,7 @@ impl VerifierEffects {
         let Some(wanted) = wanted else {
             return Look::Well(None);
         };
-        match probe(&self.http, &target.url, wanted).await {
+        match probe(&*self.web, &target.url, wanted).await {
             Probed::Well(answer) => Look::Well(Some(answer)),
             Probed::Wrong(answer, why) => Look::Wrong(answer, why),
             Probed::None(why) => Look::NoAnswer(why),

@@ -2,12 +2,12 @@
 //!
 //! In: a base's address and what the module must answer. Out: what it answered, and whether that is well.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ferry_events::verify::{Answer, Probe};
+use ferry_web::{Ask, Web};
+use tokio::time::Instant;
 use url::Url;
-
-use super::arklet::cause;
 
 /// How much of a body is read: what a probe looks for stands near the beginning.
 const BODY_MAX: usize = 1 << 20;
@@ -25,38 +25,29 @@ pub(super) enum Probed {
     None(String),
 }
 
-pub(super) async fn probe(http: &reqwest::Client, base: &Url, probe: &Probe) -> Probed {
+pub(super) async fn probe(web: &dyn Web, base: &Url, probe: &Probe) -> Probed {
     let timeout = Duration::from_millis(probe.timeout_ms);
     let Ok(url) = format!("{}{}", base.as_str().trim_end_matches('/'), probe.path).parse::<Url>()
     else {
         return Probed::None(format!("{}{} is no address", base, probe.path));
     };
-    let silent = |error: reqwest::Error| {
-        Probed::None(format!("GET {}: {}", probe.path, cause(&error, timeout)))
-    };
     let began = Instant::now();
-    let mut response = match http.get(url).timeout(timeout).send().await {
-        Ok(response) => response,
-        Err(error) => return silent(error),
+    let ask = Ask {
+        url,
+        json: None,
+        timeout,
+        body_max: BODY_MAX,
     };
-    let status = response.status().as_u16();
-    let location = response
-        .headers()
-        .get("location")
-        .and_then(|to| to.to_str().ok())
-        .map(str::to_owned);
-    let mut body = Vec::new();
-    loop {
-        match response.chunk().await {
-            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-            Ok(None) => break,
-            Err(error) => return silent(error),
-        }
-        if body.len() >= BODY_MAX {
-            body.truncate(BODY_MAX);
-            break;
-        }
-    }
+    let answer = match web.ask(ask).await {
+        Ok(answer) => answer,
+        Err(why) => return Probed::None(format!("GET {}: {why}", probe.path)),
+    };
+    let ferry_web::Answer {
+        status,
+        location,
+        body,
+        ..
+    } = answer;
     let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     let text = String::from_utf8_lossy(&body);
     let answer = Answer {

@@ -18,9 +18,9 @@ use url::Url;
 pub use error::ClientError;
 
 use crate::{
-    BaseView, CommandAnswer, CommandView, DeployQuery, EventsQuery, Health, LogLine, LogView,
-    ModuleView, PushView, Ready, RollbackRequest, RunRequest, RunSummary, RunView, RunsQuery,
-    StreamedEvent,
+    BaseView, CloseRequest, CommandAnswer, CommandView, DeployQuery, EventsQuery, Health,
+    LetterSummary, LetterView, LettersQuery, LogLine, LogView, ModuleView, PushView, Ready,
+    RollbackRequest, RunRequest, RunSummary, RunView, RunsQuery, StreamedEvent,
 };
 
 /// How long a connection may take. A gateway on the other side of the world
@@ -200,6 +200,46 @@ impl Client {
     /// See [`ClientError`].
     pub async fn command(&self, id: CommandId) -> Result<CommandView, ClientError> {
         self.get(&["commands", &id.to_string()], &()).await
+    }
+
+    /// `GET /dead`, newest first.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn letters(&self, query: &LettersQuery) -> Result<Vec<LetterSummary>, ClientError> {
+        self.get(&["dead"], query).await
+    }
+
+    /// `GET /dead/{id}`. The first digits are enough where they are one letter's.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn letter(&self, id: &str) -> Result<LetterView, ClientError> {
+        self.get(&["dead", id], &()).await
+    }
+
+    /// `POST /dead/{id}/replay`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn replay_letter(
+        &self,
+        id: &str,
+        ask: &CloseRequest,
+    ) -> Result<CommandAnswer, ClientError> {
+        self.post(&["dead", id, "replay"], ask).await
+    }
+
+    /// `POST /dead/{id}/drop`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn drop_letter(
+        &self,
+        id: &str,
+        ask: &CloseRequest,
+    ) -> Result<CommandAnswer, ClientError> {
+        self.post(&["dead", id, "drop"], ask).await
     }
 
     /// `POST /modules/{module}/run`.

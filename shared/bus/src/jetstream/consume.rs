@@ -201,9 +201,16 @@ impl PullConsumer {
             message,
             context: self.context.clone(),
         };
-        let (sequence, delivered, pending) = message
+        let (sequence, delivered, pending, published) = message
             .info()
-            .map(|info| (info.stream_sequence, info.delivered, info.pending))
+            .map(|info| {
+                (
+                    info.stream_sequence,
+                    info.delivered,
+                    info.pending,
+                    info.published,
+                )
+            })
             .map_err(|error| {
                 BusError::Unavailable(format!("a delivery that is not understood: {error}"))
             })?;
@@ -212,6 +219,7 @@ impl PullConsumer {
             subject: message.subject.into_string(),
             sequence,
             payload: message.payload,
+            at: wire::moment(published.unix_timestamp_nanos()),
             delivered: u64::try_from(delivered).unwrap_or(1),
             ack: Box::new(JetAck(acker)),
         };

@@ -56,8 +56,25 @@ pub(super) async fn last(
     stream: &str,
     subject: &str,
 ) -> Result<Option<Stored>, BusError> {
+    get(link, stream, &json!({ "last_by_subj": subject })).await
+}
+
+/// The message with a sequence, from the stream's leader.
+pub(super) async fn at(
+    link: &Link,
+    stream: &str,
+    sequence: u64,
+) -> Result<Option<Stored>, BusError> {
+    get(link, stream, &json!({ "seq": sequence })).await
+}
+
+async fn get(
+    link: &Link,
+    stream: &str,
+    request: &serde_json::Value,
+) -> Result<Option<Stored>, BusError> {
     let what = format!("stream {stream}");
-    let request = json!({ "last_by_subj": subject }).to_string();
+    let request = request.to_string();
     let answer = link
         .request(
             &format!("$JS.API.STREAM.MSG.GET.{stream}"),
@@ -87,6 +104,30 @@ pub(super) async fn last(
         headers: parse_headers(&decode(&raw.hdrs)?),
         payload: decode(&raw.data)?.into(),
     }))
+}
+
+/// The sequence of the newest message that a stream ever took, from its leader.
+pub(super) async fn end(link: &Link, stream: &str) -> Result<u64, BusError> {
+    #[derive(Deserialize)]
+    struct Info {
+        error: Option<ApiError>,
+        state: Option<State>,
+    }
+    #[derive(Deserialize)]
+    struct State {
+        last_seq: u64,
+    }
+    let what = format!("stream {stream}");
+    let subject = format!("$JS.API.STREAM.INFO.{stream}");
+    let answer = link.request(&subject, None, "".into()).await?;
+    let info: Info = wire::parse(&what, &answer)?;
+    match (info.error, info.state) {
+        (Some(error), _) => Err(error.into_bus_error(&what)),
+        (None, Some(state)) => Ok(state.last_seq),
+        (None, None) => Err(BusError::Unavailable(format!(
+            "{what}: an answer without its state"
+        ))),
+    }
 }
 
 /// Headers as they stand in the store: a version line, then `Name: value` lines.

@@ -18,10 +18,7 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 use async_nats::jetstream;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use ferry_events::{
-    Digest, RunId, Service,
-    subject::{STREAM, TIMERS},
-};
+use ferry_events::{Digest, RunId, Service, subject::STREAM};
 use futures::stream::BoxStream;
 use tokio::sync::OnceCell;
 
@@ -82,6 +79,21 @@ impl Bus for JetStream {
         }))
     }
 
+    async fn read_at(
+        &self,
+        stream: &str,
+        sequence: u64,
+    ) -> Result<Option<(String, Record)>, BusError> {
+        let stored = direct::at(&self.link, stream, sequence).await?;
+        Ok(stored.map(|stored| {
+            let record = Record {
+                sequence: stored.sequence,
+                payload: stored.payload,
+            };
+            (stored.subject, record)
+        }))
+    }
+
     async fn list(&self, filter: &str) -> Result<Vec<(String, Record)>, BusError> {
         let mut found = BTreeMap::new();
         let mut pages = direct::Pages::new(&self.link, STREAM, filter);
@@ -97,6 +109,10 @@ impl Bus for JetStream {
             }
         }
         Ok(found.into_iter().collect())
+    }
+
+    async fn end(&self) -> Result<u64, BusError> {
+        direct::end(&self.link, STREAM).await
     }
 
     async fn commit(&self, batch: Batch) -> Result<Committed, CommitError> {
@@ -117,10 +133,7 @@ impl Bus for JetStream {
         service: Service,
         source: Source,
     ) -> Result<Box<dyn Consumer>, BusError> {
-        let stream = match source {
-            Source::Work => STREAM,
-            Source::Timers => TIMERS,
-        };
+        let stream = source.stream();
         let name = crate::permissions::consumer_name(service);
         Ok(Box::new(
             consume::PullConsumer::open(&self.link, &self.context, stream, name).await?,

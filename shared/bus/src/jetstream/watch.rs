@@ -9,7 +9,6 @@
 use std::time::{Duration, Instant};
 
 use async_nats::{Message as NatsMessage, StatusCode, Subscriber, jetstream};
-use chrono::DateTime;
 use futures::{
     StreamExt,
     stream::{self, BoxStream},
@@ -215,8 +214,7 @@ impl Watcher {
         }
         open.counted += 1;
         self.start = Start::At(info.stream_sequence + 1);
-        let nanos = info.published.unix_timestamp_nanos();
-        let at = DateTime::from_timestamp_nanos(i64::try_from(nanos).unwrap_or(i64::MAX));
+        let at = wire::moment(info.published.unix_timestamp_nanos());
         let (sequence, pending) = (info.stream_sequence, info.pending);
         Ok(Some(Message {
             subject: message.subject.to_string(),

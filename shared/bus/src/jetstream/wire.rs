@@ -3,9 +3,15 @@
 //! In: JSON of nats-server (its `api_errors` and the ADRs 31, 37 and 50). Out: what the caller does next.
 
 use async_nats::Message;
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
 use crate::BusError;
+
+/// A moment of the server's.
+pub(super) fn moment(nanos: i128) -> DateTime<Utc> {
+    DateTime::from_timestamp_nanos(i64::try_from(nanos).unwrap_or(i64::MAX))
+}
 
 /// An error of JetStream's API.
 #[derive(Clone, Debug, Deserialize)]

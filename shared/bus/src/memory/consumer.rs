@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::stream::Stream;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Cursor {
     filters: Vec<String>,
     next: u64,
@@ -16,7 +16,7 @@ pub(super) struct Cursor {
     ack_wait: Duration,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct InHand {
     delivered: u64,
     /// When it is delivered again.
@@ -39,6 +39,12 @@ impl Cursor {
             in_hand: BTreeMap::new(),
             ack_wait,
         }
+    }
+
+    /// Made anew: nothing was delivered yet.
+    pub fn begin_again(&mut self) {
+        self.next = 1;
+        self.in_hand.clear();
     }
 
     /// Sequences and counts of deliveries: what is due again first, then what is new.

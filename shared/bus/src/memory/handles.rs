@@ -30,6 +30,7 @@ impl MemoryConsumer {
                 subject: stored.subject.clone(),
                 sequence,
                 payload: stored.payload.clone(),
+                at: stored.at,
                 delivered,
                 ack: Box::new(MemoryAck {
                     bus: self.bus.clone(),

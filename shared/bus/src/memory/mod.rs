@@ -24,6 +24,7 @@ use ferry_events::{
 use futures::{StreamExt, stream::BoxStream};
 use tokio::sync::watch;
 
+pub use self::world::Saved;
 use self::{
     handles::{MemoryConsumer, Watcher},
     stream::{Stored, matches},
@@ -38,8 +39,8 @@ use crate::{
 #[derive(Clone)]
 pub struct MemoryBus {
     shared: Arc<Shared>,
-    /// Whose permissions it has; none: everyone's.
-    user: Option<User>,
+    /// Whose permissions it has: who, and what may be published; none: everything.
+    user: Option<Arc<(User, Vec<String>)>>,
 }
 
 struct Shared {
@@ -79,7 +80,7 @@ impl MemoryBus {
     pub fn as_user(&self, user: User) -> Self {
         Self {
             shared: Arc::clone(&self.shared),
-            user: Some(user),
+            user: Some(Arc::new((user, permissions::permissions(user).publish))),
         }
     }
 
@@ -114,6 +115,39 @@ impl MemoryBus {
             .collect())
     }
 
+    /// What all streams hold now, with their consumers and deadlines, as a copy of the server's folder
+    /// would. Jars are not in it: they are named by their digest and never change.
+    pub fn save(&self) -> Saved {
+        self.lock().save()
+    }
+
+    /// Puts streams back to what they held when that was saved; the others stay as they are. What was
+    /// delivered since may be settled all the same, as by a client that did not notice.
+    ///
+    /// # Errors
+    /// [`BusError::Missing`]: there is no such stream; those before it are restored.
+    pub fn restore(&self, saved: &Saved, streams: &[&str]) -> Result<(), BusError> {
+        let restored = {
+            let mut world = self.lock();
+            streams
+                .iter()
+                .try_for_each(|stream| world.restore(saved, stream))
+        };
+        self.changed();
+        restored
+    }
+
+    /// Deletes a service's consumer and makes it anew: everything that its stream still holds comes
+    /// again, as delivered for the first time.
+    ///
+    /// # Errors
+    /// [`BusError::Missing`]: the service has no such consumer.
+    pub fn recreate_consumer(&self, service: Service, source: Source) -> Result<(), BusError> {
+        self.lock().recreate(service, source)?;
+        self.changed();
+        Ok(())
+    }
+
     fn lock(&self) -> MutexGuard<'_, World> {
         // A panic under the lock is a failed test already.
         self.shared
@@ -136,12 +170,11 @@ impl MemoryBus {
     }
 
     fn may_publish(&self, subject: &str) -> Result<(), BusError> {
-        let Some(user) = self.user else { return Ok(()) };
-        if permissions::permissions(user)
-            .publish
-            .iter()
-            .any(|allowed| matches(allowed, subject))
-        {
+        let Some(user) = &self.user else {
+            return Ok(());
+        };
+        let (user, publish) = &**user;
+        if publish.iter().any(|allowed| matches(allowed, subject)) {
             return Ok(());
         }
         Err(BusError::Refused(format!(
@@ -160,6 +193,17 @@ impl Bus for MemoryBus {
             .map(|(sequence, stored)| record(sequence, stored)))
     }
 
+    async fn read_at(
+        &self,
+        stream: &str,
+        sequence: u64,
+    ) -> Result<Option<(String, Record)>, BusError> {
+        self.may_publish(&format!("$JS.API.STREAM.MSG.GET.{stream}"))?;
+        let world = self.open()?;
+        let found = world.stream(stream)?.get(sequence);
+        Ok(found.map(|stored| (stored.subject.clone(), record(sequence, stored))))
+    }
+
     async fn list(&self, filter: &str) -> Result<Vec<(String, Record)>, BusError> {
         let world = self.open()?;
         let found = world.ferry.last_per_subject(&[filter.to_owned()]);
@@ -167,6 +211,10 @@ impl Bus for MemoryBus {
             .into_iter()
             .map(|(sequence, stored)| (stored.subject.clone(), record(sequence, stored)))
             .collect())
+    }
+
+    async fn end(&self) -> Result<u64, BusError> {
+        Ok(self.open()?.ferry.last())
     }
 
     async fn commit(&self, batch: Batch) -> Result<Committed, CommitError> {

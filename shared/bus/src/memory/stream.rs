@@ -21,7 +21,7 @@ pub(super) struct Stored {
     expires: Option<DateTime<Utc>>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Stream {
     name: &'static str,
     messages: BTreeMap<u64, Stored>,

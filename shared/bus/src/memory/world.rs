@@ -16,6 +16,15 @@ use tokio::time::Instant;
 use super::{consumer::Cursor, stream::Stream};
 use crate::{BusError, KEEP_DEAD, Keep, Source, StreamLimits, Write, permissions};
 
+/// What a bus in memory held at a moment, as a copy of the server's folder would; see
+/// [`super::MemoryBus::save`].
+#[derive(Clone, Debug)]
+pub struct Saved {
+    streams: [Stream; 4],
+    cursors: BTreeMap<(Service, bool), Cursor>,
+    schedules: BTreeMap<String, (DateTime<Utc>, String)>,
+}
+
 pub(super) struct World {
     started: Instant,
     start: DateTime<Utc>,
@@ -141,6 +150,13 @@ impl World {
             .ok_or_else(|| BusError::Missing(format!("consumer {service} of {source:?}")))
     }
 
+    pub fn recreate(&mut self, service: Service, source: Source) -> Result<(), BusError> {
+        self.cursors
+            .get_mut(&(service, source == Source::Work))
+            .map(Cursor::begin_again)
+            .ok_or_else(|| BusError::Missing(format!("consumer {service} of {source:?}")))
+    }
+
     /// When something happens by itself next, as far as this consumer is concerned.
     pub fn wakes(&self, service: Service, source: Source) -> Option<Instant> {
         let cursor = self
@@ -152,5 +168,44 @@ impl World {
             self.started + from_start
         });
         cursor.into_iter().chain(schedule).min()
+    }
+
+    pub fn save(&self) -> Saved {
+        Saved {
+            streams: [
+                self.ferry.clone(),
+                self.timers.clone(),
+                self.logs.clone(),
+                self.dead.clone(),
+            ],
+            cursors: self.cursors.clone(),
+            schedules: self.schedules.clone(),
+        }
+    }
+
+    /// Puts a stream back to what it was, and its consumers with it.
+    pub fn restore(&mut self, saved: &Saved, name: &str) -> Result<(), BusError> {
+        let [ferry, timers, logs, dead] = &saved.streams;
+        match name {
+            STREAM => self.ferry = ferry.clone(),
+            TIMERS => {
+                self.timers = timers.clone();
+                self.schedules = saved.schedules.clone();
+            }
+            LOGS => self.logs = logs.clone(),
+            DEAD => self.dead = dead.clone(),
+            other => return Err(BusError::Missing(format!("stream {other}"))),
+        }
+        let work = match name {
+            STREAM => true,
+            TIMERS => false,
+            _ => return Ok(()),
+        };
+        for (key, cursor) in &saved.cursors {
+            if key.1 == work {
+                self.cursors.insert(*key, cursor.clone());
+            }
+        }
+        Ok(())
     }
 }

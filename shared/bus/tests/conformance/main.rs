@@ -10,24 +10,27 @@ macro_rules! on_both {
             use super::*;
             $(#[tokio::test(start_paused = true)]
             async fn $name() -> Result<()> {
-                super::$name(&World::memory(&$limits)).await
+                super::$name(&mut World::memory(&$limits)).await
             })*
         }
         mod nats {
             use super::*;
             $(#[tokio::test]
             async fn $name() -> Result<()> {
-                super::$name(&World::nats(&$limits).await?).await
+                super::$name(&mut World::nats(&$limits).await?).await
             })*
         }
     };
 }
 
+mod acks;
 mod commits;
+mod deadlines;
 mod deliveries;
 mod model;
 mod permissions;
 mod reading;
 #[path = "../suite/real.rs"]
 mod real;
+mod restores;
 mod world;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use ferry_bus::{
     BusError, CommitError, DeadLetter, LogLine, Start, StreamLimits, User, Write, config_store,
 };
-use ferry_events::{Digest, Kind, Reason, RunId, Service, subject};
+use ferry_events::{Digest, Kind, LetterId, Reason, RunId, Service, subject};
 use futures::StreamExt;
 
 use crate::{
@@ -200,20 +200,26 @@ async fn log_lines_are_stored_once_and_in_order(world: &World) -> Result<()> {
 
 async fn dead_letters_are_stored_once(world: &World) -> Result<()> {
     let bus = world.service(Service::Slimmer).await?;
+    let id = |service: Service, sequence| LetterId::of(service.name(), subject::STREAM, sequence);
     let letter = DeadLetter {
+        id: id(Service::Slimmer, 7),
         service: Service::Slimmer,
         reason: Reason::ALL[0],
         errors: vec!["outer".into(), "inner".into()],
         tries: 3,
         subject: "ferry.events.team.module._.artifact.packaged".into(),
+        stream: subject::STREAM.into(),
         sequence: 7,
         payload: "{}".into(),
+        whole: true,
+        first_at: world.now(),
         at: world.now(),
     };
     bus.bury(&letter, false).await?;
     bus.bury(&letter, false).await?;
     bus.bury(
         &DeadLetter {
+            id: id(Service::Slimmer, 8),
             sequence: 8,
             ..letter.clone()
         },
@@ -221,6 +227,21 @@ async fn dead_letters_are_stored_once(world: &World) -> Result<()> {
     )
     .await?;
     assert_eq!(world.count(subject::DEAD).await?, 2);
+    let (subject, record) = bus.read_at(subject::DEAD, 1).await?.expect("the first one");
+    assert_eq!(subject, subject::dead(letter.service, letter.reason));
+    assert_eq!(
+        serde_json::from_slice::<DeadLetter>(&record.payload)?,
+        letter
+    );
+    assert_eq!(bus.read_at(subject::DEAD, 9).await?, None);
+    let gateway = world.service(Service::Gateway).await?;
+    let mut letters = gateway
+        .watch(subject::DEAD, vec!["ferry.dead.>".into()], Start::First)
+        .await?;
+    let first = soon("the first", letters.next())
+        .await?
+        .expect("a watch never ends")?;
+    assert_eq!((first.sequence, first.subject), (1, subject));
     let foreign = DeadLetter {
         service: Service::Builder,
         ..letter

@@ -58,6 +58,7 @@ async fn what_is_missing_is_named() -> Result<()> {
     let nats = Nats {
         server: NatsServer::start_with(&authorization(&users)).await?,
         users,
+        limits: StreamLimits::default(),
     };
     let bus = nats.connect(SCHEDULER).await?;
     let error = bus
@@ -90,6 +91,7 @@ async fn provisioning_twice_changes_nothing_and_takes_new_limits() -> Result<()>
     let nats = Nats {
         server: NatsServer::start_with(&authorization(&users)).await?,
         users,
+        limits: StreamLimits::default(),
     };
     let admin = nats.connect(User::Operator).await?;
     let limits = StreamLimits::default();

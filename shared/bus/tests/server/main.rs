@@ -12,6 +12,7 @@ use crate::real::{Nats, soon};
 mod admin;
 mod jars;
 mod outages;
+mod privilege;
 #[path = "../suite/real.rs"]
 mod real;
 

@@ -2,7 +2,10 @@
 //!
 //! In: limits. Out: a provisioned nats-server that knows all users, and connections to it.
 
-use std::time::Duration;
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
@@ -20,13 +23,19 @@ pub const DEADLINE: Duration = Duration::from_secs(30);
 pub struct Nats {
     pub server: NatsServer,
     pub users: Users,
+    #[allow(dead_code, reason = "each suite uses what it needs")]
+    pub limits: StreamLimits,
 }
 
 impl Nats {
     pub async fn start(limits: &StreamLimits) -> Result<Self> {
         let users = Users::generate();
         let server = NatsServer::start_with(&authorization(&users)).await?;
-        let nats = Self { server, users };
+        let nats = Self {
+            server,
+            users,
+            limits: limits.clone(),
+        };
         provision(&nats.connect(User::Operator).await?, limits).await?;
         Ok(nats)
     }
@@ -43,6 +52,40 @@ impl Nats {
         bus.ready(DEADLINE).await?;
         Ok(bus)
     }
+}
+
+#[allow(dead_code, reason = "each suite uses what it needs")]
+impl Nats {
+    /// The operator's JetStream, to do what Ferry's bus never does.
+    pub async fn context(&self) -> Result<async_nats::jetstream::Context> {
+        let user = User::Operator;
+        let client = async_nats::ConnectOptions::with_nkey(self.users.seed(user).to_owned())
+            .custom_inbox_prefix(user.inbox_prefix())
+            .connect(self.server.url())
+            .await?;
+        Ok(async_nats::jetstream::new(client))
+    }
+
+    /// The folder of its streams.
+    pub fn store(&self) -> PathBuf {
+        self.server.dir().join("jetstream")
+    }
+}
+
+/// Copies a folder with all that is in it.
+#[allow(dead_code, reason = "each suite uses what it needs")]
+pub fn copy(from: &Path, to: &Path) -> Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &target)?;
+        } else {
+            std::fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
 }
 
 /// A state of the scheduler.

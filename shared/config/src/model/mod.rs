@@ -7,6 +7,7 @@ mod access;
 mod builder;
 mod environment;
 mod module;
+mod reconcile;
 mod repository;
 mod services;
 
@@ -14,6 +15,7 @@ pub use access::{Grant, Role, Token};
 pub use builder::{Builder, Sandbox};
 pub use environment::{Base, Environment, Pool};
 pub use module::{Build, Module, Probe};
+pub use reconcile::Reconcile;
 pub use repository::{Forge, Repository, Team};
 pub use services::{Bus, Gateway, Installer, Verifier};
 
@@ -39,6 +41,8 @@ pub struct Config {
     pub installer: Installer,
     /// The service that looks at bases.
     pub verifier: Verifier,
+    /// What is done with bases that run something other than what was decided.
+    pub reconcile: Reconcile,
     /// API tokens by the name under which their acts are recorded.
     #[schemars(extend("propertyNames" = crate::text::name_schema()))]
     pub tokens: BTreeMap<String, Token>,

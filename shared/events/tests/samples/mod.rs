@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use ferry_events::{
     Body, Digest, PushId, Reason, RunId, Stop, TaskId, Timestamp, artifact, base,
     body::{
-        BaseChanged, BaseJoined, BuildQueued, BuildStarted, ServiceDeployed, ServiceRolledback,
-        ServiceUpgraded, WaveFinished, WaveStarted,
+        BaseChanged, BaseJoined, BuildQueued, BuildStarted, LetterDropped, LetterReplayed,
+        ServiceDeployed, ServiceRolledback, ServiceUpgraded, WaveFinished, WaveStarted,
     },
-    build, command, push, rollout, run, task, verify,
+    build, command, letter, push, rollout, run, task, verify, work,
 };
 use uuid::Uuid;
 
@@ -101,6 +101,8 @@ fn seen() -> base::Seen {
         metaspace_used: Some(1),
         metaspace_max: None,
         at: at(),
+        revisions: [("cart".to_owned(), 3)].into(),
+        sighting: 7,
     }
 }
 
@@ -348,6 +350,7 @@ pub fn bodies() -> Vec<Body> {
             environment: "prod".into(),
             last_seen: None,
             why: "connection refused".into(),
+            sighting: 8,
         }
         .into(),
         base::Drifted {
@@ -356,6 +359,17 @@ pub fn bodies() -> Vec<Body> {
             module: "cart".into(),
             wanted: None,
             actual: vec!["1".into()],
+            revision: 3,
+            sighting: 9,
+        }
+        .into(),
+        base::GivenUp {
+            base: "prod-1".into(),
+            environment: "prod".into(),
+            module: "cart".into(),
+            wanted: Some("1".into()),
+            repairs: 5,
+            stop: stop(),
         }
         .into(),
         command::Settled {
@@ -366,5 +380,35 @@ pub fn bodies() -> Vec<Body> {
             stop: Some(stop()),
         }
         .into(),
+        work::Retried {
+            service: ferry_events::Service::Builder,
+            work: "build.1".into(),
+            what: "build".into(),
+            push: None,
+            command: None,
+            run: Some(run_id()),
+            module: Some("cart".into()),
+            tries: 2,
+            most: 8,
+            first_at: at(),
+            next_at: at(),
+            stop: stop(),
+        }
+        .into(),
+        LetterReplayed(closed()).into(),
+        LetterDropped(closed()).into(),
     ]
+}
+
+fn closed() -> letter::Closed {
+    letter::Closed {
+        letter: ferry_events::LetterId::of("builder", "FERRY", 7),
+        service: ferry_events::Service::Builder,
+        subject: "ferry.events._._._.push.received".into(),
+        reason: Reason::OurFault,
+        command: ferry_events::CommandId(Uuid::from_u128(3)),
+        actor: "ops".into(),
+        why: Some("mended".into()),
+        run: None,
+    }
 }

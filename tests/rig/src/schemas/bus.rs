@@ -5,8 +5,9 @@
 
 use ferry_events::artifact::Biz;
 use ferry_events::envelope::CONTENT_TYPE;
-use ferry_events::fact::{ActivePlan, BaseRecord};
-use ferry_events::{Digest, Kind, Service, Verb};
+use ferry_events::fact::{ActivePlan, BaseRecord, Wanted};
+use ferry_events::letter::Letter;
+use ferry_events::{Digest, Kind, LetterId, Service, Verb};
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
@@ -24,7 +25,7 @@ pub(super) fn asyncapi() -> Value {
         channels.insert(kind.short_name(), event_channel(*kind));
     }
     for verb in verbs() {
-        let name = format!("command.{}", verb.token());
+        let name = command_name(&verb);
         channels.insert(name.clone(), command_channel(&verb));
         operations.insert(
             format!("{}.takes.{name}", verb.service()),
@@ -36,6 +37,13 @@ pub(super) fn asyncapi() -> Value {
         fact_channel::<ActivePlan>(
             "ferry.facts.scheduler.plan.{module}.{environment}",
             "The plan in force for a module in an environment.",
+        ),
+    );
+    channels.insert(
+        "fact.wanted".to_owned(),
+        fact_channel::<Wanted>(
+            "ferry.facts.scheduler.wanted.{module}.{environment}",
+            "What bases should run of a module in an environment.",
         ),
     );
     channels.insert(
@@ -65,7 +73,7 @@ pub(super) fn asyncapi() -> Value {
             .iter()
             .filter(|verb| contract.commands.contains(&verb.service()))
         {
-            let name = format!("command.{}", verb.token());
+            let name = command_name(verb);
             operations.insert(
                 format!("{service}.says.{name}"),
                 operation("send", service, &name),
@@ -92,8 +100,16 @@ pub(super) fn asyncapi() -> Value {
     })
 }
 
+/// Replays and drops go to the service whose letter it is.
+fn command_name(verb: &Verb) -> String {
+    match verb {
+        Verb::Replay(_) | Verb::Drop(_) => format!("command.{}.{}", verb.service(), verb.token()),
+        _ => format!("command.{}", verb.token()),
+    }
+}
+
 /// One of every verb. A new one does not compile until it is here too.
-fn verbs() -> [Verb; 3] {
+fn verbs() -> Vec<Verb> {
     let module = String::new();
     let biz = Biz {
         name: String::new(),
@@ -106,8 +122,24 @@ fn verbs() -> [Verb; 3] {
         branch: None,
     };
     match &run {
-        Verb::Run { .. } | Verb::Deploy { .. } | Verb::Rollback { .. } => {}
+        Verb::Run { .. }
+        | Verb::Deploy { .. }
+        | Verb::Rollback { .. }
+        | Verb::Replay(_)
+        | Verb::Drop(_) => {}
     }
+    let letters = Service::ALL
+        .into_iter()
+        .filter(|service| service.contract().takes_commands)
+        .flat_map(|service| {
+            let letter = Letter {
+                letter: LetterId::of(service.name(), "", 0),
+                service,
+                sequence: 0,
+                module: None,
+            };
+            [Verb::Replay(letter.clone()), Verb::Drop(letter)]
+        });
     [
         run,
         Verb::Deploy {
@@ -123,6 +155,9 @@ fn verbs() -> [Verb; 3] {
             to: None,
         },
     ]
+    .into_iter()
+    .chain(letters)
+    .collect()
 }
 
 fn event_channel(kind: Kind) -> Value {

@@ -71,7 +71,11 @@ pub(super) fn of(kind: Kind) -> Option<Value> {
         | Kind::BaseChanged
         | Kind::BaseLost
         | Kind::ModuleDrifted
-        | Kind::CommandSettled => return None,
+        | Kind::ModuleGivenUp
+        | Kind::CommandSettled
+        | Kind::WorkRetried
+        | Kind::LetterReplayed
+        | Kind::LetterDropped => return None,
     };
     Some(content)
 }

@@ -104,7 +104,13 @@ fn what(kind: Kind) -> &'static str {
         Kind::BaseChanged => "a base carries other modules than before",
         Kind::BaseLost => "a base does not answer any more",
         Kind::ModuleDrifted => "a base runs something other than what was decided",
+        Kind::ModuleGivenUp => "a module was brought back on a base as often as it may be",
         Kind::CommandSettled => "a command was taken or refused",
+        Kind::WorkRetried => {
+            "an attempt failed for a cause that may pass; the next one has its time"
+        }
+        Kind::LetterReplayed => "a dead letter's message was handled after all",
+        Kind::LetterDropped => "a dead letter's message will not be handled",
     }
 }
 

@@ -1,16 +1,21 @@
-//! Bases as the verifier's events tell them.
+//! Bases as the verifier's events tell them, beside what the scheduler's facts say that they should run.
 //!
-//! In: events, the configuration. Out: [`BaseView`]s of the configured bases.
+//! In: events, facts, the configuration. Out: [`BaseView`]s of the configured bases.
 
 use std::collections::BTreeMap;
 
-use ferry_api::{BaseState, BaseView, Metaspace};
+use ferry_api::{BaseState, BaseView, Metaspace, RepairView, WantedView};
 use ferry_config::Config;
+use ferry_events::fact::{Owed, Wanted};
 use ferry_events::{Body, Event, Timestamp, base};
 
-/// What was last seen of each base.
+/// What was last seen of each base, and what each should run.
 #[derive(Debug, Default)]
-pub(super) struct Bases(BTreeMap<String, Last>);
+pub(super) struct Bases {
+    last: BTreeMap<String, Last>,
+    /// By module and environment.
+    wanted: BTreeMap<(String, String), Wanted>,
+}
 
 #[derive(Debug, Default)]
 struct Last {
@@ -26,7 +31,7 @@ impl Bases {
             Body::BaseJoined(it) => self.seen(it),
             Body::BaseChanged(it) => self.seen(it),
             Body::BaseLost(it) => {
-                let last = self.0.entry(it.base.clone()).or_default();
+                let last = self.last.entry(it.base.clone()).or_default();
                 last.lost = true;
                 last.at = it.last_seen.or(last.at);
                 last.why = Some(it.why.clone());
@@ -42,18 +47,76 @@ impl Bases {
             seen: Some(it.clone()),
             why: None,
         };
-        self.0.insert(it.base.clone(), last);
+        self.last.insert(it.base.clone(), last);
+    }
+
+    pub(super) fn wants(&mut self, wanted: Wanted) {
+        let key = (wanted.module.clone(), wanted.environment.clone());
+        self.wanted.insert(key, wanted);
+    }
+
+    /// What a base should run of each module that was decided on there.
+    fn wanted_on(
+        &self,
+        config: &Config,
+        base: &str,
+        pool: &str,
+        environment: &str,
+    ) -> Vec<WantedView> {
+        let there: &[base::ModuleOnBase] = self
+            .last
+            .get(base)
+            .and_then(|last| last.seen.as_ref())
+            .map_or(&[], |seen| &seen.modules);
+        self.wanted
+            .values()
+            .filter(|it| it.environment == environment)
+            .filter(|it| {
+                let pools = config.pools_of_module(&it.module);
+                pools.iter().any(|(name, _)| *name == pool)
+            })
+            .map(|it| {
+                let wanted = it.versions.get(pool).cloned();
+                let actual: Vec<base::ModuleOnBase> = there
+                    .iter()
+                    .filter(|one| one.name == it.biz)
+                    .cloned()
+                    .collect();
+                let agrees = match (&wanted, actual.as_slice()) {
+                    (None, []) => true,
+                    (Some(wanted), [one]) => one.version == *wanted && one.state == "activated",
+                    _ => false,
+                };
+                let repair = it.owed.get(base).map(repair);
+                WantedView {
+                    module: it.module.clone(),
+                    wanted,
+                    actual,
+                    agrees,
+                    rollout: it.rollout,
+                    // During a rollout every base that was looked at is looked at again after it.
+                    repair: repair.filter(|_| !(agrees && it.rollout.is_some())),
+                }
+            })
+            // Nothing wanted, nothing there, nothing to tell.
+            .filter(|it| it.wanted.is_some() || !it.agrees || it.repair.is_some())
+            .collect()
     }
 
     pub(super) fn views(&self, config: &Config) -> Vec<BaseView> {
         let view = |(pool, base): (&str, &ferry_config::Base)| {
-            let last = self.0.get(&base.name);
+            let last = self.last.get(&base.name);
             let seen = last.and_then(|last| last.seen.as_ref());
-            let environment = config.pools.get(pool).map(|pool| pool.environment.clone());
+            let environment = config
+                .pools
+                .get(pool)
+                .map(|pool| pool.environment.clone())
+                .unwrap_or_default();
             BaseView {
                 name: base.name.clone(),
                 pool: pool.to_owned(),
-                environment: environment.unwrap_or_default(),
+                wanted: self.wanted_on(config, &base.name, pool, &environment),
+                environment,
                 zone: base.zone.clone(),
                 url: base.url.to_string(),
                 state: match last {
@@ -73,5 +136,15 @@ impl Bases {
             }
         };
         config.bases().into_iter().map(view).collect()
+    }
+}
+
+fn repair(owed: &Owed) -> RepairView {
+    RepairView {
+        since: owed.since,
+        run: owed.repair,
+        repairs: owed.repairs,
+        next: owed.next,
+        stop: owed.stop.as_ref().map(Into::into),
     }
 }

@@ -8,6 +8,7 @@ use ferry_api::{LiveView, ModuleView};
 use ferry_config::Config;
 use ferry_events::base::Drifted;
 use ferry_events::rollout::{self, RolloutOutcome};
+use ferry_events::run::RunKind;
 use ferry_events::{Body, Digest, Event, RunId, Timestamp, base};
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +40,8 @@ pub(super) struct Live {
     /// By module and base.
     drifted: BTreeMap<(String, String), Drifted>,
     commits: super::Kept<Digest, String>,
+    /// Runs that are repairs.
+    repairs: super::Kept<RunId, ()>,
 }
 
 impl Live {
@@ -54,12 +57,16 @@ impl Live {
                 let key = (it.plan.module.clone(), it.plan.environment.clone());
                 self.changing.insert(key, it.plan.run);
             }
+            Body::RunQueued(it) if it.kind == RunKind::Repair => {
+                self.repairs.put(it.run, ());
+            }
             Body::RolloutFinished(it) => {
                 let key = (it.module.clone(), it.environment.clone());
                 if self.changing.get(&key) == Some(&it.run) {
                     self.changing.remove(&key);
                 }
-                if it.outcome == RolloutOutcome::Broken {
+                // A repair that fails says so on its bases; what was decided is live all the same.
+                if it.outcome == RolloutOutcome::Broken && self.repairs.get(&it.run).is_none() {
                     let record = self.record(sequence, &it.module, &it.environment);
                     record.verified = false;
                 }

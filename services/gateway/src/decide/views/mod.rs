@@ -1,9 +1,10 @@
-//! What the events add up to: pushes, runs, bases, live versions, commands.
+//! What events and facts add up to: pushes, runs, bases, live versions, commands.
 //!
-//! In: events in the order of the stream. Out: the views of the API. Pure and
+//! In: events and facts in the order of the stream. Out: the views of the API. Pure and
 //! rebuilt from the stream at every start, so nothing here is the only copy.
 
 mod bases;
+mod dead;
 mod live;
 mod runs;
 
@@ -11,8 +12,10 @@ use std::collections::{BTreeMap, VecDeque};
 
 use ferry_api::{CommandState, CommandView, PushState, PushView};
 use ferry_config::Config;
+use ferry_events::fact::Wanted;
 use ferry_events::{Body, CommandId, Event, PushId, Timestamp, command, push};
 
+pub use dead::{FoundLetter, Held, Letters};
 pub use live::Record;
 pub use runs::Found;
 
@@ -33,6 +36,7 @@ pub struct Views {
     runs: Runs,
     bases: Bases,
     live: Live,
+    letters: Letters,
 }
 
 impl Views {
@@ -51,6 +55,11 @@ impl Views {
             Body::PushReceived(it) => self.pushes.put(it.push, received(it, PushState::Received)),
             Body::PushResolved(it) => self.resolved(it),
             Body::CommandSettled(it) => self.settled(it, event.time),
+            Body::WorkRetried(it) => {
+                if let Some(push) = it.push.and_then(|push| self.pushes.get_mut(&push)) {
+                    push.retry = Some(it.as_ref().into());
+                }
+            }
             _ => {}
         }
         let received_at = match &event.body {
@@ -63,6 +72,25 @@ impl Views {
         self.runs.apply(event, received_at);
         self.live.apply(sequence, event);
         self.bases.apply(event);
+        self.letters.apply(event);
+    }
+
+    /// Takes a message of FERRY_DEAD. False: it cannot be read.
+    pub fn letter(&mut self, subject: &str, place: u64, payload: &[u8], at: Timestamp) -> bool {
+        self.letters.take(subject, place, payload, at)
+    }
+
+    /// The dead letters.
+    pub fn letters(&self) -> &Letters {
+        &self.letters
+    }
+
+    /// Takes what the scheduler keeps on what bases should run.
+    pub fn wants(&mut self, sequence: u64, wanted: Wanted) {
+        if sequence > self.head {
+            self.head = sequence;
+            self.bases.wants(wanted);
+        }
     }
 
     /// Skips a message that this version cannot read.
@@ -113,6 +141,7 @@ impl Views {
         view.resolution = Some(it.resolution.clone());
         view.why = Some(it.why.clone());
         view.runs = it.runs.clone();
+        view.retry = None;
         view.stop = it.stop.as_ref().map(Into::into);
     }
 
@@ -153,6 +182,7 @@ pub fn received(it: &push::Received, state: PushState) -> PushView {
         why: None,
         runs: Vec::new(),
         stop: None,
+        retry: None,
     }
 }
 

@@ -95,7 +95,11 @@ impl Runs {
         };
         // Of a command that was settled only the id is known: its run comes with
         // an event of its own.
-        if matches!(event.body, Body::CommandSettled(_)) {
+        // A letter may be about a run that is long forgotten.
+        if matches!(
+            event.body,
+            Body::CommandSettled(_) | Body::LetterReplayed(_) | Body::LetterDropped(_)
+        ) {
             return;
         }
         if self.0.get(&id).is_none() {
@@ -134,11 +138,25 @@ fn unknown(id: RunId, module: &str, at: Timestamp) -> RunView {
         version: None,
         environments: Vec::new(),
         steps: Vec::new(),
+        retry: None,
     }
 }
 
 fn progress(run: &mut RunView, event: &Event, received_at: Option<Timestamp>) {
     let at = event.time;
+    // Whatever its service says next of the run, it went on.
+    match &event.body {
+        Body::WorkRetried(it) => run.retry = Some(it.as_ref().into()),
+        Body::RunFinished(_) => run.retry = None,
+        _ if run
+            .retry
+            .as_ref()
+            .is_some_and(|retry| retry.service == event.source) =>
+        {
+            run.retry = None;
+        }
+        _ => {}
+    }
     match &event.body {
         Body::ChangeMerged(it) => merged(run, it, received_at.unwrap_or(at), at),
         Body::BuildQueued(_) => begin(run, "queue", None, String::new(), at),
@@ -175,7 +193,7 @@ fn progress(run: &mut RunView, event: &Event, received_at: Option<Timestamp>) {
             begin(run, "rollout", Some(&it.environment), String::new(), at);
             come(run, RunState::RollingOut);
         }
-        Body::RolloutPlanned(it) if it.plan.direction == rollout::Direction::Forward => {
+        Body::RolloutPlanned(it) if it.plan.direction != rollout::Direction::Back => {
             run.version = run.version.take().or_else(|| it.version.clone());
         }
         Body::RolloutFinished(it) => rolled_out(run, it, at),
@@ -194,6 +212,7 @@ fn note_of(wave: &rollout::Wave) -> String {
     let back = match wave.direction {
         rollout::Direction::Forward => "",
         rollout::Direction::Back => "back, ",
+        rollout::Direction::Repair => "repair, ",
     };
     format!(
         "{back}{} of {}: {}",

@@ -55,7 +55,7 @@ fn planned(run: &mut RunView, it: &Planned) {
     there.wave = 0;
     there.waves = u32::try_from(it.plan.waves.len()).unwrap_or(u32::MAX);
     match direction {
-        Direction::Forward => {
+        Direction::Forward | Direction::Repair => {
             there.state = EnvironmentState::RollingOut;
             there.tasks.clear();
         }

@@ -138,7 +138,7 @@ async fn waiting(app: &App, id: CommandId) -> Result<Option<CommandView>, Refusa
     }))
 }
 
-fn text(name: &str, given: Option<String>) -> Result<Option<String>, Refusal> {
+pub(super) fn text(name: &str, given: Option<String>) -> Result<Option<String>, Refusal> {
     command::text(name, given).map_err(Refusal::bad_request)
 }
 

@@ -166,7 +166,7 @@ async fn answer(
         return Ok(ignored(Some(push.reference()), &why));
     }
     let record = received(delivery.forge, repository, &delivery.delivery_id, push, now);
-    let safe = accept(&app.bus, &app.inbox, config, &record)
+    let safe = accept(&app.bus, &*app.inbox, config, &record)
         .await
         .map_err(nowhere)?;
     Ok(accepted(app, push.reference(), &record, safe))

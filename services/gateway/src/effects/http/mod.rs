@@ -6,6 +6,7 @@
 mod auth;
 mod body;
 mod commands;
+mod dead;
 mod deploy;
 mod events;
 mod health;
@@ -40,6 +41,10 @@ pub fn router(app: App) -> Router {
         .route("/modules/{module}/deploy", post(deploy::take))
         .route("/modules/{module}/rollback", post(commands::rollback))
         .route("/commands/{id}", get(commands::look))
+        .route("/dead", get(dead::list))
+        .route("/dead/{id}", get(dead::show))
+        .route("/dead/{id}/replay", post(dead::replay))
+        .route("/dead/{id}/drop", post(dead::drop))
         .route("/events", get(events::stream))
         .fallback(|| async { Refusal::no_route() })
         .method_not_allowed_fallback(|| async { Refusal::wrong_method() })

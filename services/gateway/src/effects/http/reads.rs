@@ -114,6 +114,9 @@ pub(super) async fn bases(
     let config = app.config();
     let mut bases = app.see(|views| views.bases(&config));
     bases.retain(|base| caller.sees_environment(&base.environment));
+    for base in &mut bases {
+        base.wanted.retain(|it| caller.sees_module(&it.module));
+    }
     Json(bases)
 }
 

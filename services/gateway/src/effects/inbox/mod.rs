@@ -12,6 +12,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use async_trait::async_trait;
 use ferry_events::PushId;
 use ferry_events::push::Received;
 use tokio::sync::Notify;
@@ -65,6 +66,57 @@ pub struct Kept {
     pub place: u64,
     /// The push.
     pub received: Received,
+}
+
+/// Pushes that wait for the bus: on a disk, or in a simulation's memory.
+#[async_trait]
+pub trait Waiting: Send + Sync {
+    /// Keeps a push. On return it outlasts this process. One that is in there already is left as it is.
+    ///
+    /// # Errors
+    /// [`InboxError::Full`] beyond `limit` bytes; others when the disk refuses.
+    async fn put(&self, received: &Received, limit: u64) -> Result<(), InboxError>;
+
+    /// The oldest pushes behind a place (`None`: from the first on), at most `max`.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    fn after(&self, place: Option<u64>, max: usize) -> Result<Vec<Kept>, InboxError>;
+
+    /// Takes out a push that was delivered.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    fn remove(&self, kept: &Kept) -> Result<(), InboxError>;
+
+    /// Whether none waits.
+    fn is_empty(&self) -> bool;
+
+    /// Waits until a push has come in since the last call.
+    async fn arrival(&self);
+}
+
+#[async_trait]
+impl Waiting for Inbox {
+    async fn put(&self, received: &Received, limit: u64) -> Result<(), InboxError> {
+        Inbox::put(self, received, limit).await
+    }
+
+    fn after(&self, place: Option<u64>, max: usize) -> Result<Vec<Kept>, InboxError> {
+        Inbox::after(self, place, max)
+    }
+
+    fn remove(&self, kept: &Kept) -> Result<(), InboxError> {
+        Inbox::remove(self, kept)
+    }
+
+    fn is_empty(&self) -> bool {
+        Inbox::is_empty(self)
+    }
+
+    async fn arrival(&self) {
+        Inbox::arrival(self).await;
+    }
 }
 
 /// The inbox.

@@ -2,234 +2,19 @@
 //!
 //! Time is tokio's and paused, so that leases and back-offs pass at once.
 
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+mod letters;
+mod retries;
+mod support;
 
-use async_trait::async_trait;
+use std::sync::{Arc, Mutex, atomic::Ordering};
+
 use bytes::Bytes;
-use ferry_bus::{Bus, MemoryBus, Start, User, Write, config_store};
-use ferry_config::Config;
-use ferry_events::{
-    Body, Digest, Event, EventId, Kind, Reason, RunId, Scope, Service, Stop, Timestamp,
-    artifact::{Biz, Packaged, Published, Refused, Release},
-    subject,
-};
-use ferry_runtime::{
-    Clock, Context, Decide, Decision, Effects, Fault, Input, Job, Key, Running, Settings, run,
-};
-use futures::StreamExt;
-use serde::{Deserialize, Serialize};
+use ferry_bus::{Bus, Keep, MemoryBus, Write};
+use ferry_events::{Body, Event, Kind, Service, subject};
+use ferry_runtime::Settings;
+use support::*;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
-
-/// A service that publishes each packaged artifact once. Modules called `fault` and `panic` go wrong.
-struct Publisher;
-
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct State {
-    waiting: Option<Packaged>,
-    published: bool,
-}
-
-impl Decide for Publisher {
-    type State = State;
-    type Work = RunId;
-    type Outcome = RunId;
-
-    fn service(&self) -> Service {
-        Service::Slimmer
-    }
-
-    fn route(&self, event: &Event, _: &Config) -> Vec<Key> {
-        let run = event.run().map(|run| run.to_string()).unwrap_or_default();
-        vec![Key::new("slim", &[&run])]
-    }
-
-    fn decide(
-        &self,
-        _: &Key,
-        state: &State,
-        input: &Input<RunId>,
-        _: &Context,
-    ) -> Result<Decision<State>, Fault> {
-        if state.published {
-            return Ok(Decision::to(state.clone()));
-        }
-        match (input, &state.waiting) {
-            (Input::Event(event), None) => match &event.body {
-                Body::ArtifactPackaged(packaged) if packaged.module == "fault" => {
-                    Err(Fault("a transition that does not exist".into()))
-                }
-                Body::ArtifactPackaged(packaged) => Ok(Decision::to(State {
-                    waiting: Some(packaged.as_ref().clone()),
-                    published: false,
-                })),
-                _ => Ok(Decision::to(state.clone())),
-            },
-            (Input::Outcome(_), Some(packaged)) => Ok(done(state).say(
-                Scope::module(None, &packaged.module),
-                Published {
-                    release: release(packaged),
-                },
-            )),
-            (Input::GivenUp { tries }, Some(packaged)) => {
-                let stop = Stop::new(Reason::OurFault, format!("tried {tries} times"));
-                let refused = Refused {
-                    run: packaged.run,
-                    module: packaged.module.clone(),
-                    packaged: packaged.digest.clone(),
-                    stop,
-                };
-                Ok(done(state).say(Scope::module(None, &packaged.module), refused))
-            }
-            _ => Ok(Decision::to(state.clone())),
-        }
-    }
-
-    fn work(&self, _: &Key, state: &State) -> Option<RunId> {
-        state
-            .waiting
-            .as_ref()
-            .filter(|_| !state.published)
-            .map(|packaged| packaged.run)
-    }
-}
-
-fn done(state: &State) -> Decision<State> {
-    Decision::to(State {
-        published: true,
-        ..state.clone()
-    })
-}
-
-fn release(packaged: &Packaged) -> Release {
-    Release {
-        run: packaged.run,
-        module: packaged.module.clone(),
-        commit: None,
-        packaged: packaged.digest.clone(),
-        biz: packaged.biz.clone(),
-        pools: BTreeMap::new(),
-    }
-}
-
-/// What the work does, and how often it was begun.
-#[derive(Clone)]
-struct Work {
-    begun: Arc<AtomicUsize>,
-    /// Work waits for a permit of this before it ends.
-    gate: Arc<Semaphore>,
-    panics: bool,
-}
-
-impl Work {
-    fn free() -> Self {
-        Self {
-            begun: Arc::default(),
-            gate: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)),
-            panics: false,
-        }
-    }
-}
-
-#[async_trait]
-impl Effects<Publisher> for Work {
-    async fn perform(&self, job: Job<RunId>) -> RunId {
-        self.begun.fetch_add(1, Ordering::SeqCst);
-        assert!(!self.panics, "as the test wants");
-        let _permit = self.gate.acquire().await.expect("never closed");
-        job.work
-    }
-}
-
-async fn bus() -> MemoryBus {
-    let bus = MemoryBus::default();
-    let config = serde_json::to_vec(&Config::default()).unwrap();
-    config_store::put(&bus, config.into(), 0).await.unwrap();
-    bus
-}
-
-async fn replica(bus: &MemoryBus, work: &Work) -> Running {
-    let own = bus.as_user(User::Service(Service::Slimmer));
-    let time = bus.clone();
-    let settings = Settings {
-        clock: Clock::from_fn(move || time.now()),
-        ..Settings::default()
-    };
-    run(Publisher, work.clone(), Arc::new(own), settings).await
-}
-
-fn packaged(n: u64, module: &str) -> Event {
-    let run = RunId::of("shop", "main", n, module);
-    Event {
-        id: EventId(Uuid::from_u128(u128::from(n))),
-        source: Service::Builder,
-        time: Timestamp::from_timestamp_millis(1_700_000_000_000).unwrap(),
-        scope: Scope::module(None, module),
-        cause: None,
-        body: Packaged {
-            run,
-            module: module.into(),
-            digest: Digest::of(b"jar"),
-            size: 3,
-            commit: None,
-            biz: Biz {
-                name: module.into(),
-                version: "1".into(),
-                web_context_path: None,
-            },
-        }
-        .into(),
-    }
-}
-
-async fn publish(bus: &MemoryBus, event: &Event) {
-    // Without its id: so the dedupe window catches nothing, as a day later.
-    let write = Write {
-        id: None,
-        ..Write::event(event)
-    };
-    bus.commit(vec![write].into()).await.unwrap();
-}
-
-/// Waits for so many messages on a filter and gives them.
-async fn heard(bus: &MemoryBus, stream: &str, filter: &str, many: usize) -> Vec<(String, Bytes)> {
-    let watching = bus
-        .watch(stream, vec![filter.to_owned()], Start::First)
-        .await
-        .unwrap();
-    let all = watching
-        .map(|m| m.unwrap())
-        .map(|m| (m.subject, m.payload))
-        .take(many)
-        .collect();
-    tokio::time::timeout(Duration::from_secs(3600), all)
-        .await
-        .expect("they come")
-}
-
-async fn published(bus: &MemoryBus, many: usize) -> Vec<Event> {
-    let filter = subject::events_of(Kind::ArtifactPublished);
-    let heard = heard(bus, subject::STREAM, &filter, many).await;
-    heard
-        .iter()
-        .map(|(_, payload)| Event::decode(payload).unwrap())
-        .collect()
-}
-
-fn count(bus: &MemoryBus, kind: Kind) -> usize {
-    let end = format!(".{}.{}", kind.subject(), kind.predicate());
-    let all = bus.messages(subject::STREAM).unwrap();
-    all.iter()
-        .filter(|(_, subject, _)| subject.ends_with(&end))
-        .count()
-}
 
 #[tokio::test(start_paused = true)]
 async fn what_follows_is_said_once_however_often_the_message_comes() {
@@ -344,10 +129,7 @@ async fn an_event_of_a_newer_version_is_parked() {
 #[tokio::test(start_paused = true)]
 async fn work_that_takes_its_worker_down_is_given_up_with_a_reason() {
     let bus = bus().await;
-    let work = Work {
-        panics: true,
-        ..Work::free()
-    };
+    let work = Work::free().panicking(usize::MAX);
     let running = replica(&bus, &work).await;
     publish(&bus, &packaged(1, "cart")).await;
     let refused = heard(
@@ -368,10 +150,7 @@ async fn work_that_takes_its_worker_down_is_given_up_with_a_reason() {
 #[tokio::test(start_paused = true)]
 async fn a_drain_hands_work_back_to_another_replica() {
     let bus = bus().await;
-    let held = Work {
-        gate: Arc::new(Semaphore::new(0)),
-        ..Work::free()
-    };
+    let held = Work::held();
     let one = replica(&bus, &held).await;
     publish(&bus, &packaged(1, "cart")).await;
     wait_for(|| held.begun.load(Ordering::SeqCst) == 1).await;
@@ -439,15 +218,30 @@ async fn the_first_result_wins() {
     assert_eq!(count(&bus, Kind::ArtifactPublished), 1);
 }
 
-async fn wait_for(mut condition: impl FnMut() -> bool) {
-    let waiting = async {
-        while !condition() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(3600), waiting)
-        .await
-        .expect("it comes");
+/// A replica remembers a state. That nothing follows from it is never committed, so nobody would object
+/// that it is an old one: it has to look.
+#[tokio::test(start_paused = true)]
+async fn a_message_is_not_dropped_because_of_a_state_that_another_replica_has_left_behind() {
+    let bus = bus().await;
+    let work = Work::free();
+    let running = replica(&bus, &work).await;
+    let event = packaged(1, "cart");
+    let run = event.run().unwrap();
+    // It is settled, and remembered.
+    publish(&bus, &event).await;
+    published(&bus, 1).await;
+    // Another replica moves it on: to a state in which the same message has something to do.
+    let key = subject::state(Service::Slimmer, &format!("slim.{run}"));
+    let record = bus.read(&key).await.unwrap().unwrap();
+    let mut stored: serde_json::Value = serde_json::from_slice(&record.payload).unwrap();
+    stored["sequence"] = 9.into();
+    stored["state"] = serde_json::to_value(State::default()).unwrap();
+    let state = Write::state(key, stored.to_string(), record.sequence, Keep::Forever);
+    bus.commit(vec![state].into()).await.unwrap();
+    publish(&bus, &event).await;
+    published(&bus, 2).await;
+    assert!(running.drain().await);
+    assert_eq!(work.begun.load(Ordering::SeqCst), 2);
 }
 
 /// Everything that a handler may do is in its decision; its hands cannot write.

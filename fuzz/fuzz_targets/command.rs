@@ -1,0 +1,4 @@
+//! `command`, see `ferry_fuzz::command`. In: bytes of libFuzzer. Out: nothing; a panic is a finding.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| ferry_fuzz::command(data));

@@ -1,0 +1,4 @@
+//! `event`, see `ferry_fuzz::event`. In: bytes of libFuzzer. Out: nothing; a panic is a finding.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| ferry_fuzz::event(data));

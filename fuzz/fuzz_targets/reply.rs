@@ -1,0 +1,4 @@
+//! `reply`, see `ferry_fuzz::reply`. In: bytes of libFuzzer. Out: nothing; a panic is a finding.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| ferry_fuzz::reply(data));

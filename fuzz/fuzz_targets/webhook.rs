@@ -1,0 +1,4 @@
+//! `webhook`, see `ferry_fuzz::webhook`. In: bytes of libFuzzer. Out: nothing; a panic is a finding.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| ferry_fuzz::webhook(data));

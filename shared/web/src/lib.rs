@@ -1,0 +1,61 @@
+//! One HTTP exchange with something outside of Ferry: a base's arklet, a module.
+//!
+//! In: what is asked, with a time limit. Out: what was answered, or why nothing was. Behind one trait, so
+//! that a simulation can stand in for the network. A reply is a hint: what was asked may have happened
+//! though no reply came.
+
+mod http;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use url::Url;
+
+pub use http::Http;
+
+/// What is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// Where.
+    pub url: Url,
+    /// A JSON body for a POST; none: a GET.
+    pub json: Option<Vec<u8>>,
+    /// By when the whole answer must be there.
+    pub timeout: Duration,
+    /// How many bytes of the body are read.
+    pub body_max: usize,
+}
+
+/// What was answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// Where a redirect leads; it is not followed.
+    pub location: Option<String>,
+    /// The body, at most [`Ask::body_max`] bytes.
+    pub body: Vec<u8>,
+    /// Whether that is all of it.
+    pub whole: bool,
+}
+
+/// Why there is no answer. What was asked may have happened all the same.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unanswered {
+    /// It did not come in time.
+    #[error("no answer within {}", humantime::format_duration(*.0))]
+    TimedOut(Duration),
+    /// No connection, or one that broke.
+    #[error("{0}")]
+    Broken(String),
+}
+
+/// The way outside.
+#[async_trait]
+pub trait Web: Send + Sync {
+    /// One exchange.
+    ///
+    /// # Errors
+    /// See [`Unanswered`].
+    async fn ask(&self, ask: Ask) -> Result<Answer, Unanswered>;
+}

@@ -1,0 +1,369 @@
+//! The invariants, looked at from outside when all is at rest.
+//!
+//! In: the world: its events in order, each base's own ledger and modules, the repository. Out: what is
+//! broken goes to [`World::broken`]; what is live, by module and environment.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ferry_events::{
+    Body, Digest, Reason, RunId, TaskId,
+    rollout::{Direction, RolloutOutcome},
+    run,
+};
+use ferry_fake_base::Phase;
+
+use crate::{
+    script::{Act, BASES, BaseAct, ENVIRONMENTS, MODULES, Quality},
+    world::World,
+};
+
+/// The steps that change a base, as their request ids are derived.
+const STEPS: [&str; 3] = ["uninstall", "install", "restore"];
+/// More attempts than the installer makes.
+const ATTEMPTS: u32 = 20;
+
+type Unit = (String, String);
+
+/// What the events say, once over.
+#[derive(Default)]
+struct Told {
+    /// What is live as the last rollout left it, with how it ended.
+    last: BTreeMap<Unit, (RolloutOutcome, Option<String>)>,
+    /// The plan of each task.
+    tasks: BTreeMap<TaskId, (Digest, String)>,
+    /// Unit and generation of each plan.
+    plans: BTreeMap<Digest, (Unit, u64)>,
+    /// How each run ended.
+    ends: BTreeMap<RunId, run::Finished>,
+    /// The run of the newest head, by module; its order.
+    newest: BTreeMap<String, (u64, RunId, String)>,
+    /// Whether a person asked to go back.
+    rolled_back_by_hand: BTreeSet<String>,
+}
+
+/// Looks at everything.
+pub fn all(world: &World) -> BTreeMap<Unit, String> {
+    let events = world.seen().events.clone();
+    let mut told = Told::default();
+    once_each(world, &events, &mut told);
+    ends(world, &told);
+    ledgers(world, &told);
+    let live = bases(world, &told);
+    oracle(world, &told, &live);
+    letters(world);
+    live
+}
+
+/// What may be said once is said once; what ends says why.
+fn once_each(world: &World, events: &[ferry_events::Event], told: &mut Told) {
+    let mut ids = BTreeSet::new();
+    let mut queued = BTreeSet::new();
+    let mut services = BTreeSet::new();
+    let mut jars: BTreeMap<(String, String), Digest> = BTreeMap::new();
+    let mut observed: BTreeSet<(Digest, String)> = BTreeSet::new();
+    let mut canary: BTreeMap<Digest, Vec<Vec<String>>> = BTreeMap::new();
+    for event in events {
+        if !ids.insert(event.id) {
+            world.broken(format!("event {} was stored twice", event.id));
+        }
+        let service = match &event.body {
+            Body::ServiceDeployed(p) => Some(&p.0),
+            Body::ServiceUpgraded(p) => Some(&p.0),
+            Body::ServiceRolledback(p) => Some(&p.0),
+            _ => None,
+        };
+        if let Some(service) = service
+            && !services.insert((service.run, service.environment.clone()))
+        {
+            world.broken(format!("a service event twice for {}", service.run.short()));
+        }
+        let without_reason = |what: String| world.broken(format!("{what} without a reason"));
+        match &event.body {
+            Body::RunQueued(p) => {
+                if !queued.insert(p.run) {
+                    world.broken(format!("run {} was queued twice", p.run));
+                }
+                if p.command.is_some() {
+                    told.rolled_back_by_hand.insert(p.module.clone());
+                }
+            }
+            Body::ChangeMerged(p) => {
+                let newest = told
+                    .newest
+                    .entry(p.module.clone())
+                    .or_insert_with(|| (0, p.run, p.commit.clone()));
+                if p.order > newest.0 {
+                    *newest = (p.order, p.run, p.commit.clone());
+                }
+            }
+            Body::ArtifactPackaged(p) => {
+                let commit = p.commit.clone().unwrap_or_default();
+                let first = jars.entry((p.module.clone(), commit.clone()));
+                let first = first.or_insert_with(|| p.digest.clone());
+                if *first != p.digest {
+                    world.broken(format!("two artifacts of {} at {commit}", p.module));
+                }
+            }
+            Body::RunFinished(p) => {
+                if p.outcome != run::Outcome::Success && p.stop.is_none() {
+                    without_reason(format!("run {} ended {:?}", p.run.short(), p.outcome));
+                }
+                if told.ends.insert(p.run, p.as_ref().clone()).is_some() {
+                    world.broken(format!("run {} ended twice", p.run));
+                }
+            }
+            Body::RolloutPlanned(p) => {
+                let unit = (p.plan.module.clone(), p.plan.environment.clone());
+                told.plans.insert(p.id.clone(), (unit, p.plan.generation));
+                if p.plan.direction == Direction::Forward {
+                    let waves = p.plan.waves.iter();
+                    let bases = waves.map(|wave| wave.iter().map(|s| s.base.clone()).collect());
+                    canary.insert(p.id.clone(), bases.collect());
+                }
+            }
+            Body::TaskRequested(p) => {
+                told.tasks.insert(p.task, (p.plan.clone(), p.base.clone()));
+                // A wave begins when every base of the one before is verified.
+                if let Some(waves) = canary.get(&p.plan) {
+                    let wave = waves.iter().position(|wave| wave.contains(&p.base));
+                    let before = wave.unwrap_or_default().checked_sub(1);
+                    for base in before.map(|wave| &waves[wave]).into_iter().flatten() {
+                        if !observed.contains(&(p.plan.clone(), base.clone())) {
+                            world.broken(format!(
+                                "{} is changed before {base} of the wave before is verified",
+                                p.base
+                            ));
+                        }
+                    }
+                }
+            }
+            Body::ObservationFinished(p) if p.stop.is_none() => {
+                observed.insert((p.plan.clone(), p.base.clone()));
+            }
+            Body::TaskFinished(p) => {
+                if p.stop.as_ref().is_some_and(|stop| stop.base.is_none()) {
+                    world.broken(format!("task {} failed and names no base", p.task));
+                }
+            }
+            Body::RolloutFinished(p) => {
+                let unit = (p.module.clone(), p.environment.clone());
+                if p.outcome != RolloutOutcome::Verified && p.stop.is_none() {
+                    without_reason(format!("rollout of {unit:?} ended {:?}", p.outcome));
+                }
+                told.last.insert(unit, (p.outcome, p.live.clone()));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Every accepted push and command ends, and every run.
+fn ends(world: &World, told: &Told) {
+    let seen = world.seen();
+    let mut open: Vec<String> = Vec::new();
+    open.extend(
+        seen.accepted
+            .difference(&seen.resolved)
+            .map(|push| format!("push {} was accepted and lost", push.short())),
+    );
+    open.extend(
+        seen.commands
+            .difference(&seen.settled)
+            .map(|command| format!("command {} was accepted and lost", command.short())),
+    );
+    open.extend(
+        seen.open
+            .iter()
+            .filter(|run| !told.ends.contains_key(run))
+            .map(|run| format!("run {} never ends", run.short())),
+    );
+    drop(seen);
+    for what in open {
+        world.broken(what);
+    }
+}
+
+/// Each base's own ledger: no request twice, nothing of an old plan after a newer one's first change, and
+/// never two changes of one module at once.
+fn ledgers(world: &World, told: &Told) {
+    let mut requests = BTreeMap::new();
+    for (task, (plan, base)) in &told.tasks {
+        for step in STEPS {
+            for attempt in 1..=ATTEMPTS {
+                let what = (*task, step, attempt, plan.clone(), base.clone());
+                requests.insert(task.request(step, attempt).to_string(), what);
+            }
+        }
+    }
+    for (name, _) in BASES {
+        let Some(base) = world.base(name) else {
+            continue;
+        };
+        let mut effects: BTreeMap<String, u32> = BTreeMap::new();
+        let mut newest: BTreeMap<Unit, u64> = BTreeMap::new();
+        for entry in base.ledger().entries() {
+            if entry.phase != Phase::Ended || !entry.effect {
+                continue;
+            }
+            // A call that is asked to tell a cause has no request id; its address is its fence.
+            let Some(id) = &entry.request_id else {
+                continue;
+            };
+            let times = effects.entry(id.clone()).or_default();
+            *times += 1;
+            let Some((task, step, attempt, plan, of)) = requests.get(id) else {
+                world.broken(format!(
+                    "{name} was changed by a request that nobody made: {id}"
+                ));
+                continue;
+            };
+            if *times > 1 {
+                world.broken(format!(
+                    "{name} was changed {times} times for ({}, {step}, {attempt})",
+                    task.short()
+                ));
+            }
+            if of != name {
+                world.broken(format!("{name} was changed for a task of {of}"));
+            }
+            let Some((unit, generation)) = told.plans.get(plan) else {
+                world.broken(format!(
+                    "{name} was changed under a plan that was never told"
+                ));
+                continue;
+            };
+            let newest = newest.entry(unit.clone()).or_default();
+            if generation < newest {
+                world.broken(format!(
+                    "{name} was changed by generation {generation} of {unit:?} after {newest}"
+                ));
+            }
+            *newest = (*newest).max(*generation);
+        }
+    }
+}
+
+/// At rest each base runs what was decided, and nothing else.
+fn bases(world: &World, told: &Told) -> BTreeMap<Unit, String> {
+    let mut live = BTreeMap::new();
+    let disturbed: BTreeSet<&str> = world
+        .script
+        .acts
+        .iter()
+        .filter_map(|timed| match timed.act {
+            Act::Base(base, BaseAct::Restart) => Some(BASES[base].0),
+            _ => None,
+        })
+        .collect();
+    for module in MODULES {
+        for environment in ENVIRONMENTS {
+            let unit = (module.to_owned(), environment.to_owned());
+            let Some((outcome, version)) = told.last.get(&unit) else {
+                continue;
+            };
+            if let Some(version) = version {
+                live.insert(unit.clone(), version.clone());
+            }
+            for (name, _) in BASES.iter().filter(|(_, of)| *of == environment) {
+                let Some(base) = world.base(name) else {
+                    continue;
+                };
+                let there: Vec<String> = base
+                    .modules()
+                    .into_iter()
+                    .filter(|one| one.name == module)
+                    .map(|one| format!("{} {}", one.version, one.state))
+                    .collect();
+                let wanted: Vec<String> = version
+                    .iter()
+                    .map(|version| format!("{version} activated"))
+                    .collect();
+                let excused = *outcome == RolloutOutcome::Broken || disturbed.contains(name);
+                if there != wanted && !excused {
+                    world.broken(format!(
+                        "{name} runs {there:?} of {module}, and {wanted:?} was decided"
+                    ));
+                }
+            }
+        }
+    }
+    live
+}
+
+/// What is live is what the branch's head says; where it is not, its run says why.
+fn oracle(world: &World, told: &Told, live: &BTreeMap<Unit, String>) {
+    let tip = world.git.lock().expect("no panic under this lock").tip();
+    let Some(tip) = tip else { return };
+    for (number, module) in MODULES.iter().enumerate() {
+        let content = {
+            let git = world.git.lock().expect("no panic under this lock");
+            git.content(&tip, number)
+        };
+        let Some((_, run, _)) = told.newest.get(*module) else {
+            if content.is_some() && !world.seen().accepted.is_empty() {
+                world.broken(format!("{module} is on the branch, and has no run"));
+            }
+            continue;
+        };
+        if told.rolled_back_by_hand.contains(*module) {
+            continue;
+        }
+        let end = told.ends.get(run);
+        let good = matches!(&content, Some((_, Quality::Good | Quality::Slow)));
+        for environment in ENVIRONMENTS {
+            let unit = ((*module).to_owned(), environment.to_owned());
+            let made = live
+                .get(&unit)
+                .and_then(|version| world.made_of_version(version));
+            let there = made.as_ref().map(|made| made.origin.as_str());
+            let wanted = content.as_ref().map(|(origin, _)| origin.as_str());
+            if let Some(made) = &made
+                && !matches!(made.quality, Quality::Good | Quality::Slow)
+            {
+                world.broken(format!("{module} in {environment} is {:?}", made.quality));
+            }
+            if there == wanted && (good || wanted.is_none()) {
+                continue;
+            }
+            // The head's content is not live: its run has to say why.
+            let reason = end
+                .and_then(|end| end.stop.as_ref())
+                .map(|stop| stop.reason);
+            match reason {
+                None => world.broken(format!(
+                    "{module} in {environment} is at {there:?}, the branch at {wanted:?}, and no run says why"
+                )),
+                Some(reason) if good && !excuse(world, reason) => world.broken(format!(
+                    "{module} in {environment}: a good commit is not live, because of {reason}"
+                )),
+                Some(_) => {}
+            }
+        }
+    }
+}
+
+/// Whether a good commit may stop for a reason: only where the script is hard on bases or on git.
+fn excuse(world: &World, reason: Reason) -> bool {
+    world.is_hard() && !matches!(reason, Reason::OurFault | Reason::Malformed)
+}
+
+/// Only what a stranger published is set aside.
+fn letters(world: &World) {
+    let letters = world.seen().letters.clone();
+    let strange = |newer: bool| {
+        world
+            .script
+            .acts
+            .iter()
+            .any(|timed| timed.act == Act::Strange { newer })
+    };
+    for (letter, parked) in letters {
+        let expected = letter.subject.starts_with("ferry.events.stranger.") && strange(parked);
+        if !expected {
+            world.broken(format!(
+                "a dead letter of {}: {} {:?}",
+                letter.service, letter.reason, letter.errors
+            ));
+        }
+    }
+}

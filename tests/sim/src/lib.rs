@@ -1,0 +1,21 @@
+//! All services' real handlers on the bus in memory, under virtual time, with seeded faults.
+//!
+//! In: a seed. Out: what was broken, and the story of how; the same each time. What is simulated is the
+//! world outside: git, builds, slimming, bases (with arklet's semantics and lies), disks, the network,
+//! clocks, and processes that die or stand still at every boundary.
+
+mod bus;
+mod check;
+mod describe;
+pub mod drive;
+pub mod exhaustive;
+mod panics;
+mod parts;
+mod process;
+pub mod script;
+pub mod shrink;
+mod web;
+pub mod world;
+
+pub use drive::{Outcome, run};
+pub use script::Script;

@@ -1,0 +1,150 @@
+//! The builder's effects without git and Maven. In: claimed work of the real decisions. Out: what the
+//! simulated repository says; jars whose bytes differ from build to build.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use ferry_builder::{
+    BuilderDecide,
+    decide::{
+        Outcome, Work,
+        build::{BuildWork, Built},
+        head::{HeadWork, Wanted},
+    },
+};
+use ferry_events::{Reason, Stop, artifact::Biz};
+use ferry_runtime::{Effects, Feeder, Hands, Job};
+use tokio::sync::watch;
+
+use super::jars;
+use crate::{
+    process::Life,
+    script::{MODULES, Quality},
+    world::World,
+};
+
+/// What asking git takes.
+const GIT: Duration = Duration::from_millis(80);
+/// What a build takes.
+const BUILD: Duration = Duration::from_millis(2_500);
+/// For how long git is asked again.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The effects of one life.
+pub struct Builds {
+    life: Arc<Life>,
+    hands: Hands,
+    feeder: watch::Sender<Option<Feeder<BuilderDecide>>>,
+}
+
+impl Builds {
+    /// Effects of a life.
+    pub fn new(life: Arc<Life>, hands: Hands) -> Self {
+        Self {
+            life,
+            hands,
+            feeder: watch::Sender::new(None),
+        }
+    }
+
+    async fn world(&self) -> Arc<World> {
+        self.life.open().await;
+        match self.life.world.upgrade() {
+            Some(world) => world,
+            None => std::future::pending().await,
+        }
+    }
+
+    async fn resolve(&self, work: &HeadWork) -> Outcome {
+        let name = match &work.wanted {
+            Wanted::Pushed(after) => after,
+            Wanted::Named(name) => name,
+        };
+        let began = tokio::time::Instant::now();
+        let found = loop {
+            tokio::time::sleep(GIT).await;
+            let world = self.world().await;
+            if world.git_answers() {
+                let git = world.git.lock().expect("no panic under this lock");
+                break git
+                    .found(work.head.as_deref(), name)
+                    .map(Box::new)
+                    .ok_or_else(|| Stop::new(Reason::CommitNotFound, name.clone()));
+            }
+            if began.elapsed() >= PATIENCE {
+                break Err(Stop::new(Reason::FetchFailed, "git does not answer"));
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        };
+        self.life.pass("git has answered").await;
+        Outcome::Resolved {
+            ask: work.ask,
+            found,
+        }
+    }
+
+    async fn build(&self, work: &BuildWork) -> Result<Built, Stop> {
+        tokio::time::sleep(BUILD).await;
+        let world = self.world().await;
+        let module = MODULES.iter().position(|module| *module == work.module);
+        let content = module.and_then(|module| {
+            let git = world.git.lock().expect("no panic under this lock");
+            git.content(&work.commit, module)
+        });
+        let Some((origin, quality)) = content else {
+            return Err(Stop::new(Reason::BuildFailed, "there is no pom.xml"));
+        };
+        if quality == Quality::NoCompile {
+            return Err(Stop::new(Reason::DoesNotCompile, "as the commit says"));
+        }
+        // A clock in the jar, as `build-time` is: no two builds agree.
+        let salt = format!("{}", world.boundaries.load(Ordering::Relaxed));
+        let bytes = jars::jar(&work.module, "1.0.0", quality, &salt);
+        let stored = jars::write(world.folder(), &bytes);
+        let (digest, size, path) =
+            stored.map_err(|error| Stop::new(Reason::DiskFull, error.to_string()))?;
+        world.packaged(&digest, &work.module, &work.commit, &origin, quality);
+        drop(world);
+        let stored = self.hands.put_jar(&digest, &path).await;
+        stored.map_err(|error| Stop::new(Reason::StoreFailed, error.to_string()))?;
+        self.life.pass("has built").await;
+        Ok(Built {
+            digest,
+            size,
+            biz: Biz {
+                name: work.module.clone(),
+                version: "1.0.0".into(),
+                web_context_path: Some(format!("/{}", work.module)),
+            },
+        })
+    }
+}
+
+#[async_trait]
+impl Effects<BuilderDecide> for Builds {
+    async fn perform(&self, job: Job<Work>) -> Outcome {
+        match &job.work {
+            Work::Resolve(work) => self.resolve(work).await,
+            Work::Build(work) => {
+                let (round, key) = (work.round, job.key.clone());
+                if let Some(feeder) = self.feeder.borrow().clone() {
+                    tokio::spawn(async move {
+                        // Lost with the process; the end of the work tells all.
+                        let _ = feeder.report(&key, Outcome::Began { round }).await;
+                    });
+                }
+                let result = self.build(work).await;
+                let millis = u64::try_from(BUILD.as_millis()).unwrap_or_default();
+                Outcome::Built { millis, result }
+            }
+        }
+    }
+
+    async fn watch(&self, feeder: Feeder<BuilderDecide>) {
+        self.feeder.send_replace(Some(feeder));
+        std::future::pending().await
+    }
+}
