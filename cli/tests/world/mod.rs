@@ -8,9 +8,9 @@ use chrono::TimeDelta;
 use ferry_api::{
     BaseState, BaseView, CommandAnswer, CommandState, CommandView, EnvironmentState,
     EnvironmentView, LetterEnd, LetterState, LetterSummary, LetterView, LiveView, LogLine, LogView,
-    Metaspace, ModuleOnBase, ModuleView, PushState, PushView, RepairView, RetryView, RunKind, RunOf,
-    RunState, RunSummary, RunView, StepTime, StepView, StopView, StreamedEvent, TaskState, TaskView,
-    WantedView,
+    Metaspace, ModuleOnBase, ModuleView, PushState, PushView, RepairView, RetryView, RunKind,
+    RunOf, RunState, RunSummary, RunView, StepTime, StepView, StopView, StreamedEvent, TaskState,
+    TaskView, WantedView,
 };
 use ferry_events::rollout::{self, Aim, Direction, RolloutOutcome};
 use ferry_events::run::Outcome;

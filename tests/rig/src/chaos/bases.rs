@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use ferry_fake_base::Entry;
 use serde_json::{Value, json};
 
@@ -61,9 +61,32 @@ impl Bases {
         for biz in answer["data"].as_array().into_iter().flatten() {
             let text = |field: &str| biz[field].as_str().unwrap_or_default().to_owned();
             let versions = found.entry(text("bizName")).or_default();
-            versions.push((text("bizVersion"), text("bizState")));
+            // 2.1.3 and 2.1.6 write it in different cases.
+            versions.push((text("bizVersion"), text("bizState").to_lowercase()));
         }
         Ok(found)
+    }
+
+    /// Gives a base a fault, such as `slow_install_ms`.
+    ///
+    /// # Errors
+    /// When it is a real one, or does not know the fault.
+    pub async fn fault(&self, base: &AnyBase, fault: &str, value: Value) -> Result<()> {
+        let AnyBase::Simulated(base) = base else {
+            bail!("a real base has no faults to switch");
+        };
+        let url = format!("{}/_fake/faults", base.control_url());
+        let answer = self
+            .http
+            .post(&url)
+            .json(&json!({ fault: value }))
+            .send()
+            .await;
+        let answer = answer.with_context(|| format!("no answer from {url}"))?;
+        answer
+            .error_for_status()
+            .map(drop)
+            .context("the fault is not known")
     }
 
     /// What a base was asked and what came of it, from its disk.

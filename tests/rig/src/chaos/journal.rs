@@ -73,6 +73,12 @@ impl Known {
     }
 }
 
+/// The events as JSON lines.
+pub fn lines(told: &[Told]) -> Vec<u8> {
+    let lines = told.iter().flat_map(|one| [&one.raw[..], b"\n"]);
+    lines.flatten().copied().collect()
+}
+
 /// Follows a fleet's events.
 ///
 /// # Errors

@@ -17,6 +17,9 @@ use super::world::{ENVIRONMENTS, World};
 use super::{secrets, stall};
 use crate::schemas::EventSchemas;
 
+/// What arklet calls a module that serves.
+const ACTIVE: &str = "activated";
+
 /// What was found. Everything but `heads` and `stall` is a violation.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Findings {
@@ -280,10 +283,7 @@ async fn wrong(world: &World, events: &[&Event]) -> Result<Vec<String>> {
             for module in world.modules() {
                 let last = decided.get(&(environment, module.as_str()));
                 let live = last.and_then(|it| it.live.clone());
-                let wanted: Vec<_> = live
-                    .into_iter()
-                    .map(|it| (it, "ACTIVATED".to_owned()))
-                    .collect();
+                let wanted: Vec<_> = live.into_iter().map(|it| (it, ACTIVE.to_owned())).collect();
                 let there = runs.get(module).cloned().unwrap_or_default();
                 if wanted != there {
                     let name = base.name();

@@ -25,7 +25,7 @@ use tokio::time::Instant;
 
 pub use journal::Journal;
 pub use judge::{Findings, doubled};
-pub use pushes::{Sent, deliver};
+pub use pushes::{Forge, Sent, deliver};
 pub use report::Report;
 pub use supervisor::Done;
 pub use world::World;
@@ -101,6 +101,9 @@ pub async fn run(plan: &Plan, say: impl Fn(&str)) -> Result<Report> {
 
     say("checking");
     let events = journal.events();
+    let file = plan.dir.join("events.jsonl");
+    std::fs::write(&file, journal::lines(&events))
+        .with_context(|| format!("cannot write {}", file.display()))?;
     let findings = judge::judge(&world, &events, &sent, &done).await?;
     Ok(Report::new(plan, &sent, &done, &events, findings, rested))
 }

@@ -1,0 +1,26 @@
+//! Two minutes of `cargo xtask chaos`, with a seed that stays.
+//!
+//! In: a schedule of kills and freezes over all processes, pushes at a steady rate. Out: nothing lost,
+//! nothing doubled, nothing left undone.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use ferry_rig::{
+    chaos::{self, Plan},
+    tools,
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_minutes_of_kills_and_freezes_lose_and_double_nothing() -> Result<()> {
+    let plan = Plan {
+        length: Duration::from_secs(120),
+        seed: 4,
+        servers: 1,
+        dir: tools::target_dir().join("chaos").join("test"),
+    };
+    let report = chaos::run(&plan, |_| {}).await?;
+    println!("{report}");
+    assert!(report.is_clean(), "{report}");
+    Ok(())
+}
