@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use ferry_events::{Body, Event, RunId, rollout, run, subject};
-use ferry_fake_base::Phase;
 use serde::Serialize;
 
+use super::doubled::doubled;
 use super::journal::Told;
 use super::pushes::Sent;
 use super::supervisor::Done;
@@ -198,74 +198,6 @@ fn unfinished(sent: &[Sent], events: &[&Event], runs: &Runs<'_>) -> Vec<String> 
         .collect()
 }
 
-/// What happened more than once: on the bases by their own ledgers, and in the events.
-///
-/// # Errors
-/// When a ledger cannot be read.
-pub fn doubled(world: &World, events: &[&Event]) -> Result<Vec<String>> {
-    let mut doubled = Vec::new();
-    for base in world.bases.all() {
-        // A request id is derived from task, step and attempt, so this counts those.
-        let mut effects: BTreeMap<String, usize> = BTreeMap::new();
-        for entry in world.bases.ledger(base)? {
-            if let (Phase::Ended, true, Some(id)) = (entry.phase, entry.effect, entry.request_id) {
-                *effects.entry(id).or_default() += 1;
-            }
-        }
-        let twice = effects.into_iter().filter(|(_, times)| *times > 1);
-        let name = base.name();
-        doubled.extend(
-            twice.map(|(id, times)| format!("{name}: request {id} took effect {times} times")),
-        );
-    }
-    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
-    let mut jars: BTreeMap<(&str, &str), BTreeSet<&str>> = BTreeMap::new();
-    let mut changes: BTreeMap<(&str, &str), BTreeSet<RunId>> = BTreeMap::new();
-    for event in events {
-        let mut count = |what: String| *seen.entry(what).or_default() += 1;
-        count(format!("event {}", event.id));
-        match &event.body {
-            Body::PushReceived(it) => count(format!("push {} received", it.push)),
-            Body::PushResolved(it) => count(format!("push {} resolved", it.push)),
-            Body::RunQueued(it) => count(format!("run {} queued", it.run)),
-            Body::RunFinished(it) => count(format!("run {} finished", it.run)),
-            Body::RolloutFinished(it) => {
-                count(format!(
-                    "rollout of run {} to {} finished",
-                    it.run, it.environment
-                ));
-            }
-            Body::TaskFinished(it) => count(format!("task {} finished", it.task)),
-            Body::ArtifactPackaged(it) => {
-                count(format!("artifact of run {} packaged", it.run));
-                if let Some(commit) = &it.commit {
-                    let of_commit = jars.entry((&it.module, commit)).or_default();
-                    of_commit.insert(it.digest.as_str());
-                }
-            }
-            Body::ChangeMerged(it) => {
-                changes
-                    .entry((&it.module, &it.commit))
-                    .or_default()
-                    .insert(it.run);
-            }
-            _ => {}
-        }
-    }
-    let twice = seen.into_iter().filter(|(_, times)| *times > 1);
-    doubled.extend(twice.map(|(what, times)| format!("{what} {times} times")));
-    let two = jars.into_iter().filter(|(_, digests)| digests.len() > 1);
-    doubled.extend(two.map(|((module, commit), digests)| {
-        format!("{module} at {commit} has {} artifacts", digests.len())
-    }));
-    // No push here goes back to an old commit, so each commit is one run of a module.
-    let two = changes.into_iter().filter(|(_, runs)| runs.len() > 1);
-    doubled.extend(
-        two.map(|((module, commit), runs)| format!("{module} at {commit} has {} runs", runs.len())),
-    );
-    Ok(doubled)
-}
-
 /// Each base runs what the last ended rollout of each module decided.
 async fn wrong(world: &World, events: &[&Event]) -> Result<Vec<String>> {
     let mut decided: BTreeMap<(&str, &str), &rollout::Finished> = BTreeMap::new();
@@ -346,11 +278,11 @@ async fn heads(
     findings: &mut Findings,
 ) -> Result<()> {
     for module in world.modules() {
-        let of_module = sent.iter().filter_map(|one| {
+        let mut of_module = sent.iter().filter_map(|one| {
             let (_, text, _) = one.modules.iter().find(|(name, ..)| name == module)?;
             Some((one, text))
         });
-        let Some((last, text)) = of_module.last() else {
+        let Some((last, text)) = of_module.next_back() else {
             continue;
         };
         let repository = &last.push.repository;

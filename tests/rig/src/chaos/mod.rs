@@ -7,6 +7,7 @@
 //! they interleave differs from run to run.
 
 mod bases;
+mod doubled;
 pub mod journal;
 mod judge;
 mod pushes;
@@ -23,8 +24,9 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use tokio::time::Instant;
 
+pub use doubled::doubled;
 pub use journal::Journal;
-pub use judge::{Findings, doubled};
+pub use judge::Findings;
 pub use pushes::{Forge, Sent, deliver};
 pub use report::Report;
 pub use supervisor::Done;

@@ -133,3 +133,74 @@ pub fn longest(
         away,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ferry_events::push::{Resolution, Resolved, RunOf};
+    use ferry_events::run::{Finished, Outcome};
+    use ferry_events::{Event, EventId, Scope, Service};
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_timestamp_millis(seconds * 1000).expect("a time")
+    }
+
+    fn told(seconds: i64, body: Body) -> Told {
+        let event = Event {
+            id: EventId(Uuid::nil()),
+            source: Service::Builder,
+            time: at(seconds),
+            scope: Scope::default(),
+            cause: None,
+            body,
+        };
+        Told {
+            sequence: 1,
+            at: at(seconds),
+            raw: event.encode().into(),
+            event: Some(event),
+        }
+    }
+
+    #[test]
+    fn only_time_with_something_in_hand_counts() {
+        let (push, run) = (PushId(Uuid::nil()), RunId(Uuid::nil()));
+        let resolved = Resolved {
+            push,
+            repository: "shop".into(),
+            branch: "main".into(),
+            commit: None,
+            resolution: Resolution::Started,
+            runs: vec![RunOf {
+                run,
+                module: "cart".into(),
+            }],
+            why: String::new(),
+            stop: None,
+        };
+        let finished = Finished {
+            run,
+            module: "cart".into(),
+            outcome: Outcome::Success,
+            stop: None,
+            environment: None,
+        };
+        let events = [
+            told(12, resolved.clone().into()),
+            told(19, finished.into()),
+            // Nothing is in hand for a long time; what comes then was known before.
+            told(90, resolved.into()),
+        ];
+        let act = Act {
+            at: Duration::from_secs(15),
+            name: "scheduler-1".into(),
+            what: What::Kill,
+            lasts: Duration::from_secs(2),
+        };
+        let stall = longest([(push, at(10))].into_iter(), &events, &[act], at(0));
+        assert_eq!((stall.at, stall.millis), (12_000, 7_000));
+        assert_eq!(stall.away, ["scheduler-1 down for 2.0 s"]);
+    }
+}
