@@ -32,6 +32,8 @@ enum Command {
     Schemas(commands::schemas::Args),
     /// Measure, and print one line to read (or an object, with --json)
     Bench(commands::bench::Args),
+    /// Kill and freeze processes while pushes go on, then check everything
+    Chaos(commands::chaos::Args),
     /// Bring compose.yaml up for real and carry one push through it
     ComposeTest(commands::compose_test::Args),
     /// Get the tools that are missing, and nothing else
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
         Command::Check(args) => commands::check::run(args),
         Command::Schemas(args) => commands::schemas::run(args),
         Command::Bench(args) => commands::bench::run(args),
+        Command::Chaos(args) => commands::chaos::run(args),
         Command::ComposeTest(args) => commands::compose_test::run(args),
         Command::Tools => tools::ensure(tools::EVERYTHING).map(|()| ExitCode::SUCCESS),
     };

@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-pub use start::{Args, start};
+pub use start::{GatewayArgs, start};
 
 use effects::app::App;
 use effects::inbox::{Inbox, InboxError};

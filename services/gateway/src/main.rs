@@ -5,5 +5,5 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 fn main() -> ExitCode {
-    ferry_gateway::start(&ferry_gateway::Args::parse())
+    ferry_gateway::start(&ferry_gateway::GatewayArgs::parse())
 }

@@ -23,7 +23,7 @@ use crate::Parts;
     version,
     about = "The gateway of Ferry. `ferry up` starts all services."
 )]
-pub struct Args {
+pub struct GatewayArgs {
     /// What every service takes.
     #[command(flatten)]
     pub service: ferry_runtime::Args,
@@ -33,7 +33,7 @@ pub struct Args {
 }
 
 /// Runs until SIGTERM or SIGINT, and drains.
-pub fn start(args: &Args) -> ExitCode {
+pub fn start(args: &GatewayArgs) -> ExitCode {
     init_telemetry(args.service.log_json);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -51,7 +51,7 @@ pub fn start(args: &Args) -> ExitCode {
     }
 }
 
-async fn go(args: &Args) -> anyhow::Result<bool> {
+async fn go(args: &GatewayArgs) -> anyhow::Result<bool> {
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be caught")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be caught")?;
     let listener =
@@ -86,4 +86,16 @@ async fn go(args: &Args) -> anyhow::Result<bool> {
         warn!("the drain's deadline came first; what was in hand is cut off");
     }
     Ok(in_time)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::GatewayArgs;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        GatewayArgs::command().debug_assert();
+    }
 }

@@ -167,7 +167,9 @@ fn streams(limits: &StreamLimits) -> [Config; 5] {
             "ferry.dead.>".into(),
             "ferry.parked.>".into(),
             "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>".into(),
-            "$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.>".into(),
+            // The server also says so of a message that is deleted in somebody's hands. A deadline is,
+            // whenever a later one of its aggregate takes its place: only the other stream's count.
+            format!("$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.{STREAM}.>"),
         ],
         max_age: KEEP_DEAD,
         max_bytes: DEAD_BYTES,

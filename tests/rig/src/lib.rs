@@ -7,6 +7,8 @@
 
 pub mod base;
 pub mod digest;
+#[cfg(feature = "fleet")]
+pub mod fleet;
 pub mod git;
 pub mod hook;
 pub mod maven;
@@ -20,6 +22,8 @@ pub mod wait;
 
 #[cfg(feature = "programs")]
 pub mod bench;
+#[cfg(feature = "fleet")]
+pub mod chaos;
 #[cfg(feature = "programs")]
 pub mod compose;
 #[cfg(feature = "programs")]

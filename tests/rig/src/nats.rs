@@ -18,6 +18,9 @@ use crate::tools;
 /// is for a machine that is busy with a build.
 const START_LIMIT: Duration = Duration::from_secs(20);
 
+/// The name of one that stands alone.
+const NAME: &str = "ferry";
+
 /// How long it may take to write out and end when asked to.
 const STOP_LIMIT: Duration = Duration::from_secs(10);
 
@@ -25,6 +28,7 @@ const STOP_LIMIT: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct NatsServer {
     process: Process,
+    name: String,
     dir: PathBuf,
     extra: String,
     address: SocketAddr,
@@ -64,10 +68,19 @@ impl NatsServer {
     /// # Errors
     /// When nats-server is missing, refuses the configuration or does not come up.
     pub async fn start_in(dir: &Path, extra: &str) -> Result<Self> {
+        Self::start_as(NAME, dir, None, extra).await
+    }
+
+    /// As [`Self::start_in`], under a name of its own and on a port that was chosen before.
+    ///
+    /// # Errors
+    /// As [`Self::start_in`].
+    pub async fn start_as(name: &str, dir: &Path, port: Option<u16>, extra: &str) -> Result<Self> {
         fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
-        let (process, address) = launch(dir, extra, None).await?;
+        let (process, address) = launch(name, dir, extra, port).await?;
         Ok(Self {
             process,
+            name: name.to_owned(),
             dir: dir.to_path_buf(),
             extra: extra.to_owned(),
             address,
@@ -83,6 +96,11 @@ impl NatsServer {
     /// The address of [`Self::url`].
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Its name, which JetStream calls its leaders by.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// The folder with its data, log and configuration.
@@ -145,15 +163,20 @@ impl NatsServer {
         }
         extra.clone_into(&mut self.extra);
         let port = Some(self.address.port());
-        (self.process, self.address) = launch(&self.dir, extra, port).await?;
+        (self.process, self.address) = launch(&self.name, &self.dir, extra, port).await?;
         Ok(())
     }
 }
 
-async fn launch(dir: &Path, extra: &str, port: Option<u16>) -> Result<(Process, SocketAddr)> {
+async fn launch(
+    name: &str,
+    dir: &Path,
+    extra: &str,
+    port: Option<u16>,
+) -> Result<(Process, SocketAddr)> {
     let binary = tools::nats_server()?;
     let config = dir.join("nats-server.conf");
-    fs::write(&config, configuration(dir, extra, port))
+    fs::write(&config, configuration(name, dir, extra, port))
         .with_context(|| format!("cannot write {}", config.display()))?;
     let mut command = Command::new(binary);
     command.arg("--config").arg(&config);
@@ -167,7 +190,7 @@ async fn launch(dir: &Path, extra: &str, port: Option<u16>) -> Result<(Process, 
     Ok((process, address))
 }
 
-fn configuration(dir: &Path, extra: &str, port: Option<u16>) -> String {
+fn configuration(name: &str, dir: &Path, extra: &str, port: Option<u16>) -> String {
     // Debug formatting quotes and escapes as the configuration language wants it.
     let dir_text = dir.to_string_lossy();
     let store = dir.join("jetstream");
@@ -175,7 +198,7 @@ fn configuration(dir: &Path, extra: &str, port: Option<u16>) -> String {
     // -1: a free port of its choice.
     let port = port.map_or(-1, i32::from);
     format!(
-        "server_name: ferry\n\
+        "server_name: {name:?}\n\
          host: 127.0.0.1\n\
          port: {port}\n\
          ports_file_dir: {dir_text:?}\n\

@@ -1,6 +1,7 @@
 //! One file a command.
 
 pub mod bench;
+pub mod chaos;
 pub mod check;
 pub mod compose_test;
 pub mod demo;

@@ -194,3 +194,39 @@ async fn terminated_deliveries_leave_an_advisory() -> Result<()> {
     .await?;
     Ok(())
 }
+
+/// A deadline that takes the place of one in somebody's hands is no dead letter.
+#[tokio::test]
+async fn a_deadline_that_is_replaced_in_hand_leaves_no_advisory() -> Result<()> {
+    let nats = Nats::start(&StreamLimits::default()).await?;
+    let (scheduler, installer) = (
+        nats.connect(SCHEDULER).await?,
+        nats.connect(User::Service(Service::Installer)).await?,
+    );
+    let mut timers = installer
+        .consume(Service::Installer, Source::Timers)
+        .await?;
+    let mut in_hand = Vec::new();
+    for _ in 0..2 {
+        let due = crate::real::now();
+        installer.set_timer(Service::Installer, "a", due).await?;
+        in_hand.extend(next(&mut timers, 1).await?);
+    }
+    // One that belongs there, so that it is known when to look.
+    let mut work = installer.consume(Service::Installer, Source::Work).await?;
+    scheduler
+        .commit(vec![event(Kind::TaskRequested, "a")].into())
+        .await?;
+    next(&mut work, 1).await?[0].ack.term().await?;
+    let context = jetstream::new(raw(&nats, User::Operator).await?);
+    let dead = context.get_stream("FERRY_DEAD").await?;
+    let first = until("the advisory", async || {
+        Ok(dead.get_raw_message(1).await.ok())
+    })
+    .await?;
+    assert_eq!(
+        first.subject.as_str(),
+        "$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.FERRY.installer"
+    );
+    Ok(())
+}

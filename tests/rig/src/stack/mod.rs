@@ -5,7 +5,7 @@
 //! out of it. Everything that was started is killed when it is dropped.
 
 mod events;
-mod setup;
+pub(crate) mod setup;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -116,7 +116,7 @@ impl BaseAt {
 
 /// What was written: where it is, and what it says.
 #[derive(Debug)]
-pub(super) struct Written {
+pub(crate) struct Written {
     pub config: PathBuf,
     pub data: PathBuf,
     pub token_file: PathBuf,
@@ -140,7 +140,7 @@ impl Setup {
         }
     }
 
-    pub(super) fn write(&self) -> Result<Written> {
+    pub(crate) fn write(&self) -> Result<Written> {
         let dir = &self.dir;
         let data = dir.join("data");
         for made in [dir.clone(), dir.join("secrets"), data.clone()] {
