@@ -92,7 +92,7 @@ async fn a_base_that_restarts_empty_during_a_rollout_waits_for_its_end() -> Resu
     // The second wave stands still on prod-2, so that prod-1 loses the new version in the middle.
     line.bases[2]
         .faults()
-        .set(|faults| faults.hold_install = true);
+        .set(|faults| faults.hold_install = Some(String::new()));
     let run = line.upload(&jar("two")).await?;
     let installing = |entry: &ferry_fake_base::Entry| {
         entry.restarts == 0 && entry.command.as_str() == "uninstallBiz"

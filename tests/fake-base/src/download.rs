@@ -1,5 +1,5 @@
 //! Fetches and opens a module's jar, as `new URL(..).openStream()` and
-//! sofa-ark's `createBiz` do. Goes in: an address. Comes out: the module's
+//! sofa-ark's `createBiz` do. Goes in: an address, and the version that was asked for. Comes out: the module's
 //! manifest and behaviour, or the Java exception with its very words.
 
 use std::io::{Cursor, Read};
@@ -23,14 +23,18 @@ pub(crate) struct Opened {
 }
 
 /// Downloads without a time-out, as Java does.
-pub(crate) async fn open_url(base: &Base, address: &str) -> Result<Opened, Throwable> {
-    let bytes = read(base, address).await?;
+pub(crate) async fn open_url(
+    base: &Base,
+    address: &str,
+    version: &str,
+) -> Result<Opened, Throwable> {
+    let bytes = read(base, address, version).await?;
     tokio::task::spawn_blocking(move || open(&bytes))
         .await
         .unwrap_or_else(|error| Err(Throwable::new("java.lang.Error", error.to_string())))
 }
 
-async fn read(base: &Base, address: &str) -> Result<Vec<u8>, Throwable> {
+async fn read(base: &Base, address: &str, version: &str) -> Result<Vec<u8>, Throwable> {
     let malformed = |what: String| Throwable::new("java.net.MalformedURLException", what);
     let url = Url::parse(address).map_err(|_| malformed(format!("no protocol: {address}")))?;
     match url.scheme() {
@@ -76,7 +80,9 @@ async fn read(base: &Base, address: &str) -> Result<Vec<u8>, Throwable> {
                 }
                 _ => {}
             }
-            base.faults.off(|faults| faults.hold_download).await;
+            base.faults
+                .released(version, |faults| &faults.hold_download)
+                .await;
             let body = reply.bytes().await;
             body.map(Into::into)
                 .map_err(|_| Throwable::new("java.io.IOException", "Premature EOF"))
