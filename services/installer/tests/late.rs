@@ -7,7 +7,7 @@ mod support;
 use std::{
     path::Path,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
         mpsc,
     },
@@ -15,12 +15,13 @@ use std::{
 };
 
 use async_trait::async_trait;
+use axum::extract::State;
 use chrono::{DateTime, Utc};
 use ferry_bus::{
     Batch, Bus, BusError, CommitError, Committed, Consumer, DeadLetter, LogLine, Message, Record,
     Source, Start, User,
 };
-use ferry_events::{Digest, Reason, RunId, Service, TaskId, subject};
+use ferry_events::{Digest, Reason, RunId, Service, TaskId, subject, task::Want};
 use ferry_fake_base::{FakeJar, Phase};
 use ferry_installer::{InstallerDecide, InstallerEffects, effects::Arklet};
 use ferry_runtime::{Hands, Key, Settings};
@@ -186,12 +187,21 @@ async fn a_base_that_freezes_in_the_middle_is_named_and_set_right_once_it_answer
     assert_eq!((back.stop.as_ref(), line.on_base()), (None, active("1")));
 }
 
-/// A bus whose reader freezes, with its whole process, right after it read that its plan is in force.
+/// Where an installer freezes.
+#[derive(Clone, Copy, PartialEq)]
+enum At {
+    /// Right after it read that its plan is in force, with the installation still to be asked for.
+    Fence,
+    /// Before its next write: its call is on the way.
+    Write,
+}
+
+/// A bus whose only user freezes with its whole process, as after SIGSTOP.
 struct Freezing {
     inner: Arc<dyn Bus>,
-    armed: Arc<AtomicBool>,
+    armed: Arc<Mutex<Option<At>>>,
     frozen: mpsc::Sender<()>,
-    wake: std::sync::Mutex<mpsc::Receiver<()>>,
+    wake: Mutex<mpsc::Receiver<()>>,
 }
 
 impl Freezing {
@@ -203,27 +213,34 @@ impl Freezing {
             String::from_utf8_lossy(&record.payload).contains("\"step\":\"install\"")
         })
     }
+
+    fn pass(&self, at: At) {
+        let here = self.armed.lock().unwrap().take_if(|armed| *armed == at);
+        if here.is_some() {
+            self.frozen.send(()).unwrap();
+            // The only thread of this installer stands still here.
+            self.wake.lock().unwrap().recv().unwrap();
+        }
+    }
 }
 
 #[async_trait]
 impl Bus for Freezing {
     async fn read(&self, subject: &str) -> Result<Option<Record>, BusError> {
         let answer = self.inner.read(subject).await;
-        let fence = subject.starts_with("ferry.facts.scheduler.plan.");
-        if fence && self.is_installing().await && self.armed.swap(false, Ordering::SeqCst) {
-            self.frozen.send(()).unwrap();
-            // The only thread of this installer stands still here, as after SIGSTOP.
-            self.wake.lock().unwrap().recv().unwrap();
+        if subject.starts_with("ferry.facts.scheduler.plan.") && self.is_installing().await {
+            self.pass(At::Fence);
         }
         answer
     }
 
-    async fn list(&self, filter: &str) -> Result<Vec<(String, Record)>, BusError> {
-        self.inner.list(filter).await
+    async fn commit(&self, batch: Batch) -> Result<Committed, CommitError> {
+        self.pass(At::Write);
+        self.inner.commit(batch).await
     }
 
-    async fn commit(&self, batch: Batch) -> Result<Committed, CommitError> {
-        self.inner.commit(batch).await
+    async fn list(&self, filter: &str) -> Result<Vec<(String, Record)>, BusError> {
+        self.inner.list(filter).await
     }
 
     async fn set_timer(
@@ -273,80 +290,200 @@ impl Bus for Freezing {
     }
 }
 
-/// The installer that has the task in hand freezes after its fence said yes. Another one takes over when
-/// its claim ran out; the rollout goes back; then the first one wakes and makes its call.
-#[tokio::test(flavor = "multi_thread")]
-async fn an_installer_that_froze_after_its_fence_and_wakes_after_the_way_back_does_nothing() {
-    let mut line = OnFake::start().await;
-    line.services.pop().unwrap().drain().await;
-    let hasty = || Settings {
+/// An installer in a process of its own, as far as freezing goes: one thread with one runtime.
+struct Freezer {
+    armed: Arc<Mutex<Option<At>>>,
+    is_frozen: mpsc::Receiver<()>,
+    wake: mpsc::Sender<()>,
+    end: tokio::sync::oneshot::Sender<()>,
+    thread: std::thread::JoinHandle<()>,
+}
+
+/// Claims that run out soon, so that another installer takes over soon.
+fn hasty() -> Settings {
+    Settings {
         lease: Duration::from_secs(1),
         sweep: Duration::from_millis(500),
         ..Settings::default()
-    };
-    let armed = Arc::new(AtomicBool::new(false));
-    let (frozen, is_frozen) = mpsc::channel();
-    let (wake, waits) = mpsc::channel();
-    let bus: Arc<dyn Bus> = Arc::new(Freezing {
-        inner: Arc::new(line.bus.as_user(User::Service(Service::Installer))),
-        armed: armed.clone(),
-        frozen,
-        wake: waits.into(),
-    });
-    let folder = line.data.path().join("freezes");
-    let (end, ends) = tokio::sync::oneshot::channel::<()>();
-    let first = std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(async {
-            let effects = InstallerEffects::new(Hands::new(bus.clone()), &folder)
-                .unwrap()
-                .with_silence_limit(SILENCE);
-            let running = ferry_runtime::run(InstallerDecide, effects, bus, hasty()).await;
-            let _ = ends.await;
-            running.drain().await;
+    }
+}
+
+impl Freezer {
+    /// In the place of the installer that the line began with.
+    async fn start(line: &mut OnFake) -> Self {
+        line.services.pop().unwrap().drain().await;
+        let armed = Arc::new(Mutex::new(None));
+        let (frozen, is_frozen) = mpsc::channel();
+        let (wake, waits) = mpsc::channel();
+        let bus: Arc<dyn Bus> = Arc::new(Freezing {
+            inner: Arc::new(line.bus.as_user(User::Service(Service::Installer))),
+            armed: armed.clone(),
+            frozen,
+            wake: waits.into(),
         });
-    });
+        let folder = line.data.path().join("freezes");
+        let (end, ends) = tokio::sync::oneshot::channel::<()>();
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(async {
+                let effects = InstallerEffects::new(Hands::new(bus.clone()), &folder)
+                    .unwrap()
+                    .with_silence_limit(SILENCE);
+                let running = ferry_runtime::run(InstallerDecide, effects, bus, hasty()).await;
+                let _ = ends.await;
+                running.drain().await;
+            });
+        });
+        Self {
+            armed,
+            is_frozen,
+            wake,
+            end,
+            thread,
+        }
+    }
 
-    let (one, two) = (line.web("1").await, line.web("2").await);
-    let done = line.deploy("one", Some(one.clone()), None).await;
-    assert_eq!(done.stop, None);
-    armed.store(true, Ordering::SeqCst);
-    let old = line.ask("two", Some(two), Some(one.clone())).await;
-    tokio::task::spawn_blocking(move || is_frozen.recv_timeout(WAIT))
-        .await
-        .unwrap()
-        .expect("it freezes between fence and call");
-    assert!(
-        line.base.modules().is_empty(),
-        "version 1 is out, 2 is not in"
-    );
+    fn freeze_at(&self, at: At) {
+        *self.armed.lock().unwrap() = Some(at);
+    }
 
-    // The scheduler goes back, and another installer is there.
+    /// Waits until it stands still.
+    fn frozen(&self) {
+        tokio::task::block_in_place(|| self.is_frozen.recv_timeout(WAIT)).expect("it freezes");
+    }
+
+    /// Wakes it, and ends it once it did what it had in hand.
+    fn wake_and_end(self) {
+        self.wake.send(()).unwrap();
+        self.end.send(()).unwrap();
+        tokio::task::block_in_place(|| self.thread.join()).unwrap();
+    }
+}
+
+/// Without a path on the web, on which the two would be in each other's way.
+async fn two_versions(line: &OnFake) -> (Want, Want) {
+    let one = line.store(&FakeJar::new(BIZ, "1"), "1").await;
+    (one, line.store(&FakeJar::new(BIZ, "2"), "2").await)
+}
+
+/// The rollout goes back while the first installer is frozen; another one takes over when its claim ran out.
+async fn goes_back(line: &mut OnFake, old: TaskId, one: Want) {
     let back = line.ask("back", Some(one), None).await;
     line.run(hasty()).await;
     let outdated = line.finished(old).await;
     assert_eq!(reason(&outdated), Some(Reason::PlanOutdated));
     let back = line.finished(back).await;
     assert_eq!((back.stop.as_ref(), line.on_base()), (None, active("1")));
-    let fact = line.fact().await;
+}
 
-    // The first one wakes, and makes the call that it was about to make.
+/// The old plan had no effect after the first change of the newer one.
+async fn nothing_came_of_it(line: &OnFake, old: TaskId) {
     let request = old.request("install", 1).to_string();
-    let called = |line: &OnFake| {
-        let entries = line.base.ledger().entries();
-        let of_call = |entry: &&ferry_fake_base::Entry| {
-            entry.request_id.as_deref() == Some(&*request)
-                && entry.phase == Phase::Ended
-                && entry.command.as_str() == "installBiz"
-        };
-        entries.iter().find(of_call).cloned()
+    assert_eq!(line.base.ledger().effects(&request), 0);
+    let effects = ["installBiz 1", "uninstallBiz 1", "installBiz 1"];
+    assert_eq!(line.effects(), effects);
+    assert_eq!(line.on_base(), active("1"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_installer_that_froze_after_its_fence_and_wakes_after_the_way_back_does_nothing() {
+    let mut line = OnFake::start().await;
+    let first = Freezer::start(&mut line).await;
+    let (one, two) = two_versions(&line).await;
+    let done = line.deploy("one", Some(one.clone()), None).await;
+    assert_eq!(done.stop, None);
+    first.freeze_at(At::Fence);
+    let old = line.ask("two", Some(two), Some(one.clone())).await;
+    first.frozen();
+    assert!(
+        line.base.modules().is_empty(),
+        "version 1 is out, 2 is not in"
+    );
+
+    goes_back(&mut line, old, one).await;
+    let fact = line.fact().await;
+    first.wake_and_end();
+    nothing_came_of_it(&line, old).await;
+    assert_eq!(line.fact().await, fact, "its word does not count any more");
+}
+
+/// Stands between an installer and a base. The first install that comes is kept, and sent on when it is
+/// released, whoever still waits for the answer.
+struct Holding {
+    target: String,
+    http: reqwest::Client,
+    armed: AtomicBool,
+    held: tokio::sync::Notify,
+    release: tokio::sync::Notify,
+}
+
+async fn send_on(
+    State(it): State<Arc<Holding>>,
+    uri: axum::http::Uri,
+    body: axum::body::Bytes,
+) -> Result<Vec<u8>, axum::http::StatusCode> {
+    let path = uri.path().to_owned();
+    let work = async move {
+        if path == "/installBiz" && it.armed.swap(false, Ordering::SeqCst) {
+            it.held.notify_one();
+            it.release.notified().await;
+        }
+        let url = format!("{}{path}", it.target);
+        let answer = it.http.post(url).body(body).send().await.ok()?;
+        Some(answer.bytes().await.ok()?.to_vec())
     };
-    assert!(called(&line).is_none(), "not yet");
-    wake.send(()).unwrap();
-    let entry = line
+    // Not ended when the one that asked goes away: what is on the way arrives.
+    let sent = tokio::spawn(work).await.ok().flatten();
+    sent.ok_or(axum::http::StatusCode::BAD_GATEWAY)
+}
+
+/// The call left the frozen installer in time, and arrives after the way back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_arrives_after_the_way_back_is_refused_by_the_base() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let mut target = String::new();
+    let mut line = OnFake::with(|config| {
+        let base = &mut config.pools.values_mut().next().unwrap().bases[0];
+        target = base.arklet.as_str().trim_end_matches('/').to_owned();
+        let address = listener.local_addr().unwrap();
+        base.arklet = format!("http://{address}").parse().unwrap();
+        // It waits for the answer until it freezes.
+        config.installer.request_timeout = WAIT;
+    })
+    .await;
+    let between = Arc::new(Holding {
+        target,
+        http: reqwest::Client::new(),
+        armed: AtomicBool::new(false),
+        held: tokio::sync::Notify::new(),
+        release: tokio::sync::Notify::new(),
+    });
+    let router = axum::Router::new()
+        .fallback(send_on)
+        .with_state(between.clone());
+    let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+    tokio::spawn(async move { axum::serve(listener, router).await });
+
+    let first = Freezer::start(&mut line).await;
+    let (one, two) = two_versions(&line).await;
+    let done = line.deploy("one", Some(one.clone()), None).await;
+    assert_eq!(done.stop, None);
+    between.armed.store(true, Ordering::SeqCst);
+    let old = line.ask("two", Some(two), Some(one.clone())).await;
+    tokio::time::timeout(WAIT, between.held.notified())
+        .await
+        .expect("the install is on its way");
+    first.freeze_at(At::Write);
+    first.frozen();
+
+    goes_back(&mut line, old, one).await;
+    between.release.notify_one();
+    let request = old.request("install", 1).to_string();
+    let refused = line
         .base
         .ledger()
         .wait_for(WAIT, |entry| {
@@ -355,18 +492,11 @@ async fn an_installer_that_froze_after_its_fence_and_wakes_after_the_way_back_do
                 && entry.command.as_str() == "installBiz"
         })
         .await
-        .expect("it calls");
-    assert!(!entry.effect, "{entry:?}");
-    end.send(()).unwrap();
-    tokio::task::spawn_blocking(move || first.join().unwrap())
-        .await
-        .unwrap();
-    assert_eq!(line.base.ledger().effects(&request), 0);
-    assert_eq!(
-        line.effects(),
-        ["installBiz 1", "uninstallBiz 1", "installBiz 1"]
-    );
-    assert_eq!(line.on_base(), active("1"));
-    assert_eq!(line.answer().await, (200, format!("{BIZ} 1")));
-    assert_eq!(line.fact().await, fact, "its word does not count any more");
+        .expect("it arrives");
+    assert!(!refused.effect, "{refused:?}");
+    // By the used-up id, not by chance: nothing else on the base is in its way.
+    let outcome = refused.outcome.clone().unwrap_or_default();
+    assert!(outcome.contains("has been executed"), "{refused:?}");
+    first.wake_and_end();
+    nothing_came_of_it(&line, old).await;
 }
