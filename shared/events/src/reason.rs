@@ -202,7 +202,7 @@ reasons! {
     RepairGivenUp = "repair-given-up",
         "A base lost a module again and again, or would not take it.",
         LEFT_ALONE,
-        "Look at the base's log. Restarting it, or a rollout with `ferry run`, makes Ferry try again.";
+        "Look at the base's log. A rollout with `ferry run` makes Ferry try again; so does a restart of the base after the window.";
     Superseded = "superseded",
         "A newer push took this one's place before it began to install.",
         STOOD_BACK,

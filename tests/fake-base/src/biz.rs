@@ -76,7 +76,13 @@ pub(crate) async fn install(base: &Base, install: &InstallBiz) -> Done {
     };
     let removed = uninstall_first(base, install);
     let url = install.biz_url.as_deref().unwrap_or_default();
-    let opened = match download::open_url(base, url).await {
+    let opened = match download::open_url(
+        base,
+        url,
+        install.biz_version.as_deref().unwrap_or_default(),
+    )
+    .await
+    {
         Ok(opened) => opened,
         Err(thrown) => return Done::thrown(thrown, removed),
     };
@@ -135,7 +141,9 @@ async fn start(base: &Base, opened: Opened, restarts: u64, before: u64) -> Done 
     }
     let took = behaviour.install_ms + base.faults.get().slow_install_ms;
     tokio::time::sleep(Duration::from_millis(took)).await;
-    base.faults.off(|faults| faults.hold_install).await;
+    base.faults
+        .released(&version, |faults| &faults.hold_install)
+        .await;
     base.faults.thawed().await;
     if behaviour.exit_jvm {
         base.exit();

@@ -352,7 +352,7 @@ async fn validate_install(base: &Base, install: &mut InstallBiz) -> Result<(), T
     match (blank(&install.biz_name), blank(&install.biz_version)) {
         (false, false) => Ok(()),
         (true, true) => {
-            let opened = download::open_url(base, url).await.map_err(|thrown| {
+            let opened = download::open_url(base, url, "").await.map_err(|thrown| {
                 Throwable::new(
                     COMMAND_VALIDATION_EXCEPTION,
                     format!("refresh biz info from jar failed: {}", thrown.message()),

@@ -1,5 +1,5 @@
 //! Fetches and opens a module's jar, as `new URL(..).openStream()` and
-//! sofa-ark's `createBiz` do. Goes in: an address. Comes out: the module's
+//! sofa-ark's `createBiz` do. Goes in: an address, and the version that was asked for. Comes out: the module's
 //! manifest and behaviour, or the Java exception with its very words.
 
 use std::io::{Cursor, Read};
@@ -27,12 +27,16 @@ pub(crate) struct Opened {
 const FOR_EVER: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// Downloads without a time-out, as Java does.
-pub(crate) async fn open_url(base: &Base, address: &str) -> Result<Opened, Throwable> {
+pub(crate) async fn open_url(
+    base: &Base,
+    address: &str,
+    version: &str,
+) -> Result<Opened, Throwable> {
     // In place: the jars of a fake base are small, and a simulation has one thread.
-    open(&read(base, address).await?)
+    open(&read(base, address, version).await?)
 }
 
-async fn read(base: &Base, address: &str) -> Result<Vec<u8>, Throwable> {
+async fn read(base: &Base, address: &str, version: &str) -> Result<Vec<u8>, Throwable> {
     let malformed = |what: String| Throwable::new("java.net.MalformedURLException", what);
     let url = Url::parse(address).map_err(|_| malformed(format!("no protocol: {address}")))?;
     match url.scheme() {
@@ -77,7 +81,9 @@ async fn read(base: &Base, address: &str) -> Result<Vec<u8>, Throwable> {
                     Err(Throwable::new("java.io.IOException", what))
                 }
                 _ => {
-                    base.faults.off(|faults| faults.hold_download).await;
+                    base.faults
+                        .released(version, |faults| &faults.hold_download)
+                        .await;
                     Ok(answer.body)
                 }
             }

@@ -27,10 +27,11 @@ pub struct Faults {
     pub untold_causes: bool,
     /// Added to each install, in milliseconds.
     pub slow_install_ms: u64,
-    /// Jars stand still: the server's reply has begun, not a byte of the jar is read.
-    pub hold_download: bool,
-    /// Installs stand still just before their end; what was held ends at the release.
-    pub hold_install: bool,
+    /// Jars stand still whose version has this text in it: the server's reply has begun, not a byte of the
+    /// jar is read. What is held goes on when this is taken back.
+    pub hold_download: Option<String>,
+    /// Installs of versions with this text in them stand still just before their end, until it is taken back.
+    pub hold_install: Option<String>,
     /// Cuts all connections and refuses new ones, on both ports.
     pub refuse_connections: bool,
 }
@@ -92,6 +93,16 @@ impl FaultSwitch {
     /// Waits while the base is frozen.
     pub(crate) async fn thawed(&self) {
         self.off(|faults| faults.freeze).await;
+    }
+
+    /// Waits while versions like this one are held.
+    pub(crate) async fn released(&self, version: &str, held: impl Fn(&Faults) -> &Option<String>) {
+        let is_held = |faults: &Faults| {
+            held(faults)
+                .as_ref()
+                .is_some_and(|text| version.contains(text.as_str()))
+        };
+        self.off(is_held).await;
     }
 
     /// Waits while a fault is on.

@@ -319,7 +319,9 @@ async fn a_dropped_base_is_gone() {
 #[tokio::test]
 async fn what_stands_still_goes_on_at_the_release() {
     let rig = Rig::honest().await;
-    rig.base.faults().set(|faults| faults.hold_install = true);
+    rig.base
+        .faults()
+        .set(|faults| faults.hold_install = Some("1".into()));
     rig.ask(&InstallBiz::asynchronous(
         "hello",
         "1",

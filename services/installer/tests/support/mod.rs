@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test uses a part of it")]
 
 pub mod line;
+pub mod on_fake;
 
 use std::collections::BTreeMap;
 

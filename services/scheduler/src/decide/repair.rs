@@ -116,6 +116,7 @@ impl Repairs for Making {
             return self;
         }
         care.sighting = drifted.sighting;
+        care.lost = false;
         unit.sees(&drifted.base, &pool, drifted.actual.clone(), context);
         self.reconcile(context)
     }

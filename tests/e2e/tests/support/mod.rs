@@ -180,6 +180,7 @@ impl Line {
 }
 
 /// The process ids of a running `ferry up`'s children, by name.
+#[allow(dead_code, reason = "each test file uses its part")]
 pub fn processes(stack: &Stack) -> Result<BTreeMap<String, i32>> {
     #[derive(serde::Deserialize)]
     struct Child {
