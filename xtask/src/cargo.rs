@@ -51,6 +51,11 @@ pub fn build_programs(profile: Profile) -> Result<()> {
 /// A program of this workspace, built.
 pub fn program(name: &str, profile: Profile) -> Result<Command> {
     build_programs(profile)?;
+    built(name, profile)
+}
+
+/// A program that was built.
+fn built(name: &str, profile: Profile) -> Result<Command> {
     let path: PathBuf = target_dir().join(profile.folder()).join(name);
     if !path.is_file() {
         bail!("the workspace has no program {name}");
@@ -63,6 +68,11 @@ pub fn program(name: &str, profile: Profile) -> Result<Command> {
 /// Builds a program and becomes it.
 pub fn run_program(name: &str, profile: Profile, args: &[String]) -> Result<ExitCode> {
     exec(program(name, profile)?.args(args))
+}
+
+/// Becomes a program that was built.
+pub fn exec_program(name: &str, profile: Profile, args: &[String]) -> Result<ExitCode> {
+    exec(built(name, profile)?.args(args))
 }
 
 /// Becomes the command: signals, terminal and exit code are its own.

@@ -34,6 +34,8 @@ enum Command {
     Bench(commands::bench::Args),
     /// Kill and freeze processes while pushes go on, then check everything
     Chaos(commands::chaos::Args),
+    /// Run the real handlers of all services through seeded faults, under virtual time
+    Sim(commands::sim::Args),
     /// Bring compose.yaml up for real and carry one push through it
     ComposeTest(commands::compose_test::Args),
     /// Get the tools that are missing, and nothing else
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
         Command::Schemas(args) => commands::schemas::run(args),
         Command::Bench(args) => commands::bench::run(args),
         Command::Chaos(args) => commands::chaos::run(args),
+        Command::Sim(args) => commands::sim::run(args),
         Command::ComposeTest(args) => commands::compose_test::run(args),
         Command::Tools => tools::ensure(tools::EVERYTHING).map(|()| ExitCode::SUCCESS),
     };

@@ -141,7 +141,7 @@ async fn a_version_that_is_there_already_by_another_hand_is_not_a_failure() {
     let folder = tempfile::tempdir().unwrap();
     let url = url::Url::from_file_path(jar.write(folder.path()).unwrap()).unwrap();
     let by_hand = Arklet::new(
-        reqwest::Client::new(),
+        Arc::new(ferry_web::Http::new().unwrap()),
         line.base.arklet_url.parse().unwrap(),
         WAIT,
     );
@@ -232,6 +232,18 @@ impl Bus for Freezing {
             self.pass(At::Fence);
         }
         answer
+    }
+
+    async fn read_at(
+        &self,
+        stream: &str,
+        sequence: u64,
+    ) -> Result<Option<(String, Record)>, BusError> {
+        self.inner.read_at(stream, sequence).await
+    }
+
+    async fn end(&self) -> Result<u64, BusError> {
+        self.inner.end().await
     }
 
     async fn commit(&self, batch: Batch) -> Result<Committed, CommitError> {

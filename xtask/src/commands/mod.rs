@@ -6,4 +6,5 @@ pub mod check;
 pub mod compose_test;
 pub mod demo;
 pub mod schemas;
+pub mod sim;
 pub mod test;
