@@ -15,7 +15,10 @@ use std::{
 use axum::Router;
 use ferry_bus::{Batch, Committed, DeadLetter, MemoryBus, StreamLimits};
 use ferry_config::Config;
-use ferry_events::{Digest, Event, EventId, PushId, Service};
+use ferry_events::{
+    Digest, Event, EventId, PushId, Service,
+    subject::{DEAD, LOGS, STREAM, TIMERS},
+};
 use ferry_fake_base::{FakeBase, Options};
 use tempfile::TempDir;
 use tokio::{sync::mpsc, time::Instant};
@@ -201,8 +204,14 @@ impl World {
         (world, taken)
     }
 
-    /// Lets go of what refers to the world itself.
+    /// Lets go of what refers to the world itself, and of what the bus holds: a process that was killed
+    /// keeps its connection.
     pub fn end(&self) {
+        let nothing = MemoryBus::default().save();
+        for stream in [STREAM, TIMERS, LOGS, DEAD] {
+            // These are the streams that there are.
+            let _ = self.bus.restore(&nothing, &[stream]);
+        }
         lock(&self.bases).clear();
         lock(&self.artifacts).clear();
         lock(&self.resting).clear();
