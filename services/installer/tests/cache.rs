@@ -48,6 +48,35 @@ async fn a_jar_is_fetched_once_and_a_damaged_one_again() {
 }
 
 #[tokio::test]
+async fn a_jar_that_is_cut_short_or_altered_under_a_running_installer_is_fetched_again() {
+    let (bus, folder) = (MemoryBus::default(), tempfile::tempdir().unwrap());
+    let one = store(&bus, folder.path(), "the first jar").await;
+    let cache = open(&bus, folder.path(), 1000);
+    let path = cache.fetch(&one).await.unwrap();
+    let written = std::fs::metadata(&path).unwrap().modified().unwrap();
+    // As long as before, cut short, empty, longer: nothing of it goes to a base.
+    for (number, damage) in
+        (1_u32..).zip(["THE FIRST JAR", "the fir", "", "the first jar and more"])
+    {
+        std::fs::write(&path, damage).unwrap();
+        // On a disk with coarse times the write may have the same; not one that happens later.
+        let file = std::fs::File::options().write(true).open(&path).unwrap();
+        file.set_modified(written + std::time::Duration::from_secs(number.into()))
+            .unwrap();
+        bus.set_connected(true);
+        assert_eq!(cache.fetch(&one).await.unwrap(), path);
+        assert_eq!(
+            std::fs::read(&path).unwrap(),
+            b"the first jar",
+            "{damage:?}"
+        );
+        bus.set_connected(false);
+        cache.fetch(&one).await.expect("a whole one needs no bus");
+    }
+    assert_eq!(files(folder.path()), 1);
+}
+
+#[tokio::test]
 async fn the_longest_unused_go_first_and_what_is_in_use_stays() {
     let (bus, folder) = (MemoryBus::default(), tempfile::tempdir().unwrap());
     let cache = open(&bus, folder.path(), 1000);
