@@ -11,6 +11,7 @@ use std::{
 
 use ferry_events::{Reason, push::Resolution};
 
+use ferry_rig::disk::SmallDisk;
 use support::{Branch, Forge, Outside, config, push};
 
 const FILE: &str = "[builder]\nallow_clone = [\"file\"]";
@@ -203,4 +204,41 @@ async fn a_repository_that_is_damaged_at_the_forge_costs_one_more_fetch_and_is_s
     assert_eq!(resolved.resolution, Resolution::Failed);
     let stop = resolved.stop.expect("a stop");
     assert_eq!(stop.reason, Reason::FetchFailed, "{stop}");
+}
+
+#[tokio::test]
+async fn a_full_disk_stops_with_its_reason_and_a_redelivery_goes_on_once_it_has_room() {
+    let Some(disk) = SmallDisk::of(8 << 10).unwrap() else {
+        return;
+    };
+    let (forge, outside) = (Forge::new(), Outside::below(disk.path()));
+    let mut main = Branch::new(config(&forge.url(), FILE), "main");
+    let first = forge.change("main", "cart/pom.xml", "1");
+    let (resolved, _) = main.push(&outside, push("1", "main", &first)).await;
+    assert_eq!(resolved.resolution, Resolution::Started);
+
+    disk.fill().unwrap();
+    let second = forge.change("main", "cart/A.java", &noise());
+    let (resolved, _) = main.push(&outside, push("2", "main", &second)).await;
+    assert_eq!(resolved.resolution, Resolution::Failed);
+    let stop = resolved.stop.expect("a stop");
+    assert_eq!(stop.reason, Reason::DiskFull, "{stop}");
+
+    disk.free().unwrap();
+    let (resolved, changes) = main.push(&outside, push("2", "main", &second)).await;
+    assert_eq!(resolved.resolution, Resolution::Started, "{resolved:?}");
+    assert_eq!((changes.len(), changes[0].order), (1, 2));
+    assert!(mirrors(&outside).1.is_empty(), "a full disk is no damage");
+}
+
+/// Text that does not compress.
+fn noise() -> String {
+    let mut state = 1_u64;
+    let mut next = || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        char::from(b'!' + u8::try_from((state >> 33) % 90).expect("below 90"))
+    };
+    (0..256 << 10).map(|_| next()).collect()
 }

@@ -96,6 +96,32 @@ async fn the_longest_unused_go_first_and_what_is_in_use_stays() {
 }
 
 #[tokio::test]
+async fn a_full_disk_is_said_and_costs_nothing_that_was_there() {
+    let Some(disk) = ferry_rig::disk::SmallDisk::of(1 << 10).unwrap() else {
+        return;
+    };
+    let (bus, folder) = (MemoryBus::default(), tempfile::tempdir().unwrap());
+    let cache = open(&bus, disk.path(), 1 << 30);
+    let small = store(&bus, folder.path(), "small").await;
+    let large = store(&bus, folder.path(), &"large ".repeat(100 << 10)).await;
+    let path = cache.fetch(&small).await.unwrap();
+    disk.fill().unwrap();
+    let full = cache.fetch(&large).await.unwrap_err();
+    assert!(matches!(full, CacheError::DiskFull(_)), "{full}");
+    let ferry_runtime::Failure::GiveUp(stop) = full.failure() else {
+        panic!("a full disk does not pass by itself: {full}");
+    };
+    assert_eq!(stop.reason, ferry_events::Reason::DiskFull);
+    assert_eq!(files(disk.path()), 1, "nothing is left of what did not fit");
+    bus.set_connected(false);
+    assert_eq!(cache.fetch(&small).await.unwrap(), path);
+    bus.set_connected(true);
+    disk.free().unwrap();
+    let path = cache.fetch(&large).await.unwrap();
+    assert_eq!(std::fs::metadata(path).unwrap().len(), 6 * (100 << 10));
+}
+
+#[tokio::test]
 async fn a_jar_that_is_not_in_the_store_is_missing() {
     let (bus, folder) = (MemoryBus::default(), tempfile::tempdir().unwrap());
     let cache = open(&bus, folder.path(), 1000);
