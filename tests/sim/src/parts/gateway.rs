@@ -83,6 +83,11 @@ impl Waiting for Inbox {
     async fn arrival(&self) {
         self.arrived.notified().await;
     }
+
+    /// A disk in memory does not fail.
+    async fn mend(&self) -> Result<(), InboxError> {
+        Ok(())
+    }
 }
 
 /// One life of a gateway.
