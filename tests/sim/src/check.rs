@@ -163,10 +163,8 @@ fn once_each(world: &World, events: &[ferry_events::Event], told: &mut Told) {
             Body::ObservationFinished(p) if p.stop.is_none() => {
                 observed.insert((p.plan.clone(), p.base.clone()));
             }
-            Body::TaskFinished(p) => {
-                if p.stop.as_ref().is_some_and(|stop| stop.base.is_none()) {
-                    world.broken(format!("task {} failed and names no base", p.task));
-                }
+            Body::TaskFinished(p) if p.stop.as_ref().is_some_and(|stop| stop.base.is_none()) => {
+                world.broken(format!("task {} failed and names no base", p.task));
             }
             Body::ModuleGivenUp(p) => {
                 told.given_up.insert((p.module.clone(), p.base.clone()));

@@ -13,7 +13,7 @@ use std::{
 };
 
 use axum::Router;
-use ferry_bus::{Batch, Committed, DeadLetter, MemoryBus, StreamLimits};
+use ferry_bus::{Batch, DeadLetter, MemoryBus, StreamLimits};
 use ferry_config::Config;
 use ferry_events::{
     Digest, Event, EventId, PushId, Service,
@@ -413,7 +413,7 @@ impl World {
     }
 
     /// A batch was committed: what it says is looked at from outside.
-    pub fn observe(&self, life: &Life, batch: &Batch, committed: &Committed) {
+    pub fn observe(&self, life: &Life, batch: &Batch) {
         let service = life.service;
         let prefix = format!("ferry.state.{service}.");
         let state = batch.writes.iter().find_map(|write| {
@@ -464,7 +464,7 @@ impl World {
         let mut seen = self.seen();
         // Bases are looked at for ever: that alone is no change.
         let moves = state.is_some() && service != Service::Verifier || !events.is_empty();
-        if moves && committed.sequences.first().is_some() {
+        if moves {
             seen.last_change_ms = now_ms;
         }
         for event in events {
