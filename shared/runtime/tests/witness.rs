@@ -26,8 +26,8 @@ use ferry_events::{
 };
 use ferry_rig::nats::NatsServer;
 use ferry_runtime::{
-    Clock, Context, Decide, Decision, Effects, Fault, Input, Job, Key, Running, Settings, Witness,
-    run,
+    Clock, Context, Decide, Decision, Done, Effects, Fault, Input, Job, Key, Running, Settings,
+    Witness, run,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -107,9 +107,9 @@ impl Counted {
 
 #[async_trait]
 impl Effects<Publisher> for Counted {
-    async fn perform(&self, job: Job<RunId>) -> RunId {
+    async fn perform(&self, job: Job<RunId>) -> Done<RunId> {
         self.0.fetch_add(1, Ordering::SeqCst);
-        job.work
+        job.work.into()
     }
 }
 
