@@ -52,7 +52,8 @@ pub async fn accept(
         }
     }
     inbox.has_room(config.gateway.min_free_disk)?;
-    inbox.put(received, config.gateway.inbox_limit).await?;
+    let place = inbox.put(received, config.gateway.inbox_limit)?;
+    inbox.flush(place).await?;
     Ok(Safe::Inbox)
 }
 

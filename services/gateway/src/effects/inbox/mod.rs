@@ -87,11 +87,18 @@ pub trait Waiting: Send + Sync {
     /// When it has not.
     fn has_room(&self, least: u64) -> Result<(), InboxError>;
 
-    /// Keeps a push. On return it outlasts this process. One that is in there already is left as it is.
+    /// Writes a push down; its place in the queue. It outlasts this process only once [`Self::flush`] has
+    /// returned. One that is in there already is left as it is.
     ///
     /// # Errors
     /// [`InboxError::Full`] beyond `limit` bytes; others when the disk refuses.
-    async fn put(&self, received: &Received, limit: u64) -> Result<(), InboxError>;
+    fn put(&self, received: &Received, limit: u64) -> Result<u64, InboxError>;
+
+    /// On return what was put there outlasts this process.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    async fn flush(&self, place: u64) -> Result<(), InboxError>;
 
     /// The oldest pushes behind a place (`None`: from the first on), at most `max`.
     ///
@@ -118,8 +125,12 @@ impl Waiting for Inbox {
         Inbox::has_room(self, least)
     }
 
-    async fn put(&self, received: &Received, limit: u64) -> Result<(), InboxError> {
-        Inbox::put(self, received, limit).await
+    fn put(&self, received: &Received, limit: u64) -> Result<u64, InboxError> {
+        self.write(received, limit)
+    }
+
+    async fn flush(&self, place: u64) -> Result<(), InboxError> {
+        Inbox::flush(self, place).await
     }
 
     fn after(&self, place: Option<u64>, max: usize) -> Result<Vec<Kept>, InboxError> {
@@ -216,6 +227,11 @@ impl Inbox {
     /// [`InboxError::Full`] beyond `limit` bytes; [`InboxError::Store`] when the
     /// disk refuses.
     pub async fn put(&self, received: &Received, limit: u64) -> Result<(), InboxError> {
+        let place = self.write(received, limit)?;
+        self.flush(place).await
+    }
+
+    fn write(&self, received: &Received, limit: u64) -> Result<u64, InboxError> {
         let value = serde_json::to_vec(received).expect("a record is always JSON");
         let cost = cost(value.len());
         if self.bytes.fetch_add(cost, Ordering::AcqRel) + cost > limit {
@@ -228,18 +244,18 @@ impl Inbox {
             self.bytes.fetch_sub(cost, Ordering::AcqRel);
         }
         let (place, _) = inserted.map_err(InboxError::Store)?;
-        // Also where it was there already: the first time may not be flushed yet.
+        self.arrived.notify_one();
+        Ok(place)
+    }
+
+    /// Also for one that was there already: the first time may not be flushed yet.
+    async fn flush(&self, place: u64) -> Result<(), InboxError> {
         self.store
             .db
             .flush_async()
             .await
             .map_err(InboxError::Store)?;
-        self.promise
-            .note(place)
-            .await
-            .map_err(InboxError::Witness)?;
-        self.arrived.notify_one();
-        Ok(())
+        self.promise.note(place).await.map_err(InboxError::Witness)
     }
 
     /// Whether its disk has room for one more, and `floor` bytes beyond.
