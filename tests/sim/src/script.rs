@@ -140,6 +140,8 @@ pub enum Act {
     ConsumerAnew(Service),
     /// A service's deadlines fire now, whenever they were set for; those that wait are lost.
     TimersFire(Service),
+    /// The next message of a service takes the process that has it in hand down, so many times.
+    Poison(Service, u64),
     /// Something that is no event, or one of a newer Ferry, is published.
     Strange {
         /// Whether it is an event of a newer version.
@@ -216,7 +218,8 @@ impl Act {
                 act,
                 BaseAct::LoseRequest(_) | BaseAct::LoseReply(_) | BaseAct::Untold(_)
             ),
-            Self::GitAway { .. } => true,
+            // Half a minute passes before each next delivery: a wave's deadline may, too.
+            Self::GitAway { .. } | Self::Poison(..) => true,
             Self::Process(_, _, ProcessAct::Freeze(ms) | ProcessAct::CutOff(ms)) => *ms > 30_000,
             _ => false,
         }
@@ -338,6 +341,17 @@ impl Script {
                 },
             })
             .collect();
+        // Drawn last, so that what was drawn before is the same with and without it.
+        if random.u8(..8) == 0 {
+            let service = pick(random, &Service::ALL[1..]);
+            let timed = Timed {
+                at_ms: random.u64(0..end),
+                number: acts.len(),
+                act: Act::Poison(service, random.u64(3..=5)),
+            };
+            acts.push(timed);
+            acts.sort_by_key(|act| act.at_ms);
+        }
         Self {
             seed,
             settings,
