@@ -20,7 +20,9 @@ use tokio::process::Command;
 
 /// By then a mutant was found, or its simulation hangs: the seeds of one take a minute or two.
 const PATIENCE: Duration = Duration::from_secs(20 * 60);
-/// With every boundary tried, of so many one: a pause at each third meets every kind of boundary.
+/// Characters of what is broken: a line on a screen.
+const WORDS_MAX: usize = 80;
+/// Of the boundaries of one whole run, every so many one: each kind of boundary is met often.
 const EVERY: &str = "3";
 
 #[derive(Parser)]
@@ -127,6 +129,9 @@ async fn check(args: Args) -> Result<bool> {
         let end = end.unwrap_or_else(|error| End::Failed {
             why: format!("{error:#}"),
         });
+        if let End::Failed { why } = &end {
+            eprintln!("{}: {why}", mutant.name);
+        }
         let one = Tried {
             name: mutant.name,
             breaks: mutant.breaks,
@@ -148,16 +153,28 @@ async fn check(args: Args) -> Result<bool> {
         .all(|one| matches!(one.end, End::Found { .. } | End::FoundAtBoundary { .. })))
 }
 
+/// The first words of what is broken.
+fn short(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    let mut words: String = line.chars().take(WORDS_MAX).collect();
+    if words.len() < line.len() {
+        words.push('…');
+    }
+    words
+}
+
 fn said(end: &End) -> String {
     match end {
-        End::Found { seed, after, by } => format!("found at seed {seed} after {after} seeds: {by}"),
+        End::Found { seed, after, by } => {
+            format!("found at seed {seed} after {after} seeds: {}", short(by))
+        }
         End::FoundAtBoundary {
             boundary,
             wrong,
             by,
-        } => format!("found by {wrong} at boundary {boundary}: {by}"),
+        } => format!("found by {wrong} at boundary {boundary}: {}", short(by)),
         End::Survived => "SURVIVED".into(),
-        End::Failed { why } => format!("NOT TRIED: {why}"),
+        End::Failed { why } => format!("NOT TRIED: {}", short(why)),
     }
 }
 
