@@ -89,7 +89,7 @@ pub async fn run(parts: Parts, drain: CancellationToken) -> Result<bool, Gateway
         listener,
         health,
     } = parts;
-    let inbox = Inbox::open(&data)?;
+    let inbox = Inbox::open(&data).await?;
     let uploads = data.join("uploads");
     clean(&uploads).map_err(|source| GatewayError::Folder {
         path: uploads.clone(),

@@ -7,6 +7,7 @@ use common::*;
 use ferry_api::PushState;
 use ferry_bus::{MemoryBus, StreamLimits};
 use ferry_events::PushId;
+use ferry_rig::disk::SmallDisk;
 use serde_json::{Value, json};
 
 /// The fixture with another head, for another branch.
@@ -349,6 +350,124 @@ async fn a_disk_without_room_says_come_again_before_it_is_full() {
     );
 }
 
+/// A gateway whose disk has become full to the last byte while the bus is silent; with what it took.
+/// None: this user cannot mount a disk.
+async fn on_a_full_disk(bus: &MemoryBus) -> Option<(SmallDisk, Gateway, Vec<PushId>)> {
+    let disk = SmallDisk::of(16 << 10).unwrap()?;
+    // Without the floor, which is there so that this does not happen; no file of configuration may
+    // leave it out, and others may fill a disk between the look and the write.
+    let mut loaded = ferry_config::parse(&[("ferry.toml".into(), toml())]).unwrap();
+    loaded.config.gateway.min_free_disk = 0;
+    let payload = serde_json::to_vec(&loaded.config).unwrap();
+    let operator = bus.as_user(ferry_bus::User::Operator);
+    ferry_bus::config_store::put(&operator, payload.into(), 0)
+        .await
+        .unwrap();
+    let data = tempfile::TempDir::new_in(disk.path()).unwrap();
+    std::fs::write(data.path().join("hook-secret"), [SECRET, b"\n"].concat()).unwrap();
+    let gateway = Gateway::start_in(gateway_of(bus), data).await;
+    gateway.ready().await;
+    bus.set_connected(false);
+    let mut taken = Vec::new();
+    for digit in '1'..='3' {
+        let answer = gateway
+            .github(&format!("d-{digit}"), &pushed("main", digit))
+            .await;
+        assert_eq!(answer.status, 202, "{:?}", answer.body);
+        taken.push(push_of(&answer.body));
+    }
+    disk.fill().unwrap();
+    // What fits into the blocks that the inbox has already is taken, then nothing more.
+    for number in 0.. {
+        assert!(number < 5000, "the disk is full");
+        let body = pushed("main", '4');
+        let sign = ferry_rig::hook::signature(SECRET, &body);
+        let response = gateway
+            .http
+            .post(format!("{}/hooks/github", gateway.url))
+            .header("X-GitHub-Event", "push")
+            .header("X-GitHub-Delivery", format!("full-{number}"))
+            .header("X-Hub-Signature-256", sign)
+            .body(body)
+            .send()
+            .await
+            .unwrap();
+        if response.status() != 202 {
+            assert_eq!(response.status(), 503);
+            assert!(
+                response.headers().contains_key("retry-after"),
+                "{response:?}"
+            );
+            break;
+        }
+        taken.push(push_of(&response.json().await.unwrap()));
+    }
+    let again = gateway.github("d-1", &pushed("main", '1')).await;
+    assert_eq!(again.status, 503, "{:?}", again.body);
+    let ready = gateway.client(ADMIN).ready().await.unwrap();
+    let inbox = ready.checks.iter().find(|check| check.name == "inbox");
+    assert!(!inbox.expect("a check of the inbox").ok, "{ready:?}");
+    Some((disk, gateway, taken))
+}
+
+/// Waits until all that was taken is on the bus, and says that it is there once and in order. A push
+/// that was refused may be there too: its sender was asked to send it again, which makes no second one.
+async fn all_arrived(bus: &MemoryBus, taken: &[PushId]) {
+    let pushes = || -> Vec<PushId> {
+        let events = events(bus, "push.received");
+        let pushes = events.iter().map(|event| match &event.body {
+            ferry_events::Body::PushReceived(it) => it.push,
+            other => panic!("{other:?}"),
+        });
+        pushes.collect()
+    };
+    until("all that was taken to be delivered", || async {
+        let there = pushes();
+        taken.iter().all(|push| there.contains(push)).then_some(())
+    })
+    .await;
+    let mut there = pushes();
+    there.retain(|push| taken.contains(push));
+    assert_eq!(there, taken);
+}
+
+#[tokio::test]
+async fn a_disk_that_is_really_full_says_come_again_and_all_goes_on_once_it_has_room() {
+    let bus = MemoryBus::default();
+    let Some((disk, gateway, taken)) = on_a_full_disk(&bus).await else {
+        return;
+    };
+    disk.free().unwrap();
+    let answer = until("the inbox to take pushes again", || async {
+        let answer = gateway.github("d-9", &pushed("main", '9')).await;
+        (answer.status == 202).then_some(answer)
+    })
+    .await;
+    bus.set_connected(true);
+    all_arrived(&bus, &[&taken[..], &[push_of(&answer.body)]].concat()).await;
+    gateway.ready().await;
+    assert!(!gateway.data.path().join("inbox.damaged-1").exists());
+}
+
+#[tokio::test]
+async fn a_gateway_that_starts_on_a_full_disk_says_so_and_loses_nothing() {
+    let bus = MemoryBus::default();
+    let Some((disk, gateway, taken)) = on_a_full_disk(&bus).await else {
+        return;
+    };
+    let data = gateway.stop().await;
+    let refused = ferry_gateway::effects::inbox::Inbox::open(data.path())
+        .await
+        .unwrap_err();
+    assert!(refused.to_string().contains("make room"), "{refused}");
+    disk.free().unwrap();
+    bus.set_connected(true);
+    let gateway = Gateway::start_in(gateway_of(&bus), data).await;
+    all_arrived(&bus, &taken).await;
+    gateway.ready().await;
+    assert!(!gateway.data.path().join("inbox.damaged-1").exists());
+}
+
 #[tokio::test]
 async fn a_full_bus_fills_the_inbox_and_then_says_come_again() {
     let limits = StreamLimits {
@@ -538,7 +657,9 @@ fn copy_all(from: &std::path::Path, to: &std::path::Path) {
 async fn only_one_gateway_opens_an_inbox() {
     let bus = MemoryBus::default();
     let gateway = Gateway::start(&bus, &toml()).await;
-    let error = ferry_gateway::effects::inbox::Inbox::open(gateway.data.path()).unwrap_err();
+    let error = ferry_gateway::effects::inbox::Inbox::open(gateway.data.path())
+        .await
+        .unwrap_err();
     assert!(
         error.to_string().contains("open in another process"),
         "{error}"

@@ -51,6 +51,8 @@ pub enum Phase {
 #[derive(Debug)]
 pub struct Ledger {
     entries: watch::Sender<Vec<Entry>>,
+    /// When it began: by the wall, and by tokio's clock, which a simulation moves.
+    began: (u64, tokio::time::Instant),
     file: Option<Mutex<File>>,
 }
 
@@ -59,12 +61,15 @@ impl Ledger {
         let open = |path| File::options().create(true).append(true).open(path);
         Ok(Self {
             entries: watch::Sender::new(Vec::new()),
+            began: (now_ms(), tokio::time::Instant::now()),
             file: path.map(open).transpose()?.map(Mutex::new),
         })
     }
 
     pub(crate) fn write(&self, mut entry: Entry) {
-        entry.at_ms = now_ms();
+        let (wall, began) = self.began;
+        let since = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        entry.at_ms = wall.saturating_add(since);
         self.entries.send_modify(|entries| {
             entry.sequence = entries.len() as u64 + 1;
             if let Some(file) = &self.file {

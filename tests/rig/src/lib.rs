@@ -7,6 +7,7 @@
 
 pub mod base;
 pub mod digest;
+pub mod disk;
 #[cfg(feature = "fleet")]
 pub mod fleet;
 pub mod git;

@@ -111,7 +111,7 @@ impl Bus for SimBus {
         };
         let committed = self.inner.commit(batch.clone()).await?;
         if let Some(world) = world {
-            world.observe(&self.life, &batch, &committed);
+            world.observe(&self.life, &batch);
         }
         self.after("has committed").await?;
         Ok(committed)

@@ -21,6 +21,9 @@ use crate::{
 
 /// The steps that change a base, as their request ids are derived.
 const STEPS: [&str; 3] = ["uninstall", "install", "restore"];
+/// A base that is at one call for longer than the limit of an installation, and is then waited for as long
+/// again, is not waited for any more.
+const HANGS_MS: u64 = 2 * 20_000;
 /// More attempts than the installer makes.
 const ATTEMPTS: u32 = 20;
 
@@ -195,10 +198,8 @@ fn once_each(world: &World, events: &[ferry_events::Event], told: &mut Told) {
             Body::ObservationFinished(p) if p.stop.is_none() => {
                 observed.insert((p.plan.clone(), p.base.clone()));
             }
-            Body::TaskFinished(p) => {
-                if p.stop.as_ref().is_some_and(|stop| stop.base.is_none()) {
-                    world.broken(format!("task {} failed and names no base", p.task));
-                }
+            Body::TaskFinished(p) if p.stop.as_ref().is_some_and(|stop| stop.base.is_none()) => {
+                world.broken(format!("task {} failed and names no base", p.task));
             }
             Body::ModuleGivenUp(p) => {
                 told.given_up.insert((p.module.clone(), p.base.clone()));
@@ -263,7 +264,11 @@ fn ledgers(world: &World, told: &Told) {
         };
         let mut effects: BTreeMap<String, u32> = BTreeMap::new();
         let mut newest: BTreeMap<Unit, u64> = BTreeMap::new();
+        let mut asked: BTreeMap<String, u64> = BTreeMap::new();
         for entry in base.ledger().entries() {
+            if let (Phase::Asked, Some(id)) = (entry.phase, &entry.request_id) {
+                asked.insert(id.clone(), entry.at_ms);
+            }
             if entry.phase != Phase::Ended || !entry.effect {
                 continue;
             }
@@ -295,7 +300,8 @@ fn ledgers(world: &World, told: &Told) {
                 continue;
             };
             let newest = newest.entry(unit.clone()).or_default();
-            if generation < newest {
+            let took = entry.at_ms - asked.get(id).copied().unwrap_or(entry.at_ms);
+            if generation < newest && took <= HANGS_MS {
                 world.broken(format!(
                     "{name} was changed by generation {generation} of {unit:?} after {newest}"
                 ));

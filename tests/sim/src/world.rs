@@ -13,9 +13,12 @@ use std::{
 };
 
 use axum::Router;
-use ferry_bus::{Batch, Committed, DeadLetter, MemoryBus, StreamLimits};
+use ferry_bus::{Batch, DeadLetter, MemoryBus, StreamLimits};
 use ferry_config::Config;
-use ferry_events::{Digest, Event, EventId, PushId, Service};
+use ferry_events::{
+    Digest, Event, EventId, PushId, Service,
+    subject::{DEAD, LOGS, STREAM, TIMERS},
+};
 use ferry_fake_base::{FakeBase, Options};
 use tempfile::TempDir;
 use tokio::{sync::mpsc, time::Instant};
@@ -204,8 +207,14 @@ impl World {
         (world, taken)
     }
 
-    /// Lets go of what refers to the world itself.
+    /// Lets go of what refers to the world itself, and of what the bus holds: a process that was killed
+    /// keeps its connection.
     pub fn end(&self) {
+        let nothing = MemoryBus::default().save();
+        for stream in [STREAM, TIMERS, LOGS, DEAD] {
+            // These are the streams that there are.
+            let _ = self.bus.restore(&nothing, &[stream]);
+        }
         lock(&self.bases).clear();
         lock(&self.artifacts).clear();
         lock(&self.resting).clear();
@@ -427,7 +436,7 @@ impl World {
     }
 
     /// A batch was committed: what it says is looked at from outside.
-    pub fn observe(&self, life: &Life, batch: &Batch, committed: &Committed) {
+    pub fn observe(&self, life: &Life, batch: &Batch) {
         let service = life.service;
         let prefix = format!("ferry.state.{service}.");
         let state = batch.writes.iter().find_map(|write| {
@@ -478,7 +487,7 @@ impl World {
         let mut seen = self.seen();
         // Bases are looked at for ever: that alone is no change.
         let moves = state.is_some() && service != Service::Verifier || !events.is_empty();
-        if moves && committed.sequences.first().is_some() {
+        if moves {
             seen.last_change_ms = now_ms;
         }
         for event in events {

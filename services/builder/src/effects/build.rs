@@ -17,6 +17,7 @@ use tracing::warn;
 
 use super::{
     BuilderEffects, artifact,
+    git::GitError,
     log::LogWriter,
     maven::{self, Maven},
     mirror::Mirror,
@@ -174,17 +175,21 @@ async fn sources(
         .get(name)
         .ok_or_else(|| Stop::new(Reason::UnknownRepository, name))?;
     let mirror = Mirror::open(effects, name, repository, &config.builder).await?;
-    if !mirror
-        .have(&work.commit)
-        .await
-        .map_err(|error| error.failure())?
-    {
+    let there = mirror.mended(
+        |error| Some(error),
+        || async {
+            let there = mirror.have(&work.commit).await?;
+            if there {
+                mirror
+                    .check_out(&work.commit, &place.sources, &place.index)
+                    .await?;
+            }
+            Ok(there)
+        },
+    );
+    if !there.await.map_err(|error: GitError| error.failure())? {
         return Err(Stop::new(Reason::CommitNotFound, work.commit.clone()).into());
     }
-    mirror
-        .check_out(&work.commit, &place.sources, &place.index)
-        .await
-        .map_err(|error| error.failure())?;
     Ok(mirror)
 }
 

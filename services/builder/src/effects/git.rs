@@ -56,6 +56,9 @@ pub enum GitError {
     /// It said no.
     #[error("{0}")]
     Failed(String),
+    /// It cannot read what it fetched before, or what a process that was killed left is in its way.
+    #[error("the mirror is damaged: {0}")]
+    Damaged(String),
     /// A file of ours could not be read or written.
     #[error("{0}")]
     Io(String, #[source] io::Error),
@@ -69,7 +72,7 @@ impl GitError {
     fn may_pass(&self) -> bool {
         let said = match self {
             Self::Failed(said) => said,
-            Self::Timeout(_) => return true,
+            Self::Timeout(_) | Self::Damaged(_) => return true,
             Self::Missing | Self::Io(..) | Self::Credentials(_) => return false,
         };
         let last = [
@@ -272,7 +275,7 @@ impl Git {
         if output.status.success() {
             return Ok(output.out);
         }
-        Err(GitError::Failed(said(&output.err)))
+        Err(refused(&output))
     }
 
     /// Runs a local command that may say no by its exit code.
@@ -305,6 +308,40 @@ impl Git {
                 _ => GitError::Io("git cannot be run".into(), error),
             })
     }
+}
+
+/// What a command's refusal means.
+pub fn refused(output: &process::Output) -> GitError {
+    match damage(&output.err) {
+        Some(line) => GitError::Damaged(line),
+        None => GitError::Failed(said(&output.err)),
+    }
+}
+
+/// The first line by which git says that its own folder is not whole. What the remote says of its
+/// folder is not about ours.
+fn damage(err: &str) -> Option<String> {
+    const MARKS: [&str; 14] = [
+        "not a git repository: ",
+        "bad config line",
+        "bad object",
+        "is corrupt",
+        "inflate: ",
+        "unable to unpack",
+        "unable to parse object",
+        "unable to read tree",
+        "unable to read sha1 file",
+        "error: Could not read ",
+        "ignoring broken ref",
+        "does not point to a valid object",
+        "did not send all necessary objects",
+        ".lock': File exists",
+    ];
+    err.lines()
+        .map(str::trim)
+        .filter(|line| !line.starts_with("remote:"))
+        .find(|line| MARKS.iter().any(|mark| line.contains(mark)))
+        .map(str::to_owned)
 }
 
 /// What git wrote that helps: its `fatal:` and `remote:` lines.

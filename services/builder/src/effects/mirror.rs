@@ -2,9 +2,12 @@
 //!
 //! In: a configured repository. Out: commits, their relations and their files. Branches are fetched
 //! under names of our own, flat and encoded, so that `a` and `a/b` never stand in each other's way.
-//! Submodules and LFS objects are not fetched: their files are what git itself has of them.
+//! Submodules and LFS objects are not fetched: their files are what git itself has of them. A mirror
+//! that git finds damaged is set aside, and fetched again from the beginning.
 
 use std::{
+    io,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -13,11 +16,13 @@ use std::{
 use ferry_config::{Builder, Repository};
 use ferry_events::{Digest, name::token};
 use ferry_runtime::Failure;
-use tokio::sync::RwLock;
+use tokio::{fs, sync::RwLock};
+use tracing::warn;
 
 use super::{
     BuilderEffects,
-    git::{Access, Git, GitError},
+    git::{self, Access, Git, GitError},
+    process,
 };
 use crate::decide::address::{self, Address};
 
@@ -31,6 +36,8 @@ pub struct Mirror {
     address: Address,
     access: Access,
     lock: Arc<RwLock<()>>,
+    /// Which folder it was when it was opened: one that is set aside makes way for another.
+    inode: u64,
 }
 
 impl Mirror {
@@ -57,25 +64,92 @@ impl Mirror {
         );
         let dir = effects.places.mirrors().join(&place);
         let lock = effects.locks.of("mirror", &place);
-        let mirror = Self {
+        let mut mirror = Self {
             git: effects.git.clone(),
             dir,
             address,
             access,
             lock,
+            inode: 0,
         };
-        mirror.make().await.map_err(|error| error.failure())?;
+        let opened = async {
+            let _lock = mirror.lock.write().await;
+            mirror.make().await?;
+            mirror.inode().await
+        };
+        mirror.inode = opened.await.map_err(|error| error.failure())?;
         Ok(mirror)
     }
 
+    /// Makes it where it is missing. Under the lock.
     async fn make(&self) -> Result<(), GitError> {
-        let _lock = self.lock.write().await;
         if self.dir.join("HEAD").is_file() {
             return Ok(());
         }
         let mut command = self.git.command(&self.dir);
         command.args(["init", "--quiet", "--bare", "--template="]);
         self.git.local(command).await.map(drop)
+    }
+
+    async fn inode(&self) -> Result<u64, GitError> {
+        let meta = fs::metadata(&self.dir).await;
+        meta.map(|meta| meta.ino())
+            .map_err(|error| GitError::Io("the mirror cannot be read".into(), error))
+    }
+
+    /// Does `work`; where that finds the mirror damaged, sets the mirror aside and does it once more,
+    /// on a new one.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub async fn mended<T, E, F>(
+        &self,
+        damage: fn(&E) -> Option<&GitError>,
+        work: impl Fn() -> F,
+    ) -> Result<T, E>
+    where
+        E: From<GitError>,
+        F: Future<Output = Result<T, E>>,
+    {
+        let error = match work().await {
+            Err(error) => error,
+            done => return done,
+        };
+        match damage(&error) {
+            Some(why @ GitError::Damaged(_)) => self.set_aside(why).await?,
+            _ => return Err(error),
+        }
+        work().await
+    }
+
+    /// Puts a damaged mirror under another name, in the place of one from before, so that a person can
+    /// look at it; and makes a new one.
+    async fn set_aside(&self, why: &GitError) -> Result<(), GitError> {
+        let _lock = self.lock.write().await;
+        // Another task has done it already.
+        if self.inode().await.is_ok_and(|inode| inode != self.inode) {
+            return Ok(());
+        }
+        let mut aside = self.dir.clone().into_os_string();
+        aside.push(".damaged");
+        warn!(
+            mirror = %self.dir.display(), aside = %Path::new(&aside).display(), %why,
+            "a mirror is set aside and fetched again"
+        );
+        let moved = async {
+            match fs::remove_dir_all(&aside).await {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+            match fs::rename(&self.dir, &aside).await {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                _ => Ok(()),
+            }
+        };
+        moved
+            .await
+            .map_err(|error| GitError::Io("a damaged mirror cannot be set aside".into(), error))?;
+        self.make().await
     }
 
     fn command(&self) -> tokio::process::Command {
@@ -141,7 +215,20 @@ impl Mirror {
             .arg(format!("{name}^{{commit}}"));
         let output = self.git.ask(command).await?;
         let id = String::from_utf8_lossy(&output.out).trim().to_owned();
-        Ok((output.status.success() && address::is_object_id(&id)).then_some(id))
+        if output.status.success() && address::is_object_id(&id) {
+            return Ok(Some(id));
+        }
+        unless_damaged(&output).map(|()| None)
+    }
+
+    /// Walks a commit's whole history.
+    ///
+    /// # Errors
+    /// When one of its commits is not here, which only damage brings about.
+    pub async fn walk(&self, commit: &str) -> Result<(), GitError> {
+        let mut command = self.command();
+        command.args(["rev-list", "--count", commit, "--"]);
+        self.git.local(command).await.map(drop)
     }
 
     /// Whether a commit leads to another, or is it. False where git has not both.
@@ -157,7 +244,11 @@ impl Mirror {
         }
         let mut command = self.command();
         command.args(["merge-base", "--is-ancestor", from, to]);
-        Ok(self.git.ask(command).await?.status.success())
+        let output = self.git.ask(command).await?;
+        if output.status.success() {
+            return Ok(true);
+        }
+        unless_damaged(&output).map(|()| false)
     }
 
     /// Whether a branch or tag leads to a commit.
@@ -287,5 +378,13 @@ impl Mirror {
             .current_dir(folder)
             .args(["read-tree", "--reset", "-u", commit]);
         self.git.local(command).await.map(drop)
+    }
+}
+
+/// A no is a no, unless git says it because it cannot read.
+fn unless_damaged(output: &process::Output) -> Result<(), GitError> {
+    match git::refused(output) {
+        damaged @ GitError::Damaged(_) => Err(damaged),
+        _ => Ok(()),
     }
 }

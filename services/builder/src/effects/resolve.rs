@@ -30,14 +30,15 @@ const NAME_MAX: usize = 256;
 /// Why a look did not do.
 enum Miss {
     Git(GitError),
-    NotThere,
+    /// Nobody has a commit of that name; why.
+    NotThere(&'static str),
 }
 
 impl Miss {
-    fn failure(&self, name: &str) -> Failure {
+    fn git(&self) -> Option<&GitError> {
         match self {
-            Self::Git(error) => error.failure(),
-            Self::NotThere => not_found(name, "the repository does not have it"),
+            Self::Git(error) => Some(error),
+            Self::NotThere(_) => None,
         }
     }
 }
@@ -69,18 +70,27 @@ pub(super) async fn resolve(
         .get(name)
         .ok_or_else(|| Stop::new(Reason::UnknownRepository, name))?;
     let mirror = Mirror::open(effects, name, repository, &config.builder).await?;
-    match &work.wanted {
-        Wanted::Pushed(after) => pushed(&mirror, work, after).await,
-        Wanted::Named(text) => named(&mirror, text).await,
-    }
+    let name = match &work.wanted {
+        Wanted::Pushed(_) if !address::is_branch(&work.branch) => {
+            return Err(not_found(&work.branch, "git takes this for no branch"));
+        }
+        Wanted::Pushed(after) | Wanted::Named(after) => after,
+    };
+    let found = mirror.mended(Miss::git, || async {
+        match &work.wanted {
+            Wanted::Pushed(after) => pushed(&mirror, work, after).await,
+            Wanted::Named(text) => named(&mirror, text).await,
+        }
+    });
+    found.await.map_err(|miss| match miss {
+        Miss::Git(error) => error.failure(),
+        Miss::NotThere(why) => not_found(name, why),
+    })
 }
 
-async fn pushed(mirror: &Mirror, work: &HeadWork, after: &str) -> Result<Found, Failure> {
-    if !address::is_branch(&work.branch) {
-        return Err(not_found(&work.branch, "git takes this for no branch"));
-    }
+async fn pushed(mirror: &Mirror, work: &HeadWork, after: &str) -> Result<Found, Miss> {
     if !address::is_object_id(after) {
-        return Err(not_found(after, "this is no id of an object"));
+        return Err(Miss::NotThere("this is no id of an object"));
     }
     if work.head.as_deref() == Some(after) {
         return Ok(bare(after, None));
@@ -99,16 +109,20 @@ async fn pushed(mirror: &Mirror, work: &HeadWork, after: &str) -> Result<Found, 
         {
             return Ok((Some(commit), tip));
         }
-        Err(Miss::NotThere)
+        Err(Miss::NotThere("the repository does not have it"))
     };
-    let passes = |miss: &Miss| matches!(miss, Miss::NotThere);
-    let (commit, tip) = retry::patiently(LOOKS, after, passes, look)
-        .await
-        .map_err(|miss| miss.failure(after))?;
+    let passes = |miss: &Miss| matches!(miss, Miss::NotThere(_));
+    let (commit, tip) = retry::patiently(LOOKS, after, passes, look).await?;
     let Some(commit) = commit else {
         return Ok(bare(after, None));
     };
     let head = work.head.as_deref();
+    // A head that is not here was forced away, or the mirror has holes: the answers would be others.
+    if let Some(head) = head
+        && mirror.peel(head).await?.is_none()
+    {
+        mirror.walk(&commit).await?;
+    }
     let asked = async {
         tokio::try_join!(
             mirror.leads(head, Some(&commit)),
@@ -119,7 +133,7 @@ async fn pushed(mirror: &Mirror, work: &HeadWork, after: &str) -> Result<Found, 
         )
     };
     let (head_before_after, after_before_head, after_in_tip, changed, (subject, author)) =
-        asked.await.map_err(|error| error.failure())?;
+        asked.await?;
     let ancestry = Ancestry {
         after: commit,
         tip,
@@ -152,18 +166,17 @@ fn bare(after: &str, tip: Option<String>) -> Found {
     }
 }
 
-async fn named(mirror: &Mirror, text: &str) -> Result<Found, Failure> {
+async fn named(mirror: &Mirror, text: &str) -> Result<Found, Miss> {
     if text.is_empty() || text.len() > NAME_MAX || text.chars().any(char::is_control) {
-        return Err(not_found(text, "this names no commit"));
+        return Err(Miss::NotThere("this names no commit"));
     }
-    let git = |error: GitError| error.failure();
-    mirror.fetch_all().await.map_err(git)?;
-    let commit = mirror.peel(text).await.map_err(git)?;
-    let commit = commit.ok_or_else(|| not_found(text, "the repository has no such commit"))?;
-    if !mirror.is_reachable(&commit).await.map_err(git)? {
-        return Err(not_found(text, "no branch and no tag leads to it"));
+    mirror.fetch_all().await?;
+    let commit = mirror.peel(text).await?;
+    let commit = commit.ok_or(Miss::NotThere("the repository has no such commit"))?;
+    if !mirror.is_reachable(&commit).await? {
+        return Err(Miss::NotThere("no branch and no tag leads to it"));
     }
-    let (subject, author) = mirror.about(&commit).await.map_err(git)?;
+    let (subject, author) = mirror.about(&commit).await?;
     let mut found = bare(&commit, None);
     (found.subject, found.author) = (subject, author);
     Ok(found)

@@ -122,7 +122,12 @@ pub struct Outside {
 
 impl Outside {
     pub fn new() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
+        Self::below(&std::env::temp_dir())
+    }
+
+    /// On another disk.
+    pub fn below(place: &Path) -> Self {
+        let folder = tempfile::tempdir_in(place).expect("a folder");
         let bus = MemoryBus::default();
         let places = Places {
             data_dir: folder.path().join("data"),

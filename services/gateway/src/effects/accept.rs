@@ -52,8 +52,7 @@ pub async fn accept(
         }
     }
     inbox.has_room(config.gateway.min_free_disk)?;
-    let place = inbox.put(received, config.gateway.inbox_limit)?;
-    inbox.flush(place).await?;
+    inbox.put(received, config.gateway.inbox_limit)?.await?;
     Ok(Safe::Inbox)
 }
 

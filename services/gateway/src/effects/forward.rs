@@ -42,14 +42,18 @@ enum Pass {
 /// Delivers for ever.
 pub async fn run(bus: Arc<dyn Bus>, config: watch::Receiver<Arc<Config>>, inbox: Arc<dyn Waiting>) {
     loop {
-        match pass(&bus, &config, &*inbox).await {
+        let passed = async {
+            inbox.mend().await?;
+            pass(&bus, &config, &*inbox).await
+        };
+        match passed.await {
             Ok(Pass::Through { refused: false }) => inbox.arrival().await,
             Ok(Pass::Through { refused: true }) => tokio::time::sleep(REFUSED_PAUSE).await,
             Ok(Pass::Silent) => tokio::time::sleep(PAUSE).await,
             Err(error) => {
                 error!(
                     error = &error as &dyn std::error::Error,
-                    "the inbox cannot be read"
+                    "the inbox cannot be used now; tried again"
                 );
                 tokio::time::sleep(DISK_PAUSE).await;
             }

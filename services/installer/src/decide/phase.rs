@@ -191,16 +191,12 @@ impl<'a> Turn<'a> {
                 let stop = Stop::new(Reason::InstallFailed, why);
                 self.failed(hand, &intent, stop, seen);
             }
-            // The base is at it still. Whatever else it were asked, this could come after it: whoever has
+            // The base is at it still. A start that hangs must not keep the version before away; whoever has
             // the next task waits for its end first.
             ActEnd::Late { stop, seen } => {
-                self.base.unsettled.push(intent);
+                self.base.unsettled.push(intent.clone());
                 self.see(&mut hand, seen);
-                let stop = match hand.failed.take() {
-                    Some(first) => and_then(first, &format!("then {}", stop.detail)),
-                    None => stop.clone(),
-                };
-                self.finish(hand, Some(stop));
+                self.failed(hand, &intent, stop.clone(), seen);
             }
             ActEnd::Silent { stop } => {
                 self.base.unsettled.push(intent);

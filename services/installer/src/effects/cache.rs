@@ -84,8 +84,8 @@ struct Jar {
     order: u64,
     /// When this process used it last.
     used: Option<Instant>,
-    /// Whether this process has seen that the bytes are what the name says.
-    checked: bool,
+    /// Size and time of change of the file whose bytes this process saw to be what the name says.
+    checked: Option<(u64, SystemTime)>,
     /// One fetch at a time for each jar.
     turn: Arc<tokio::sync::Mutex<()>>,
 }
@@ -148,7 +148,8 @@ impl Cache {
         self.folder.join(format!("{digest}.jar"))
     }
 
-    /// The jar's file, fetched where it is not there yet. Its bytes were checked in this process.
+    /// The jar's file, fetched where it is not there yet, and again where it was cut short or altered.
+    /// Its bytes were checked in this process, and the file has not been written since.
     ///
     /// # Errors
     /// See [`CacheError`]; a silent bus is asked again for a while first.
@@ -156,18 +157,26 @@ impl Cache {
         let turn = self.turn(digest);
         let _turn = turn.lock().await;
         let path = self.path(digest);
-        if self.is_checked(digest) && path.is_file() {
-            self.used(digest, None);
-            return Ok(path);
-        }
-        if path.is_file() && has_digest(path.clone(), digest.clone()).await {
-            self.used(digest, None);
-            return Ok(path);
+        if let Some(found) = stamp(&path) {
+            if self.checked(digest) == Some(found) {
+                self.used(digest, found);
+                return Ok(path);
+            }
+            if has_digest(path.clone(), digest.clone()).await {
+                self.used(digest, found);
+                return Ok(path);
+            }
+            warn!(
+                %digest, size = found.0,
+                "a jar in the cache is damaged: its bytes are not what its name says; it is fetched again"
+            );
         }
         let fetched = self.hands.get_jar(digest, &path).await;
         fetched.map_err(CacheError::of)?;
-        let size = fs::metadata(&path).map_or(0, |meta| meta.len());
-        self.used(digest, Some(size));
+        let found = stamp(&path).ok_or_else(|| {
+            CacheError::Unavailable(format!("{} went away while it was fetched", path.display()))
+        })?;
+        self.used(digest, found);
         self.make_room();
         Ok(path)
     }
@@ -177,19 +186,19 @@ impl Cache {
         jars.entry(digest.clone()).or_default().turn.clone()
     }
 
-    fn is_checked(&self, digest: &Digest) -> bool {
+    fn checked(&self, digest: &Digest) -> Option<(u64, SystemTime)> {
         let jars = self.jars.lock().expect("no panic under this lock");
-        jars.get(digest).is_some_and(|jar| jar.checked)
+        jars.get(digest).and_then(|jar| jar.checked)
     }
 
-    fn used(&self, digest: &Digest, size: Option<u64>) {
+    fn used(&self, digest: &Digest, found: (u64, SystemTime)) {
         let mut jars = self.jars.lock().expect("no panic under this lock");
         let order = jars.values().map(|jar| jar.order).max().unwrap_or_default() + 1;
         if let Some(jar) = jars.get_mut(digest) {
             jar.order = order;
             jar.used = Some(Instant::now());
-            jar.checked = true;
-            jar.size = size.unwrap_or(jar.size);
+            jar.checked = Some(found);
+            jar.size = found.0;
         }
     }
 
@@ -223,6 +232,15 @@ impl Cache {
             total -= size;
         }
     }
+}
+
+/// What changes when a file is written: its size and its time. None: there is no such file.
+fn stamp(path: &Path) -> Option<(u64, SystemTime)> {
+    let meta = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
+    Some((
+        meta.len(),
+        meta.modified().unwrap_or(SystemTime::UNIX_EPOCH),
+    ))
 }
 
 async fn has_digest(path: PathBuf, digest: Digest) -> bool {

@@ -11,10 +11,10 @@ use ferry_events::{
 };
 use ferry_runtime::{Done, Failure};
 use tokio::time::Instant;
-use tracing::info;
+use tracing::{info, warn};
 
 use super::{
-    Arklet, CacheError, CallError, InstallerEffects, cache::with_file, fence, limit_of, millis,
+    Arklet, CacheError, CallError, InstallerEffects, cache::with_file, fence, millis,
     patience::patiently,
 };
 use crate::decide::{ActEnd, Intent, Prepared, PreparedEnd, Present, Recorded};
@@ -80,7 +80,8 @@ impl InstallerEffects {
     }
 
     /// Makes sure that nothing of an earlier task can arrive any more, then looks. What the base has taken
-    /// and not ended is waited for: its effect would come after those of this task.
+    /// and not ended is waited for, because its effect would come after those of this task: as long as one
+    /// installation may take. What hangs for longer is left; a look finds what it does in the end.
     async fn settle_and_observe(
         &self,
         arklet: &Arklet,
@@ -88,18 +89,15 @@ impl InstallerEffects {
         unsettled: &[Intent],
         installer: &Installer,
     ) -> Result<Vec<Present>, Stop> {
+        let until = Instant::now() + installer.install_timeout;
         for intent in unsettled {
             patiently(self.silence, &task.base, || settle(arklet, intent))
                 .await
                 .map_err(|error| error.stop())?;
-            let limit = limit_of(&intent.change, installer);
-            match self.follow(arklet, intent, limit).await {
+            let left = until.saturating_duration_since(Instant::now());
+            match self.follow(arklet, intent, left).await {
                 ActEnd::Late { stop, .. } => {
-                    let why = format!(
-                        "{}; it was asked before, and nothing is asked meanwhile",
-                        stop.detail
-                    );
-                    return Err(Stop::new(Reason::BaseTimeout, why));
+                    warn!(base = task.base, request = %intent.request, why = stop.detail, "what was asked before hangs; it is left");
                 }
                 ActEnd::Silent { stop } => return Err(stop),
                 ActEnd::Done { .. }

@@ -334,7 +334,15 @@ impl Bus for MemoryBus {
         ))?;
         let jar = self.open()?.jars.get(digest).cloned();
         let jar = jar.ok_or_else(|| BusError::Missing(format!("jar {digest}")))?;
-        std::fs::write(file, jar)
+        // As the real one does: the file is there whole, or not at all.
+        let write = || {
+            let folder = file.parent().unwrap_or(Path::new("."));
+            let mut whole = tempfile::NamedTempFile::new_in(folder)?;
+            std::io::Write::write_all(&mut whole, &jar)?;
+            whole.persist(file)?;
+            Ok(())
+        };
+        write()
             .map_err(|error| BusError::Io(format!("{} cannot be written", file.display()), error))
     }
 

@@ -219,6 +219,46 @@ async fn a_frozen_server_is_unavailable_and_a_late_batch_is_whole() -> Result<()
     Ok(())
 }
 
+/// What is promised of a silent server, and a second for a busy machine's scheduler. The deadline is the
+/// requirement itself.
+const NOTICED: Duration = Duration::from_secs(5 + 1);
+
+#[tokio::test]
+async fn a_frozen_server_is_noticed_within_five_seconds_by_those_who_ask_it_nothing() -> Result<()>
+{
+    let nats = Nats::start(&StreamLimits::default()).await?;
+    // One that is quite idle, one that waits for work, one that watches.
+    let idle = nats.connect(SCHEDULER).await?;
+    let worker = nats.connect(BUILDER).await?;
+    let watcher = nats.connect(User::Service(Service::Gateway)).await?;
+    let _work = worker.consume(Service::Builder, Source::Work).await?;
+    let _watch = watcher
+        .watch(subject::STREAM, vec!["ferry.events.>".into()], Start::New)
+        .await?;
+    for round in 0..2 {
+        for bus in [&idle, &worker, &watcher] {
+            wait_connected(bus, true).await?;
+        }
+        nats.server.freeze()?;
+        let all = async {
+            for bus in [&idle, &worker, &watcher] {
+                bus.connected().wait_for(|connected| !connected).await?;
+            }
+            anyhow::Ok(())
+        };
+        let noticed = tokio::time::timeout(NOTICED, all).await;
+        nats.server.thaw()?;
+        noticed.with_context(|| format!("round {round}: still connected after {NOTICED:?}"))??;
+    }
+    for bus in [&idle, &worker, &watcher] {
+        wait_connected(bus, true).await?;
+    }
+    // They are of use again, not only connected.
+    idle.commit(vec![event(Kind::RunQueued, "after")].into())
+        .await?;
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_service_may_start_before_the_server() -> Result<()> {
     let users = Users::generate();

@@ -15,7 +15,7 @@ use ferry_events::{Command, push::Received};
 use ferry_gateway::effects::{
     accept::accept,
     forward,
-    inbox::{InboxError, Kept, Waiting},
+    inbox::{Flush, InboxError, Kept, Waiting},
 };
 use tokio::sync::{Notify, watch};
 
@@ -54,25 +54,20 @@ impl Waiting for Inbox {
         Ok(())
     }
 
-    fn put(&self, received: &Received, _limit: u64) -> Result<u64, InboxError> {
+    fn put(&self, received: &Received, _limit: u64) -> Result<Flush<'_>, InboxError> {
         let all = self.all();
-        let known = all.iter().find(|(_, kept)| kept.push == received.push);
-        let place = match known {
-            Some((place, _)) => *place,
-            None => all.keys().last().copied().unwrap_or_default() + 1,
-        };
-        if known.is_none() {
+        let known = all.values().any(|kept| kept.push == received.push);
+        if !known {
+            let place = all.keys().last().copied().unwrap_or_default() + 1;
             lock(&self.written).insert(place, received.clone());
         }
         self.arrived.notify_one();
-        Ok(place)
-    }
-
-    async fn flush(&self, _place: u64) -> Result<(), InboxError> {
-        self.life.pass("flush").await;
-        lock(&self.disk.0).append(&mut lock(&self.written));
-        self.life.pass("has flushed").await;
-        Ok(())
+        Ok(Box::pin(async {
+            self.life.pass("flush").await;
+            lock(&self.disk.0).append(&mut lock(&self.written));
+            self.life.pass("has flushed").await;
+            Ok(())
+        }))
     }
 
     fn after(&self, place: Option<u64>, max: usize) -> Result<Vec<Kept>, InboxError> {
@@ -103,6 +98,11 @@ impl Waiting for Inbox {
 
     async fn arrival(&self) {
         self.arrived.notified().await;
+    }
+
+    /// A disk in memory does not fail.
+    async fn mend(&self) -> Result<(), InboxError> {
+        Ok(())
     }
 }
 

@@ -9,6 +9,7 @@ use axum::http::StatusCode;
 use ferry_api::{Check, Health, Ready};
 
 use crate::effects::app::App;
+use crate::effects::inbox::InboxError;
 
 pub(super) async fn health() -> Json<Health> {
     Json(Health {
@@ -59,6 +60,9 @@ fn views(app: &App) -> Check {
 fn inbox(app: &App) -> Check {
     let (pushes, bytes) = (app.inbox.len(), app.inbox.bytes());
     let limits = &app.config().gateway;
+    if app.inbox.is_closed() {
+        return check("inbox", false, InboxError::Closed.to_string());
+    }
     if let Err(error) = app.inbox.has_room(limits.min_free_disk) {
         // While all goes to the bus at once, the disk is not asked.
         let unused = pushes == 0 && *app.bus.connected().borrow();

@@ -53,8 +53,8 @@ impl Promise {
     }
 
     /// The highest place that was promised.
-    pub(super) fn highest(&mut self) -> u64 {
-        *self.highest.get_mut()
+    pub(super) async fn highest(&self) -> u64 {
+        *self.highest.lock().await
     }
 
     /// Notes a place that is on the disk. On return the note is, too.
@@ -70,9 +70,10 @@ impl Promise {
     }
 
     /// Begins anew, with a new store.
-    pub(super) fn reset(&mut self) -> io::Result<()> {
+    pub(super) async fn reset(&self) -> io::Result<()> {
+        let mut highest = self.highest.lock().await;
         write(&self.file, 0)?;
-        *self.highest.get_mut() = 0;
+        *highest = 0;
         Ok(())
     }
 }
