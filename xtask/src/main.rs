@@ -36,6 +36,8 @@ enum Command {
     Chaos(commands::chaos::Args),
     /// Run the real handlers of all services through seeded faults, under virtual time
     Sim(commands::sim::Args),
+    /// Break each invariant on purpose, in a copy, and see whether the simulation finds it
+    Mutants(commands::mutants::Args),
     /// Bring compose.yaml up for real and carry one push through it
     ComposeTest(commands::compose_test::Args),
     /// Get the tools that are missing, and nothing else
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
         Command::Bench(args) => commands::bench::run(args),
         Command::Chaos(args) => commands::chaos::run(args),
         Command::Sim(args) => commands::sim::run(args),
+        Command::Mutants(args) => commands::mutants::run(args),
         Command::ComposeTest(args) => commands::compose_test::run(args),
         Command::Tools => tools::ensure(tools::EVERYTHING).map(|()| ExitCode::SUCCESS),
     };

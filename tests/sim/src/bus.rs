@@ -230,6 +230,15 @@ impl Consumer for SimConsumer {
             }
             got = self.inner.next(max) => got?,
         };
+        let sequences: Vec<u64> = got.iter().map(|delivery| delivery.sequence).collect();
+        if let Some(world) = self.life.world.upgrade()
+            && self.work
+            && !sequences.is_empty()
+            && world.goes_down(self.life.service, &sequences)
+        {
+            world.tell(&self.life.name, "goes down with a message");
+            world.crash(&self.life, 100);
+        }
         if self.life.pass("deliver").await == Fate::Fail {
             return Err(BusError::Unavailable(
                 "the messages are lost on the way".into(),

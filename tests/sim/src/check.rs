@@ -6,8 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ferry_events::{
-    Body, Digest, Reason, RunId, TaskId,
+    Body, Digest, PushId, Reason, RunId, TaskId,
     fact::Wanted,
+    push::Resolution,
     rollout::{Direction, RolloutOutcome},
     run,
 };
@@ -33,6 +34,8 @@ type Unit = (String, String);
 struct Told {
     /// What is live as the last rollout left it, with how it ended.
     last: BTreeMap<Unit, (RolloutOutcome, Option<String>)>,
+    /// What was verified last.
+    verified: BTreeMap<Unit, String>,
     /// The plan of each task.
     tasks: BTreeMap<TaskId, (Digest, String)>,
     /// Unit and generation of each plan.
@@ -75,6 +78,26 @@ pub async fn nothing_owed(world: &World) -> bool {
                 .all(|owed| owed.next.is_none() && !owed.lost)
         })
     })
+}
+
+/// Once the push that made the branch's tip is resolved, the head is that commit, whatever comes later.
+pub fn head(world: &World, pushes: &[PushId], tip: &str) {
+    let (mut resolved, mut head) = (false, None);
+    for event in &world.seen().events {
+        let Body::PushResolved(p) = &event.body else {
+            continue;
+        };
+        resolved |= pushes.contains(&p.push) && p.resolution != Resolution::Failed;
+        if matches!(
+            p.resolution,
+            Resolution::Started | Resolution::NothingTouched
+        ) {
+            head.clone_from(&p.commit);
+        }
+    }
+    if resolved && head.as_deref() != Some(tip) {
+        world.broken(format!("the branch is at {tip}, and its head at {head:?}"));
+    }
 }
 
 /// What may be said once is said once; what ends says why.
@@ -137,6 +160,18 @@ fn once_each(world: &World, events: &[ferry_events::Event], told: &mut Told) {
             }
             Body::RolloutPlanned(p) => {
                 let unit = (p.plan.module.clone(), p.plan.environment.clone());
+                if p.plan.direction == Direction::Back {
+                    let verified = told.verified.get(&unit);
+                    for step in p.plan.waves.iter().flatten() {
+                        let to = step.want.as_ref().map(|want| &want.version);
+                        if to != verified {
+                            world.broken(format!(
+                                "{} goes back to {to:?}, and {verified:?} was verified last",
+                                step.base
+                            ));
+                        }
+                    }
+                }
                 told.plans.insert(p.id.clone(), (unit, p.plan.generation));
                 if p.plan.direction == Direction::Forward {
                     let waves = p.plan.waves.iter();
@@ -173,6 +208,10 @@ fn once_each(world: &World, events: &[ferry_events::Event], told: &mut Told) {
                 let unit = (p.module.clone(), p.environment.clone());
                 if p.outcome != RolloutOutcome::Verified && p.stop.is_none() {
                     without_reason(format!("rollout of {unit:?} ended {:?}", p.outcome));
+                }
+                if p.outcome == RolloutOutcome::Verified {
+                    told.verified
+                        .extend(p.live.clone().map(|live| (unit.clone(), live)));
                 }
                 told.last.insert(unit, (p.outcome, p.live.clone()));
             }

@@ -375,6 +375,11 @@ impl Driver {
                 // The gateway has none.
                 let _ = world.bus.recreate_consumer(*service, Source::Work);
             }
+            Act::Poison(service, times) => {
+                let what = format!("goes down with its next message, {times} times");
+                world.tell(service.name(), what);
+                world.poison(*service, *times);
+            }
             Act::TimersFire(service) => {
                 world.tell(service.name(), "has all its deadlines fire");
                 let states = ferry_events::subject::states_of(*service);
@@ -547,6 +552,11 @@ impl Driver {
     /// Ends all trouble, starts what is down, and lets the forge tell of the branch once more.
     async fn mend(&mut self) {
         let world = self.world.clone();
+        // The last that was pushed is where the branch is.
+        if let Some((number, received)) = self.pushed.last_key_value() {
+            let other = self.received(*number, 1, &received.after);
+            check::head(&world, &[received.push, other.push], &received.after);
+        }
         world.tell("", "-- all trouble ends --");
         world.heal();
         for (name, _) in BASES {

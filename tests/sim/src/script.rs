@@ -140,6 +140,8 @@ pub enum Act {
     ConsumerAnew(Service),
     /// A service's deadlines fire now, whenever they were set for; those that wait are lost.
     TimersFire(Service),
+    /// The next message of a service takes the process that has it in hand down, so many times.
+    Poison(Service, u64),
     /// Something that is no event, or one of a newer Ferry, is published.
     Strange {
         /// Whether it is an event of a newer version.
@@ -216,7 +218,8 @@ impl Act {
                 act,
                 BaseAct::LoseRequest(_) | BaseAct::LoseReply(_) | BaseAct::Untold(_)
             ),
-            Self::GitAway { .. } => true,
+            // Half a minute passes before each next delivery: a wave's deadline may, too.
+            Self::GitAway { .. } | Self::Poison(..) => true,
             Self::Process(_, _, ProcessAct::Freeze(ms) | ProcessAct::CutOff(ms)) => *ms > 30_000,
             _ => false,
         }
@@ -338,6 +341,21 @@ impl Script {
                 },
             })
             .collect();
+        // Drawn last, so that what was drawn before is the same with and without it.
+        let mut late = Vec::new();
+        if random.u8(..8) == 0 {
+            let service = pick(random, &Service::ALL[1..]);
+            let act = Act::Poison(service, random.u64(3..=5));
+            late.push((random.u64(0..end), act));
+        }
+        if random.u8(..8) == 0 {
+            late.extend(inbox_and_kill(random, &acts));
+        }
+        for (at_ms, act) in late {
+            let number = acts.len();
+            acts.push(Timed { at_ms, number, act });
+        }
+        acts.sort_by_key(|act| act.at_ms);
         Self {
             seed,
             settings,
@@ -369,6 +387,27 @@ impl Script {
             .retain(|fault| parts.contains(&format!("f{}", fault.number)));
         script
     }
+}
+
+/// The bus is away when a hook comes, and its gateway dies while it still is.
+fn inbox_and_kill(random: &mut fastrand::Rng, acts: &[Timed]) -> Vec<(u64, Act)> {
+    let hooks: Vec<(u64, usize)> = acts
+        .iter()
+        .filter_map(|timed| match timed.act {
+            Act::Push {
+                gateway, hook_ms, ..
+            } => Some((timed.at_ms + hook_ms, gateway)),
+            Act::Force { gateway, .. } => Some((timed.at_ms, gateway)),
+            _ => None,
+        })
+        .collect();
+    let (at_ms, gateway) = pick(random, &hooks);
+    let kill = ProcessAct::Kill(pick(random, &[100, 3_000]));
+    let killed_ms = at_ms + pick(random, &[250, 400, 700, 1_500]);
+    vec![
+        (at_ms.saturating_sub(50), Act::BusAway { ms: 3_000 }),
+        (killed_ms, Act::Process(Service::Gateway, gateway, kill)),
+    ]
 }
 
 fn trouble(random: &mut fastrand::Rng, replicas: usize) -> Act {

@@ -108,6 +108,8 @@ pub struct World {
     bases: Mutex<BTreeMap<String, Arc<FakeBase>>>,
     artifacts: Mutex<BTreeMap<String, (Arc<Life>, Router)>>,
     resting: Mutex<Vec<(Arc<Life>, u64)>>,
+    /// Messages that take down who has them in hand: which, once it is known, and how often still.
+    poison: Mutex<BTreeMap<Service, (Option<u64>, u64)>>,
     orders: mpsc::UnboundedSender<Order>,
     seen: Mutex<Seen>,
     story: Mutex<Vec<Line>>,
@@ -180,6 +182,7 @@ impl World {
             bases: Mutex::default(),
             artifacts: Mutex::default(),
             resting: Mutex::default(),
+            poison: Mutex::default(),
             orders,
             seen: Mutex::default(),
             story: Mutex::default(),
@@ -259,8 +262,28 @@ impl World {
         self.faulty.load(Ordering::Relaxed).then_some(*wrong)
     }
 
-    /// No more faults at boundaries.
+    /// The next message of a service takes down who has it in hand, so many times.
+    pub fn poison(&self, service: Service, times: u64) {
+        lock(&self.poison).insert(service, (None, times));
+    }
+
+    /// Whether one of these messages, by their sequences, takes the process down.
+    pub fn goes_down(&self, service: Service, sequences: &[u64]) -> bool {
+        let mut poison = lock(&self.poison);
+        let Some((which, left)) = poison.get_mut(&service) else {
+            return false;
+        };
+        let which = which.get_or_insert(sequences[0]);
+        if *left == 0 || !sequences.contains(which) {
+            return false;
+        }
+        *left -= 1;
+        true
+    }
+
+    /// No more faults at boundaries, nor by messages.
     pub fn heal(&self) {
+        lock(&self.poison).clear();
         self.faulty.store(false, Ordering::Relaxed);
     }
 

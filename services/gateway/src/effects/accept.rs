@@ -52,7 +52,7 @@ pub async fn accept(
         }
     }
     inbox.has_room(config.gateway.min_free_disk)?;
-    inbox.put(received, config.gateway.inbox_limit).await?;
+    inbox.put(received, config.gateway.inbox_limit)?.await?;
     Ok(Safe::Inbox)
 }
 

@@ -43,6 +43,9 @@ struct Args {
     /// Stop at the first seed that fails
     #[arg(long)]
     first: bool,
+    /// Leave a script that fails as long as it is
+    #[arg(long)]
+    whole: bool,
     /// Threads
     #[arg(long)]
     threads: Option<usize>,
@@ -87,7 +90,7 @@ fn main() -> ExitCode {
         }
         let well = outcome.broken.is_empty();
         if !well {
-            let (script, outcome) = if args.only.is_some() {
+            let (script, outcome) = if args.only.is_some() || args.whole {
                 (script, outcome)
             } else {
                 shrink(&script, &outcome)

@@ -5,7 +5,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use async_trait::async_trait;
@@ -15,21 +15,37 @@ use ferry_events::{Command, push::Received};
 use ferry_gateway::effects::{
     accept::accept,
     forward,
-    inbox::{InboxError, Kept, Waiting},
+    inbox::{Flush, InboxError, Kept, Waiting},
 };
 use tokio::sync::{Notify, watch};
 
 use crate::process::{Fate, Life};
 
+type Pushes = BTreeMap<u64, Received>;
+
 /// A gateway's disk.
 #[derive(Default)]
-pub struct Disk(Mutex<BTreeMap<u64, Received>>);
+pub struct Disk(Mutex<Pushes>);
 
 /// The inbox of one life on that disk.
 struct Inbox {
     life: Arc<Life>,
     disk: Arc<Disk>,
+    /// What is written and not flushed: it goes with the process.
+    written: Mutex<Pushes>,
     arrived: Notify,
+}
+
+impl Inbox {
+    fn all(&self) -> Pushes {
+        let mut all = lock(&self.disk.0).clone();
+        all.extend(lock(&self.written).clone());
+        all
+    }
+}
+
+fn lock(pushes: &Mutex<Pushes>) -> MutexGuard<'_, Pushes> {
+    pushes.lock().expect("no panic under this lock")
 }
 
 #[async_trait]
@@ -38,25 +54,26 @@ impl Waiting for Inbox {
         Ok(())
     }
 
-    async fn put(&self, received: &Received, _limit: u64) -> Result<(), InboxError> {
-        self.life.pass("flush").await;
-        {
-            let mut disk = self.disk.0.lock().expect("no panic under this lock");
-            let known = disk.values().any(|kept| kept.push == received.push);
-            if !known {
-                let place = disk.keys().last().copied().unwrap_or_default() + 1;
-                disk.insert(place, received.clone());
-            }
+    fn put(&self, received: &Received, _limit: u64) -> Result<Flush<'_>, InboxError> {
+        let all = self.all();
+        let known = all.values().any(|kept| kept.push == received.push);
+        if !known {
+            let place = all.keys().last().copied().unwrap_or_default() + 1;
+            lock(&self.written).insert(place, received.clone());
         }
-        self.life.pass("has flushed").await;
         self.arrived.notify_one();
-        Ok(())
+        Ok(Box::pin(async {
+            self.life.pass("flush").await;
+            lock(&self.disk.0).append(&mut lock(&self.written));
+            self.life.pass("has flushed").await;
+            Ok(())
+        }))
     }
 
     fn after(&self, place: Option<u64>, max: usize) -> Result<Vec<Kept>, InboxError> {
-        let disk = self.disk.0.lock().expect("no panic under this lock");
         let from = place.map_or(0, |place| place + 1);
-        Ok(disk
+        Ok(self
+            .all()
             .range(from..)
             .take(max)
             .map(|(place, received)| Kept {
@@ -69,15 +86,14 @@ impl Waiting for Inbox {
     fn remove(&self, kept: &Kept) -> Result<(), InboxError> {
         // A process that is gone takes nothing out any more.
         if !self.life.is_dead() {
-            let mut disk = self.disk.0.lock().expect("no panic under this lock");
-            disk.remove(&kept.place);
+            lock(&self.disk.0).remove(&kept.place);
+            lock(&self.written).remove(&kept.place);
         }
         Ok(())
     }
 
     fn is_empty(&self) -> bool {
-        let disk = self.disk.0.lock().expect("no panic under this lock");
-        disk.is_empty()
+        self.all().is_empty()
     }
 
     async fn arrival(&self) {
@@ -104,6 +120,7 @@ impl Gateway {
         let inbox = Arc::new(Inbox {
             life: life.clone(),
             disk,
+            written: Mutex::default(),
             arrived: Notify::new(),
         });
         let config = Arc::new(config.clone());

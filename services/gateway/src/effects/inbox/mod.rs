@@ -10,6 +10,7 @@ mod store;
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -86,6 +87,9 @@ pub struct Kept {
     pub received: Received,
 }
 
+/// What was written goes to the disk; to be awaited.
+pub type Flush<'a> = Pin<Box<dyn Future<Output = Result<(), InboxError>> + Send + 'a>>;
+
 /// Pushes that wait for the bus: on a disk, or in a simulation's memory.
 #[async_trait]
 pub trait Waiting: Send + Sync {
@@ -95,11 +99,12 @@ pub trait Waiting: Send + Sync {
     /// When it has not.
     fn has_room(&self, least: u64) -> Result<(), InboxError>;
 
-    /// Keeps a push. On return it outlasts this process. One that is in there already is left as it is.
+    /// Writes a push down. It outlasts this process only once the flush has ended well. One that is in
+    /// there already is left as it is.
     ///
     /// # Errors
     /// [`InboxError::Full`] beyond `limit` bytes; others when the disk refuses.
-    async fn put(&self, received: &Received, limit: u64) -> Result<(), InboxError>;
+    fn put(&self, received: &Received, limit: u64) -> Result<Flush<'_>, InboxError>;
 
     /// The oldest pushes behind a place (`None`: from the first on), at most `max`.
     ///
@@ -132,8 +137,8 @@ impl Waiting for Inbox {
         Inbox::has_room(self, least)
     }
 
-    async fn put(&self, received: &Received, limit: u64) -> Result<(), InboxError> {
-        Inbox::put(self, received, limit).await
+    fn put(&self, received: &Received, limit: u64) -> Result<Flush<'_>, InboxError> {
+        self.write(received, limit)
     }
 
     fn after(&self, place: Option<u64>, max: usize) -> Result<Vec<Kept>, InboxError> {
@@ -226,6 +231,11 @@ impl Inbox {
     /// [`InboxError::Full`] beyond `limit` bytes; [`InboxError::Store`] when the
     /// disk refuses.
     pub async fn put(&self, received: &Received, limit: u64) -> Result<(), InboxError> {
+        self.write(received, limit)?.await
+    }
+
+    /// What is given back holds the store into which it was written, whatever is opened anew meanwhile.
+    fn write(&self, received: &Received, limit: u64) -> Result<Flush<'_>, InboxError> {
         let store = self.store()?;
         let value = serde_json::to_vec(received).expect("a record is always JSON");
         let cost = cost(value.len());
@@ -239,15 +249,13 @@ impl Inbox {
             self.bytes.fetch_sub(cost, Ordering::AcqRel);
         }
         let (place, _) = inserted.map_err(|error| self.failed(error))?;
-        // Also where it was there already: the first time may not be flushed yet.
-        let flushed = store.db.flush_async().await;
-        flushed.map_err(|error| self.failed(error))?;
-        self.promise
-            .note(place)
-            .await
-            .map_err(InboxError::Witness)?;
         self.arrived.notify_one();
-        Ok(())
+        Ok(Box::pin(async move {
+            // Also where it was there already: the first time may not be flushed yet.
+            let flushed = store.db.flush_async().await;
+            flushed.map_err(|error| self.failed(error))?;
+            self.promise.note(place).await.map_err(InboxError::Witness)
+        }))
     }
 
     /// Whether its disk has room for one more, and `floor` bytes beyond.
