@@ -135,7 +135,7 @@ fn bases() {
 fn bases_that_differ() {
     let bases = world::differing_bases();
     insta::assert_snapshot!(screen::bases(&bases, world::now(), Paint::Plain));
-    let status = Status::of(Vec::new(), bases, Vec::new(), world::now());
+    let status = Status::of(Vec::new(), bases, Vec::new(), Vec::new(), world::now());
     insta::assert_snapshot!(screen::status(&status, world::now(), Paint::Plain));
 }
 
