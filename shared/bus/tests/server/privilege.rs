@@ -156,6 +156,8 @@ fn may_publish(service: Service, contract: &Contract, subject: &str) -> bool {
         ["$JS", "API", "STREAM", "MSG", "GET", "FERRY"]
         | ["$JS", "API", "STREAM", "INFO", "FERRY"]
         | ["$JS", "API", "DIRECT", "GET", "FERRY"] => true,
+        // Who buried a letter replays it; the gateway shows all.
+        ["$JS", "API", "STREAM", "MSG", "GET", "FERRY_DEAD"] => true,
         ["$JS", "API", "CONSUMER", "INFO", stream, name]
         | ["$JS", "API", "CONSUMER", "MSG", "NEXT", stream, name]
         | ["$JS", "ACK", stream, name, ..] => {
@@ -163,8 +165,8 @@ fn may_publish(service: Service, contract: &Contract, subject: &str) -> bool {
             *name == service.name() && (*stream == "FERRY_TIMERS" || (takes && *stream == "FERRY"))
         }
         // A watch of its own, without a name that could be somebody's.
-        ["$JS", "API", "CONSUMER", "CREATE", "FERRY" | "FERRY_LOGS"]
-        | ["$JS", "FC", "FERRY" | "FERRY_LOGS", ..] => contract.watches,
+        ["$JS", "API", "CONSUMER", "CREATE", "FERRY" | "FERRY_LOGS" | "FERRY_DEAD"]
+        | ["$JS", "FC", "FERRY" | "FERRY_LOGS" | "FERRY_DEAD", ..] => contract.watches,
         ["$O", "FERRY_ARTIFACTS", ..] => contract.stores_jars,
         ["$JS", "API", "STREAM", "MSG", "GET", "OBJ_FERRY_ARTIFACTS"] => jars,
         ["$JS", "API", "STREAM", "INFO", "OBJ_FERRY_ARTIFACTS"]
