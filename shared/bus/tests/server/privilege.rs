@@ -165,7 +165,13 @@ fn may_publish(service: Service, contract: &Contract, subject: &str) -> bool {
             *name == service.name() && (*stream == "FERRY_TIMERS" || (takes && *stream == "FERRY"))
         }
         // A watch of its own, without a name that could be somebody's.
-        ["$JS", "API", "CONSUMER", "CREATE", "FERRY" | "FERRY_LOGS" | "FERRY_DEAD"]
+        [
+            "$JS",
+            "API",
+            "CONSUMER",
+            "CREATE",
+            "FERRY" | "FERRY_LOGS" | "FERRY_DEAD",
+        ]
         | ["$JS", "FC", "FERRY" | "FERRY_LOGS" | "FERRY_DEAD", ..] => contract.watches,
         ["$O", "FERRY_ARTIFACTS", ..] => contract.stores_jars,
         ["$JS", "API", "STREAM", "MSG", "GET", "OBJ_FERRY_ARTIFACTS"] => jars,

@@ -41,6 +41,7 @@ pub struct Publisher {
 #[derive(Debug, Default)]
 pub struct Crowd {
     pub in_hand: usize,
+    pub routed: BTreeMap<RunId, usize>,
     pub seen: BTreeMap<RunId, Vec<usize>>,
 }
 
@@ -60,7 +61,12 @@ impl Decide for Publisher {
     }
 
     fn route(&self, event: &Event, _: &Config) -> Vec<Key> {
-        self.crowd.lock().unwrap().in_hand += 1;
+        let mut crowd = self.crowd.lock().unwrap();
+        crowd.in_hand += 1;
+        if let Some(run) = event.run() {
+            *crowd.routed.entry(run).or_default() += 1;
+        }
+        drop(crowd);
         let run = event.run().map(|run| run.to_string()).unwrap_or_default();
         vec![Key::new("slim", &[&run])]
     }
@@ -77,8 +83,13 @@ impl Decide for Publisher {
         {
             let mut crowd = self.crowd.lock().unwrap();
             let in_hand = crowd.in_hand;
-            crowd.seen.entry(run).or_default().push(in_hand);
-            crowd.in_hand -= 1;
+            // Looked at again from a fresh state, it is still the same delivery.
+            let routed = crowd.routed.entry(run).or_default();
+            if *routed > 0 {
+                *routed -= 1;
+                crowd.seen.entry(run).or_default().push(in_hand);
+                crowd.in_hand -= 1;
+            }
         }
         if state.published {
             return Ok(Decision::to(state.clone()));

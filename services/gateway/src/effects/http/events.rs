@@ -9,7 +9,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
 use axum::response::sse::{Event as Message, KeepAlive, Sse};
 use ferry_api::EventsQuery;
-use ferry_bus::Start;
+use ferry_bus::{BusError, Start};
 use ferry_events::name::token;
 use ferry_events::{Event, Kind, subject};
 use futures::{Stream, StreamExt as _};
@@ -48,6 +48,8 @@ pub(super) async fn stream(
         filters(&query, kinds.as_deref())
     };
     let nothing = until.is_some_and(|until| after.unwrap_or_default() >= until || until == 0);
+    // Behind the end there is nothing to begin with: the bus would take it for a restored stream.
+    let start = if nothing { Start::New } else { start };
     let mut messages = app
         .bus
         .watch(subject::STREAM, filters, start)
@@ -62,7 +64,12 @@ pub(super) async fn stream(
         }
         // A message that cannot be had comes again: the watch goes on by itself.
         while let Some(message) = messages.next().await {
-            let Ok(message) = message else { continue };
+            let message = match message {
+                Ok(message) => message,
+                // The stream was put back: what the client saw last is not in it any more.
+                Err(BusError::Damaged(_)) => return Some(()),
+                Err(_) => continue,
+            };
             if let Ok(event) = Event::decode(&message.payload)
                 && wanted(&query, kinds.as_deref(), &event)
             {
