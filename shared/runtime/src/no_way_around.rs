@@ -10,8 +10,9 @@
 //! # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/no_way_around/service.in"));
 //! #[async_trait::async_trait]
 //! impl Effects<Taker> for Hand {
-//!     async fn perform(&self, job: Job<()>) {
+//!     async fn perform(&self, job: Job<()>) -> ferry_runtime::Done<()> {
 //!         let _ = (&job.key, job.attempt, &job.config);
+//!         job.work.into()
 //!     }
 //!     async fn watch(&self, feeder: Feeder<Taker>) {
 //!         let _ = feeder.hands().read("ferry.config.current").await;
@@ -32,8 +33,9 @@
 //! # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/no_way_around/service.in"));
 //! #[async_trait::async_trait]
 //! impl Effects<Taker> for Hand {
-//!     async fn perform(&self, job: Job<()>) {
+//!     async fn perform(&self, job: Job<()>) -> ferry_runtime::Done<()> {
 //!         let _ = (&job.key, job.attempt, &job.config);
+//!         job.work.into()
 //!     }
 //!     async fn watch(&self, feeder: Feeder<Taker>) {
 //!         let _ = feeder.hands().read("ferry.config.current").await;
@@ -55,8 +57,9 @@
 //! # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/no_way_around/service.in"));
 //! #[async_trait::async_trait]
 //! impl Effects<Taker> for Hand {
-//!     async fn perform(&self, job: Job<()>) {
+//!     async fn perform(&self, job: Job<()>) -> ferry_runtime::Done<()> {
 //!         let _ = (&job.key, job.attempt, &job.config);
+//!         job.work.into()
 //!     }
 //!     async fn watch(&self, feeder: Feeder<Taker>) {
 //!         let _ = feeder.hands().read("ferry.config.current").await;
@@ -78,8 +81,9 @@
 //! # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/no_way_around/service.in"));
 //! #[async_trait::async_trait]
 //! impl Effects<Taker> for Hand {
-//!     async fn perform(&self, job: Job<()>) {
+//!     async fn perform(&self, job: Job<()>) -> ferry_runtime::Done<()> {
 //!         let _ = (&job.key, job.attempt, &job.config);
+//!         job.work.into()
 //!     }
 //!     async fn watch(&self, feeder: Feeder<Taker>) {
 //!         let _ = feeder.hands().read("ferry.config.current").await;
@@ -101,8 +105,9 @@
 //! # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/no_way_around/service.in"));
 //! #[async_trait::async_trait]
 //! impl Effects<Taker> for Hand {
-//!     async fn perform(&self, job: Job<()>) {
+//!     async fn perform(&self, job: Job<()>) -> ferry_runtime::Done<()> {
 //!         let _ = (&job.key, job.attempt, &job.config);
+//!         job.work.into()
 //!     }
 //!     async fn watch(&self, feeder: Feeder<Taker>) {
 //!         let _ = feeder.hands().read("ferry.config.current").await;
@@ -124,8 +129,9 @@
 //! # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/no_way_around/service.in"));
 //! #[async_trait::async_trait]
 //! impl Effects<Taker> for Hand {
-//!     async fn perform(&self, job: Job<()>) {
+//!     async fn perform(&self, job: Job<()>) -> ferry_runtime::Done<()> {
 //!         let _ = (&job.key, job.attempt, &job.config);
+//!         job.work.into()
 //!     }
 //!     async fn watch(&self, feeder: Feeder<Taker>) {
 //!         let _ = feeder.hands().read("ferry.config.current").await;
@@ -147,8 +153,9 @@
 //! # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/no_way_around/service.in"));
 //! #[async_trait::async_trait]
 //! impl Effects<Taker> for Hand {
-//!     async fn perform(&self, job: Job<()>) {
+//!     async fn perform(&self, job: Job<()>) -> ferry_runtime::Done<()> {
 //!         let _ = (&job.key, job.attempt, &job.config);
+//!         job.work.into()
 //!     }
 //!     async fn watch(&self, feeder: Feeder<Taker>) {
 //!         let _ = feeder.hands().read("ferry.config.current").await;
@@ -170,8 +177,9 @@
 //! # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/no_way_around/service.in"));
 //! #[async_trait::async_trait]
 //! impl Effects<Taker> for Hand {
-//!     async fn perform(&self, job: Job<()>) {
+//!     async fn perform(&self, job: Job<()>) -> ferry_runtime::Done<()> {
 //!         let _ = (&job.key, job.attempt, &job.config);
+//!         job.work.into()
 //!         job.ack().await;
 //!     }
 //!     async fn watch(&self, feeder: Feeder<Taker>) {
@@ -193,8 +201,9 @@
 //! # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/no_way_around/service.in"));
 //! #[async_trait::async_trait]
 //! impl Effects<Taker> for Hand {
-//!     async fn perform(&self, job: Job<()>) {
+//!     async fn perform(&self, job: Job<()>) -> ferry_runtime::Done<()> {
 //!         let _ = (&job.key, job.attempt, &job.config);
+//!         job.work.into()
 //!         let _ = &job.bus;
 //!     }
 //!     async fn watch(&self, feeder: Feeder<Taker>) {
@@ -216,8 +225,9 @@
 //! # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/no_way_around/service.in"));
 //! #[async_trait::async_trait]
 //! impl Effects<Taker> for Hand {
-//!     async fn perform(&self, job: Job<()>) {
+//!     async fn perform(&self, job: Job<()>) -> ferry_runtime::Done<()> {
 //!         let _ = (&job.key, job.attempt, &job.config);
+//!         job.work.into()
 //!     }
 //!     async fn watch(&self, feeder: Feeder<Taker>) {
 //!         let _ = feeder.hands().read("ferry.config.current").await;
@@ -239,8 +249,9 @@
 //! # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/no_way_around/service.in"));
 //! #[async_trait::async_trait]
 //! impl Effects<Taker> for Hand {
-//!     async fn perform(&self, job: Job<()>) {
+//!     async fn perform(&self, job: Job<()>) -> ferry_runtime::Done<()> {
 //!         let _ = (&job.key, job.attempt, &job.config);
+//!         job.work.into()
 //!     }
 //!     async fn watch(&self, feeder: Feeder<Taker>) {
 //!         let _ = feeder.hands().read("ferry.config.current").await;
