@@ -33,7 +33,8 @@ pub fn whole(twice: bool) -> Script {
         settings,
         acts: vec![
             push(0, 100, Quality::Good),
-            push(1, 20_000, Quality::Answers500),
+            // Long after the first: a crash may hold that up past a lease, and the second must not replace it.
+            push(1, 150_000, Quality::Answers500),
         ],
         faults: Vec::new(),
     }
