@@ -6,7 +6,7 @@ use crate::{
     script::{Act, Fault, Quality, Settings, Timed, Wrong},
 };
 
-/// A story of a good push and one that has to go back, two replicas of each service.
+/// A story of two good pushes and one that has to go back, two replicas of each service.
 pub fn whole(twice: bool) -> Script {
     let settings = Settings {
         replicas: 2,
@@ -33,8 +33,8 @@ pub fn whole(twice: bool) -> Script {
         settings,
         acts: vec![
             push(0, 100, Quality::Good),
-            // Long after the first: a crash may hold that up past a lease, and the second must not replace it.
-            push(1, 150_000, Quality::Answers500),
+            push(1, 40_000, Quality::Answers500),
+            push(2, 100_000, Quality::Good),
         ],
         faults: Vec::new(),
     }
