@@ -37,6 +37,9 @@ pub struct Args {
     /// Why, in your words; kept with the run
     #[arg(long, value_name = "TEXT")]
     why: Option<String>,
+    /// Let it go where the same artifact failed before; needs --why
+    #[arg(long, requires = "why")]
+    force: bool,
     #[command(flatten)]
     wait: Wait,
     #[command(flatten)]
@@ -50,6 +53,7 @@ pub async fn run(args: Args) -> Result<Exit> {
     let client = args.gateway.client()?;
     let query = DeployQuery {
         commit: args.commit,
+        force: args.force,
         why: args.why,
     };
     let answer = upload(&client, &args.module, &args.jar, &query).await?;

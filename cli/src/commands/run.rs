@@ -26,6 +26,9 @@ pub struct Args {
     /// Why, in your words; kept with the run
     #[arg(long, value_name = "TEXT")]
     why: Option<String>,
+    /// Let it go where the same artifact failed before; needs --why
+    #[arg(long, requires = "why")]
+    force: bool,
     #[command(flatten)]
     wait: Wait,
     #[command(flatten)]
@@ -40,6 +43,7 @@ pub async fn run(args: Args) -> Result<Exit> {
     let ask = RunRequest {
         commit: args.commit,
         branch: args.branch,
+        force: args.force,
         why: args.why,
     };
     let answer = client.run_commit(&args.module, &ask).await?;

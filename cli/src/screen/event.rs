@@ -3,6 +3,7 @@
 //! In: an event. Out: its time, its service, its sentence.
 
 use ferry_api::StreamedEvent;
+use ferry_events::gate::Verdict;
 use ferry_events::rollout::RolloutOutcome;
 use ferry_events::run::Outcome;
 use ferry_events::{Body, Event, Timestamp};
@@ -90,6 +91,8 @@ pub fn is_bad(event: &Event) -> bool {
         Body::TaskFinished(it) => it.stop.is_some(),
         Body::ObservationFinished(it) => it.stop.is_some(),
         Body::CommandSettled(it) => it.stop.is_some(),
+        Body::GateJudged(it) => it.verdict != Verdict::Pass,
+        Body::GateFinished(it) => it.stop.is_some(),
         Body::WorkRetried(_) => true,
         _ => false,
     }

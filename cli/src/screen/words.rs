@@ -2,9 +2,13 @@
 //!
 //! In: an event. Out: a sentence, safe for a terminal.
 
+use ferry_events::gate::Verdict;
+use ferry_events::line::Act;
 use ferry_events::rollout::{Aim, Direction, RolloutOutcome};
 use ferry_events::run::{Outcome, RunKind};
-use ferry_events::{Body, Event, Stop, artifact, base, letter, push, rollout, run, task, verify};
+use ferry_events::{
+    Body, Event, Stop, artifact, base, gate, letter, push, rollout, run, task, verify,
+};
 
 use super::push::push_words;
 use super::text::{LINE_MAX, bytes, clean, count, one_line, short, took};
@@ -58,6 +62,53 @@ pub fn event_words(event: &Event) -> String {
         Body::WaveFinished(it) => match &it.stop {
             Some(stop) => format!("{} failed: {}", wave(it), because(stop)),
             None => format!("{} is done", wave(it)),
+        },
+        Body::GateRequested(it) => format!(
+            "{} in {} waits {}: {}, until {}",
+            it.module,
+            it.environment,
+            it.point,
+            clean(&it.what),
+            it.until.format("%Y-%m-%d %H:%M:%S UTC")
+        ),
+        Body::GateJudged(it) => {
+            let verdict = match it.verdict {
+                Verdict::Pass => "holds",
+                Verdict::Fail => "does not hold",
+                Verdict::Inconclusive => "is inconclusive",
+            };
+            format!("{} {verdict}: {}", it.name, one_line(&it.seen, LINE_MAX))
+        }
+        Body::GateFinished(it) => gate(it),
+        Body::LineChanged(it) => {
+            let act = match it.act {
+                Act::Pause => "paused",
+                Act::Resume => "resumed",
+                Act::Abort => "aborted",
+            };
+            let why = it.why.as_ref().map(|why| format!(": {}", clean(why)));
+            format!(
+                "{} {act} {}{}",
+                it.actor,
+                it.stretch,
+                why.unwrap_or_default()
+            )
+        }
+        Body::LineAsked(it) => format!(
+            "{} is new in {}; is anything paused?",
+            it.module, it.environment
+        ),
+        Body::LineTold(it) => match it.standing.as_slice() {
+            [] => format!("nothing is paused for {} in {}", it.module, it.environment),
+            standing => {
+                let all: Vec<String> = standing.iter().map(|one| clean(&one.to_string())).collect();
+                format!(
+                    "for {} in {}: {}",
+                    it.module,
+                    it.environment,
+                    all.join("; ")
+                )
+            }
         },
         Body::TaskRequested(it) => match &it.want {
             Some(want) => format!("{} shall run {} {}", it.base, it.module, want.version),
@@ -273,6 +324,27 @@ fn finished(it: &run::Finished) -> String {
         Outcome::Cancel => format!("{run} gave way to a newer one"),
         Outcome::Error => format!("{run} is broken{place}{why}"),
     }
+}
+
+fn gate(it: &gate::Finished) -> String {
+    let how = match it.outcome {
+        gate::Outcome::Passed => "passed",
+        gate::Outcome::Failed => "failed",
+        gate::Outcome::Expired => "was not known in time",
+        gate::Outcome::Promoted => "was passed over",
+        gate::Outcome::Cancelled => "is not waited for any more",
+    };
+    let by = match it.by.as_slice() {
+        [] => String::new(),
+        by => format!(" by {}", by.join(", ")),
+    };
+    let why = it.why.as_ref().map(|why| format!(": {}", clean(why)));
+    format!(
+        "{} {how} {}{by}{}",
+        it.name,
+        it.point,
+        why.unwrap_or_default()
+    )
 }
 
 fn planned(it: &rollout::Planned) -> String {

@@ -458,7 +458,7 @@ fn plan() -> rollout::Plan {
     let step = |base: &str| rollout::Step {
         base: base.into(),
         pool: "prod".into(),
-        want: Some(want(VERSION)),
+        zone: "default".into(),
     };
     rollout::Plan {
         run: good_run(),
@@ -467,6 +467,11 @@ fn plan() -> rollout::Plan {
         direction: Direction::Forward,
         generation: 4,
         configuration: Digest::of(b"configuration"),
+        wants: [("prod".to_owned(), want(VERSION))].into(),
+        restores: std::collections::BTreeMap::new(),
+        judge: rollout::Judge::default(),
+        limits: rollout::Limits::default(),
+        gates: Vec::new(),
         waves: vec![vec![step("prod-1")], vec![step("prod-2")]],
     }
 }
@@ -725,6 +730,8 @@ pub fn events(fails: bool) -> Vec<Event> {
             branch: "main".into(),
             order: 2,
             aim: Aim::Release(Box::new(release())),
+            author: None,
+            force: false,
         },
     );
     story.say(

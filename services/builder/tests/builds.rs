@@ -73,6 +73,7 @@ fn change(number: u64) -> ChangeMerged {
         author: None,
         message: None,
         uploaded: false,
+        force: false,
     }
 }
 

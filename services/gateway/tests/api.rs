@@ -38,6 +38,7 @@ async fn the_api_is_behind_tokens_with_grants() {
     );
 
     let ask = RunRequest {
+        force: false,
         commit: "main".into(),
         branch: None,
         why: None,
@@ -161,6 +162,7 @@ async fn a_wish_becomes_a_durable_command_with_its_author() {
     let gateway = Gateway::start(&bus, &toml()).await;
     let client = gateway.client(ADMIN);
     let ask = RunRequest {
+        force: false,
         commit: " 59b20b8d ".into(),
         branch: None,
         why: Some("its hook was missed".into()),
@@ -291,6 +293,7 @@ async fn an_uploaded_jar_is_stored_under_its_digest_before_its_command() {
         "Manifest-Version: 1.0\r\nArk-Biz-Name: hello\r\nArk-Biz-Version: 1.0.0\r\nMain-Class: acme.Hello\r\nweb-context-path: hello\r\n\r\n",
     );
     let query = DeployQuery {
+        force: false,
         commit: Some("59b20b8d".into()),
         why: None,
     };

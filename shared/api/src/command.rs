@@ -60,6 +60,9 @@ pub struct RunRequest {
     /// The branch. Default: the repository's first without a wildcard, or `main`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branch: Option<String>,
+    /// Let it go where the same artifact failed before; then `why` is needed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub force: bool,
     /// Why, in your words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
@@ -87,6 +90,9 @@ pub struct DeployQuery {
     /// The commit that it was built from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
+    /// Let it go where the same artifact failed before; then `why` is needed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub force: bool,
     /// Why, in your words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,

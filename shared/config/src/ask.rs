@@ -210,7 +210,7 @@ impl Token {
 
 /// Whether one of the globs matches. A broken glob matches nothing; checked
 /// configurations have none.
-fn any_glob(globs: &[String], text: &str) -> bool {
+pub(crate) fn any_glob(globs: &[String], text: &str) -> bool {
     globs
         .iter()
         .any(|glob| crate::glob(glob).is_ok_and(|glob| glob.is_match(text)))

@@ -3,6 +3,7 @@
 //! at once, each with its place and the nearest known name.
 
 mod ask;
+mod calendar;
 mod check;
 mod diagnostic;
 mod glob;
@@ -15,14 +16,16 @@ pub mod text;
 mod tree;
 
 pub use ask::{Scope, hash_token};
+pub use calendar::Closed;
 pub use check::{CloneUrlError, check_clone_url};
 pub use diagnostic::{Diagnostic, Severity};
 pub use glob::{glob, glob_set};
 pub use init::{InitError, init_text};
 pub use load::{FOLDER, Loaded, load, parse};
 pub use model::{
-    Base, Build, Builder, Bus, Config, Environment, Forge, Gateway, Grant, Installer, Module, Pool,
-    Probe, Reconcile, Repository, Role, Sandbox, Team, Token, Verifier,
+    AMOUNT_MAX, Amount, Approval, At, Base, Build, Builder, Bus, Check, Config, Environment, Forge,
+    Freeze, Gateway, Grant, Installer, Metric, Module, Percent, Pool, Probe, Reconcile, Repository,
+    Role, Rollback, Sandbox, Supersede, Team, Token, Verifier, Window,
 };
 pub use schema::schema;
 pub use secret::{Secret, SecretError, SecretRef};

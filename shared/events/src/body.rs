@@ -8,7 +8,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::{artifact, base, build, command, letter, push, rollout, run, task, verify, work};
+use crate::{
+    artifact, base, build, command, gate, letter, line, push, rollout, run, task, verify, work,
+};
 
 macro_rules! bodies {
     ($($(#[$doc:meta])* $name:ident($payload:ty) = $subject:literal . $predicate:literal, $version:literal, $standard:literal;)*) => {
@@ -150,6 +152,18 @@ bodies! {
     WaveStarted(WaveStarted) = "wave"."started", "0.1.0", false;
     /// A wave ended.
     WaveFinished(WaveFinished) = "wave"."finished", "0.1.0", false;
+    /// A rollout waits for something.
+    GateRequested(gate::Requested) = "gate"."requested", "0.1.0", false;
+    /// The verifier's verdict on what a rollout waits for.
+    GateJudged(gate::Judged) = "gate"."judged", "0.1.0", false;
+    /// A wait ended.
+    GateFinished(gate::Finished) = "gate"."finished", "0.1.0", false;
+    /// A person paused, resumed or aborted.
+    LineChanged(line::Changed) = "line"."changed", "0.1.0", false;
+    /// A module came to an environment for the first time, and asks what is paused.
+    LineAsked(line::Asked) = "line"."asked", "0.1.0", false;
+    /// What is paused for it.
+    LineTold(line::Told) = "line"."told", "0.1.0", false;
     /// A base shall be changed.
     TaskRequested(task::Requested) = "task"."requested", "0.1.0", false;
     /// A task is in hand.
@@ -273,6 +287,12 @@ impl Body {
             Body::RolloutFinished(p) => format!("{}/{}", p.run, p.environment),
             Body::WaveStarted(p) => format!("{}/{}", p.plan, p.number),
             Body::WaveFinished(p) => format!("{}/{}", p.plan, p.number),
+            Body::GateRequested(p) => p.gate.to_string(),
+            Body::GateJudged(p) => p.gate.to_string(),
+            Body::GateFinished(p) => p.gate.to_string(),
+            Body::LineChanged(p) => p.number.to_string(),
+            Body::LineAsked(p) => format!("{}/{}", p.module, p.environment),
+            Body::LineTold(p) => format!("{}/{}", p.module, p.environment),
             Body::TaskRequested(p) => p.task.to_string(),
             Body::TaskStarted(p) => p.task.to_string(),
             Body::TaskFinished(p) => p.task.to_string(),
@@ -343,6 +363,14 @@ impl Body {
             | Body::BaseLost(_)
             | Body::ModuleDrifted(_)
             | Body::ModuleGivenUp(_) => return None,
+            Body::LineChanged(p) => match &p.stretch {
+                line::Stretch::Run { run, .. } => *run,
+                _ => return None,
+            },
+            Body::LineAsked(_) | Body::LineTold(_) => return None,
+            Body::GateRequested(p) => p.run,
+            Body::GateJudged(p) => p.run,
+            Body::GateFinished(p) => p.run,
             Body::CommandSettled(p) => return p.run,
             Body::WorkRetried(p) => return p.run,
             Body::LetterReplayed(p) => return p.run,

@@ -5,7 +5,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{CommandId, Digest, RunId, Service, Timestamp, artifact::Biz, letter::Letter};
+use crate::{
+    CommandId, Digest, RunId, Service, Timestamp, artifact::Biz, letter::Letter, line::Stretch,
+};
 
 /// A durable request by a person or a machine with a token.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -39,6 +41,9 @@ pub enum Verb {
         commit: String,
         /// The branch; none: the first of the repository's branches without a wildcard, or `main`.
         branch: Option<String>,
+        /// Whether it may go where it failed before.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        force: bool,
     },
     /// Roll out a jar that was built elsewhere; it is in the store already.
     Deploy {
@@ -52,6 +57,9 @@ pub enum Verb {
         biz: Biz,
         /// The commit that it was built from, where that is known.
         commit: Option<String>,
+        /// Whether it may go where it failed before.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        force: bool,
     },
     /// Go back to a verified version.
     Rollback {
@@ -62,10 +70,32 @@ pub enum Verb {
         /// The version; none: the verified one before.
         to: Option<String>,
     },
+    /// Say yes to a rollout that waits for approval.
+    Approve(Rollout),
+    /// Let a rollout go on without what it waits for.
+    Promote(Rollout),
+    /// Let no wave begin.
+    Pause(Stretch),
+    /// Lift a pause.
+    Resume(Stretch),
+    /// Stop what is being rolled out, and take it back.
+    Abort(Stretch),
     /// Handle a dead letter's message after all.
     Replay(Letter),
     /// Close a dead letter; its message will not be handled.
     Drop(Letter),
+}
+
+/// A run in an environment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rollout {
+    /// The run.
+    pub run: RunId,
+    /// Its module.
+    pub module: String,
+    /// The environment.
+    pub environment: String,
 }
 
 impl Verb {
@@ -75,6 +105,11 @@ impl Verb {
             Self::Run { .. } => "run",
             Self::Deploy { .. } => "deploy",
             Self::Rollback { .. } => "rollback",
+            Self::Approve(_) => "approve",
+            Self::Promote(_) => "promote",
+            Self::Pause(_) => "pause",
+            Self::Resume(_) => "resume",
+            Self::Abort(_) => "abort",
             Self::Replay(_) => "replay",
             Self::Drop(_) => "drop",
         }
@@ -84,7 +119,12 @@ impl Verb {
     pub fn service(&self) -> Service {
         match self {
             Self::Run { .. } | Self::Deploy { .. } => Service::Builder,
-            Self::Rollback { .. } => Service::Scheduler,
+            Self::Rollback { .. }
+            | Self::Approve(_)
+            | Self::Promote(_)
+            | Self::Pause(_)
+            | Self::Resume(_)
+            | Self::Abort(_) => Service::Scheduler,
             Self::Replay(letter) | Self::Drop(letter) => letter.service,
         }
     }
@@ -95,7 +135,10 @@ impl Verb {
             Self::Replay(letter) | Self::Drop(letter) => {
                 letter.module.as_deref().unwrap_or_default()
             }
-            Self::Run { module, .. }
+            Self::Pause(stretch) | Self::Resume(stretch) | Self::Abort(stretch) => stretch.module(),
+            Self::Approve(Rollout { module, .. })
+            | Self::Promote(Rollout { module, .. })
+            | Self::Run { module, .. }
             | Self::Deploy { module, .. }
             | Self::Rollback { module, .. } => module,
         }

@@ -181,6 +181,10 @@ static SCHEDULER: Contract = Contract {
         BaseJoined,
         BaseLost,
         ModuleDrifted,
+        GateJudged,
+        LineChanged,
+        LineAsked,
+        LineTold,
     ],
     takes_commands: true,
     says: &[
@@ -198,6 +202,11 @@ static SCHEDULER: Contract = Contract {
         ServiceUpgraded,
         ServiceRolledback,
         ModuleGivenUp,
+        GateRequested,
+        GateFinished,
+        LineChanged,
+        LineAsked,
+        LineTold,
         CommandSettled,
         LetterReplayed,
         LetterDropped,
@@ -223,7 +232,7 @@ static INSTALLER: Contract = Contract {
 };
 
 static VERIFIER: Contract = Contract {
-    takes: &[ObservationRequested],
+    takes: &[ObservationRequested, GateRequested],
     takes_commands: true,
     says: &[
         ModuleAnswering,
@@ -232,6 +241,7 @@ static VERIFIER: Contract = Contract {
         BaseChanged,
         BaseLost,
         ModuleDrifted,
+        GateJudged,
         CommandSettled,
         LetterReplayed,
         LetterDropped,

@@ -112,4 +112,7 @@ pub struct ChangeMerged {
     /// Whether a jar built elsewhere came with the command, so that there is nothing to build.
     #[serde(default)]
     pub uploaded: bool,
+    /// Whether a person lets it go where the same artifact failed before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub force: bool,
 }

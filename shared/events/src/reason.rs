@@ -203,8 +203,44 @@ reasons! {
         "A base lost a module again and again, or would not take it.",
         LEFT_ALONE,
         "Look at the base's log. A rollout with `ferry run` makes Ferry try again; so does a restart of the base after the window.";
+    PlanRefused = "plan-refused",
+        "The plan breaks a rule that keeps bases in service.",
+        UNTOUCHED,
+        "Look at it with `ferry plan`; add bases, or change the limits of the environment that the detail names.";
+    FailedBefore = "failed-before",
+        "The same artifact failed in that environment before.",
+        UNTOUCHED,
+        "Mend it and push again; or, where the cause was another, `ferry run --force --why`.";
+    GateFailed = "gate-failed",
+        "A gate did not hold.",
+        BROUGHT_BACK,
+        "Look at what was seen; then push again, or run the commit again with `ferry run`.";
+    GateExpired = "gate-expired",
+        "A gate was not known to hold by its deadline.",
+        BROUGHT_BACK,
+        "See to it that somebody, or something, answers it in time; then run the commit again with `ferry run`.";
+    WaitExpired = "wait-expired",
+        "The rollout waited as long as the environment lets it wait.",
+        BROUGHT_BACK,
+        "Run the commit again with `ferry run` when the pause, freeze or window named is over.";
+    TooFewInService = "too-few-in-service",
+        "So many bases of a zone are lost that no other may be changed.",
+        BROUGHT_BACK,
+        "Bring the bases named back, then run the commit again with `ferry run`.";
+    Aborted = "aborted",
+        "A person stopped the rollout.",
+        BROUGHT_BACK,
+        "Nothing; whoever stopped it said why.";
+    NotWaiting = "not-waiting",
+        "The run does not wait for that there.",
+        REFUSED,
+        "Look at what it waits for with `ferry show`.";
+    NotAllowed = "not-allowed",
+        "Somebody else must do that.",
+        REFUSED,
+        "Ask one of those named in the detail.";
     Superseded = "superseded",
-        "A newer push took this one's place before it began to install.",
+        "A newer push took this one's place before it was verified.",
         STOOD_BACK,
         "Nothing: the newer run goes on.";
     NothingVerified = "nothing-verified",

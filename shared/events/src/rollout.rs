@@ -3,7 +3,11 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, PlanId, RunId, Stop, artifact::Release, ids, task::Want};
+use std::collections::BTreeMap;
+
+use crate::{
+    Digest, PlanId, RunId, Stop, artifact::Release, gate::Gate, ids, task::Want, verify::Probe,
+};
 
 /// What a rollout brings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -33,6 +37,12 @@ pub struct Requested {
     pub order: u64,
     /// What to bring.
     pub aim: Aim,
+    /// Who wrote the change, or asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub author: Option<String>,
+    /// Whether it may bring what failed there before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub force: bool,
 }
 
 /// Whether a plan goes forward or undoes.
@@ -54,12 +64,65 @@ pub struct Step {
     pub base: String,
     /// Its pool.
     pub pool: String,
-    /// What it shall run; none: it shall be without the module.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub want: Option<Want>,
+    /// Its zone.
+    #[serde(default)]
+    pub zone: String,
 }
 
-/// The immutable list of waves that a rollout follows.
+/// How many bases of a zone may be out of service at a time.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Zone {
+    /// Bases of the module there.
+    pub bases: u32,
+    /// At most so many may be changed or lost at a time.
+    pub max_unavailable: u32,
+    /// At least so many must be in service while one is changed.
+    pub min_available: u32,
+}
+
+/// How a rollout goes back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum WayBack {
+    /// Every touched base at once.
+    #[default]
+    AtOnce,
+    /// Wave by wave, the last one first.
+    ReverseWaves,
+}
+
+/// The limits that a plan keeps to, with every share counted out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Limits {
+    /// By zone.
+    pub zones: BTreeMap<String, Zone>,
+    /// Bases of the first wave.
+    pub canary: u32,
+    /// Bases of a later wave; 0: all the rest.
+    pub parallel: u32,
+    /// Failed bases that are put up with.
+    pub max_failures: u32,
+    /// Between two waves, in milliseconds.
+    pub pause_ms: u64,
+    /// How long all bases must stay well after the last wave, in milliseconds.
+    pub soak_ms: u64,
+    /// How long it waits at most for a calendar or a person, in milliseconds.
+    pub wait_ms: u64,
+    /// How it goes back.
+    pub way_back: WayBack,
+}
+
+/// How a module is judged on each base.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Judge {
+    /// What it must answer; none: being active is enough.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe: Option<Probe>,
+    /// For how long it must stay well on each base, in milliseconds.
+    pub soak_ms: u64,
+}
+
+/// The immutable list of waves that a rollout follows, and all that it goes by.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Plan {
     /// The run.
@@ -74,6 +137,18 @@ pub struct Plan {
     pub generation: u64,
     /// The configuration's revision that it was made from.
     pub configuration: Digest,
+    /// What a pool's bases shall run. Those of a pool that is not here shall be without the module.
+    pub wants: BTreeMap<String, Want>,
+    /// What to put back where that does not start: the last verified.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub restores: BTreeMap<String, Want>,
+    /// How each base is judged.
+    pub judge: Judge,
+    /// What it keeps to.
+    pub limits: Limits,
+    /// What must hold on the way.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gates: Vec<Gate>,
     /// Bases changed side by side, wave after wave.
     pub waves: Vec<Vec<Step>>,
 }
@@ -86,7 +161,17 @@ impl Plan {
 
     /// The bases of all waves, in order.
     pub fn bases(&self) -> impl Iterator<Item = &str> {
-        self.waves.iter().flatten().map(|step| step.base.as_str())
+        self.steps().map(|step| step.base.as_str())
+    }
+
+    /// The steps of all waves, in order.
+    pub fn steps(&self) -> impl Iterator<Item = &Step> {
+        self.waves.iter().flatten()
+    }
+
+    /// What a step's base shall run; none: it shall be without the module.
+    pub fn want(&self, step: &Step) -> Option<&Want> {
+        self.wants.get(&step.pool)
     }
 }
 

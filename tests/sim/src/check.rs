@@ -162,8 +162,8 @@ fn once_each(world: &World, events: &[ferry_events::Event], told: &mut Told) {
                 let unit = (p.plan.module.clone(), p.plan.environment.clone());
                 if p.plan.direction == Direction::Back {
                     let verified = told.verified.get(&unit);
-                    for step in p.plan.waves.iter().flatten() {
-                        let to = step.want.as_ref().map(|want| &want.version);
+                    for step in p.plan.steps() {
+                        let to = p.plan.want(step).map(|want| &want.version);
                         if to != verified {
                             world.broken(format!(
                                 "{} goes back to {to:?}, and {verified:?} was verified last",

@@ -162,6 +162,7 @@ fn commanded(mut head: Head, command: &Command, config: &Config) -> Decision<Sta
             size,
             biz,
             commit,
+            force,
             ..
         } => {
             let run = RunId::of_command(command.id, module);
@@ -171,6 +172,7 @@ fn commanded(mut head: Head, command: &Command, config: &Config) -> Decision<Sta
                 commit.clone().unwrap_or_else(|| digest.to_string()),
             );
             change.uploaded = true;
+            change.force = *force;
             change.message = command.why.as_deref().map(short);
             let packaged = artifact::Packaged {
                 run,
@@ -217,6 +219,7 @@ fn change_of(head: &mut Head, command: &Command, commit: String) -> ChangeMerged
         author: Some(command.actor.clone()),
         message: None,
         uploaded: false,
+        force: matches!(command.verb, Verb::Run { force: true, .. }),
     }
 }
 
@@ -297,6 +300,7 @@ fn push_answered(
             author: author.clone().or_else(|| Some(short(&found.author))),
             message: message.clone().or_else(|| Some(short(&found.subject))),
             uploaded: false,
+            force: false,
         };
         events.push((head.scope_of(config, module), change));
     }

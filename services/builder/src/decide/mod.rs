@@ -214,7 +214,12 @@ fn refuse(state: &State, input: &Input<Outcome>) -> Decision<State> {
                 Verb::Replay(_) | Verb::Drop(_) => {
                     Stop::new(Reason::OurFault, "dead letters are the runtime's")
                 }
-                _ => Stop::new(
+                Verb::Approve(_)
+                | Verb::Promote(_)
+                | Verb::Pause(_)
+                | Verb::Resume(_)
+                | Verb::Abort(_) => Stop::new(Reason::OurFault, "rollouts are the scheduler's"),
+                Verb::Run { .. } | Verb::Deploy { .. } => Stop::new(
                     Reason::UnknownModule,
                     format!("there is no module {module:?}"),
                 ),

@@ -86,6 +86,7 @@ impl Shop {
             author: None,
             message: None,
             uploaded: false,
+            force: false,
         };
         let settings = settings::of(&self.config, "hello").expect("a module");
         let id = settings::build_id(&change, Some(&settings));

@@ -78,6 +78,7 @@ pub fn told(verb: &Verb) -> String {
             module,
             commit,
             branch: Some(branch),
+            ..
         } => {
             format!("run commit {commit} of branch {branch} for module {module}")
         }
@@ -85,6 +86,7 @@ pub fn told(verb: &Verb) -> String {
             module,
             commit,
             branch: None,
+            ..
         } => {
             format!("run commit {commit} for module {module}")
         }
@@ -108,6 +110,21 @@ pub fn told(verb: &Verb) -> String {
         } => {
             format!("roll module {module} in {environment} back to the verified version before")
         }
+        Verb::Approve(rollout) => format!(
+            "approve run {} of {} in {}",
+            rollout.run.short(),
+            rollout.module,
+            rollout.environment
+        ),
+        Verb::Promote(rollout) => format!(
+            "let run {} of {} go on in {}",
+            rollout.run.short(),
+            rollout.module,
+            rollout.environment
+        ),
+        Verb::Pause(stretch) => format!("pause {stretch}"),
+        Verb::Resume(stretch) => format!("resume {stretch}"),
+        Verb::Abort(stretch) => format!("abort {stretch}"),
         Verb::Replay(letter) => format!(
             "hand dead letter {} to the {} again",
             letter.letter.short(),

@@ -3,7 +3,9 @@
 use ferry_events::artifact::{Biz, Packaged, Published, Release, Slimmed};
 use ferry_events::body::*;
 use ferry_events::push::{ChangeMerged, Received, Resolution, Resolved, RunOf};
-use ferry_events::rollout::{self, Aim, Direction, Plan, Planned, RolloutOutcome, Step, Wave};
+use ferry_events::rollout::{
+    self, Aim, Direction, Judge, Limits, Plan, Planned, RolloutOutcome, Step, Wave,
+};
 use ferry_events::run::{self, Outcome, RunKind};
 use ferry_events::task::{self, StepTime, Want};
 use ferry_events::{Body, Digest, PushId, RunId, Scope, Service, Stop, TaskId, build, verify};
@@ -70,6 +72,7 @@ impl Story {
             author: Some("dev <dev@git.example>".into()),
             message: Some("Greet by name".into()),
             uploaded: false,
+            force: false,
         };
         self.say(Service::Builder, None, merged);
         let resolved = Resolved {
@@ -183,13 +186,15 @@ impl Story {
                 branch: "main".into(),
                 order: 7,
                 aim: Aim::Back { to: None },
+                author: None,
+                force: false,
             };
             self.say(Service::Scheduler, Some(environment), requested);
         }
         let step = |base: &&str| Step {
             base: (*base).into(),
             pool: environment.into(),
-            want: Some(Self::want(want)),
+            zone: "default".into(),
         };
         let plan = Plan {
             run: self.run,
@@ -198,6 +203,11 @@ impl Story {
             direction,
             generation: 1,
             configuration: Digest::of(b"configuration"),
+            wants: [(environment.to_owned(), Self::want(want))].into(),
+            restores: std::collections::BTreeMap::new(),
+            judge: Judge::default(),
+            limits: Limits::default(),
+            gates: Vec::new(),
             waves: bases
                 .iter()
                 .map(|wave| wave.iter().map(step).collect())

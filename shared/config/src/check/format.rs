@@ -9,6 +9,7 @@ use url::Url;
 use super::clone::clone_rule;
 use super::shape::{Shape, Text};
 use super::walk::absolute;
+use crate::calendar;
 use crate::secret::SecretRef;
 use crate::text::{NAME_MAX, duration, is_name, size};
 
@@ -84,6 +85,22 @@ pub(super) fn check(text: &str, shape: &Text, folder: &Path) -> Result<String, S
             }
         }
         Some("repository-path") => repository_path(text).map(|()| kept()),
+        Some("cron") => calendar::cron(text).map(|_| kept()),
+        Some("time-zone") => calendar::time_zone(text).map(|_| kept()),
+        Some("local-time") => calendar::local_time(text).map(|_| kept()),
+        Some("decimal") => match text.parse::<f64>() {
+            Ok(number) if number.is_finite() => Ok(kept()),
+            _ => Err(format!("{text:?} is not a number such as \"0.01\"")),
+        },
+        Some("approver") => {
+            if is_name(text.strip_prefix("team:").unwrap_or(text)) {
+                Ok(kept())
+            } else {
+                Err(format!(
+                    "{text:?} is neither the name of a token nor a team as \"team:core\""
+                ))
+            }
+        }
         Some("token-hash") => {
             let digits = text.strip_prefix("sha256:").unwrap_or("");
             let hex = digits.len() == 64
@@ -113,6 +130,7 @@ pub(super) fn expected(shape: &Shape) -> &'static str {
         Shape::Table { .. } | Shape::Names(_) => "a table",
         Shape::List { .. } => "a list",
         Shape::Number { .. } => "a whole number",
+        Shape::Amount => "a whole number, or a part in quotes, such as \"25%\"",
         Shape::Flag => "true or false",
         Shape::Choice(_) => "a text",
         Shape::Text(text) => match text.format.as_deref() {

@@ -25,6 +25,8 @@ pub(crate) enum Shape {
     Choice(Vec<String>),
     /// A whole number in this range.
     Number { least: i64, most: i64 },
+    /// A whole number of bases, or a part of them.
+    Amount,
     /// True or false.
     Flag,
 }
@@ -75,6 +77,9 @@ impl Shape {
         let schema = flat(schema, root);
         let text = |key: &str| schema.get(key).and_then(Value::as_str).map(str::to_owned);
         let number = |key: &str| schema.get(key).and_then(Value::as_i64);
+        if text("format").as_deref() == Some("amount") {
+            return Self::Amount;
+        }
         if let Some(choices) = choices(&schema) {
             return Self::Choice(choices);
         }

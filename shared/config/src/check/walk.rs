@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use super::shape::{Shape, Text};
 use super::{format, names, put};
 use crate::diagnostic::{Severity, nearest};
+use crate::model::{AMOUNT_MAX, Percent};
 use crate::text::is_name;
 use crate::tree::{At, Kind, Node, Tree, join};
 
@@ -48,7 +49,8 @@ pub(super) fn walk(tree: &mut Tree) -> Value {
 }
 
 /// The tables whose names are referred to.
-const KNOWN: [&str; 5] = [
+const KNOWN: [&str; 6] = [
+    "tokens",
     "repositories",
     "teams",
     "environments",
@@ -113,6 +115,22 @@ impl Walk<'_> {
                 self.tree.error(node.at, path, message);
                 None
             }
+            (Shape::Amount, Kind::Integer(number)) => {
+                let most = i64::from(AMOUNT_MAX);
+                if (0..=most).contains(number) {
+                    return Some(Value::from(*number));
+                }
+                let message = format!("{number} is out of range, must be from 0 to {most}");
+                self.tree.error(node.at, path, message);
+                None
+            }
+            (Shape::Amount, Kind::Text(text)) => match Percent::try_from(text.clone()) {
+                Ok(percent) => Some(Value::from(String::from(percent))),
+                Err(message) => {
+                    self.tree.error(node.at, path, message);
+                    None
+                }
+            },
             (Shape::Flag, Kind::Boolean(flag)) => Some(Value::from(*flag)),
             _ => {
                 let message = format!("must be {}, is {}", format::expected(shape), node.what());

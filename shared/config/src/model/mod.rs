@@ -4,16 +4,20 @@
 //! Out: [`Config`], whose field names are the keys of the file.
 
 mod access;
+mod amount;
 mod builder;
 mod environment;
+mod gate;
 mod module;
 mod reconcile;
 mod repository;
 mod services;
 
 pub use access::{Grant, Role, Token};
+pub use amount::{AMOUNT_MAX, Amount, Percent};
 pub use builder::{Builder, Sandbox};
-pub use environment::{Base, Environment, Pool};
+pub use environment::{Base, Environment, Pool, Rollback, Supersede};
+pub use gate::{Approval, At, Check, Freeze, Metric, Window};
 pub use module::{Build, Module, Probe};
 pub use reconcile::Reconcile;
 pub use repository::{Forge, Repository, Team};
@@ -58,6 +62,10 @@ pub struct Config {
     /// Environments: one chain, each after the one before.
     #[schemars(extend("propertyNames" = crate::text::name_schema()))]
     pub environments: BTreeMap<String, Environment>,
+    /// Times in which nothing is rolled out.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("propertyNames" = crate::text::name_schema()))]
+    pub freezes: BTreeMap<String, Freeze>,
     /// Pools: the bases of one environment that are built alike.
     #[schemars(extend("propertyNames" = crate::text::name_schema()))]
     pub pools: BTreeMap<String, Pool>,

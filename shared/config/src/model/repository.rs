@@ -13,6 +13,10 @@ pub struct Team {
     /// Its name as shown to people. Default: the key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// Its people: names of tokens, who may approve where `team:NAME` may.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-names" = "tokens"))]
+    pub members: Vec<String>,
 }
 
 /// One git repository whose pushes are taken.

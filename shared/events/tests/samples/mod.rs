@@ -10,7 +10,7 @@ use ferry_events::{
         BaseChanged, BaseJoined, BuildQueued, BuildStarted, LetterDropped, LetterReplayed,
         ServiceDeployed, ServiceRolledback, ServiceUpgraded, WaveFinished, WaveStarted,
     },
-    build, command, letter, push, rollout, run, task, verify, work,
+    build, command, gate, letter, line, push, rollout, run, task, verify, work,
 };
 use uuid::Uuid;
 
@@ -106,6 +106,28 @@ fn seen() -> base::Seen {
     }
 }
 
+fn probe() -> verify::Probe {
+    verify::Probe {
+        path: "/cart/".into(),
+        status: 200,
+        contains: None,
+        timeout_ms: 2000,
+        deadline_ms: 20_000,
+        interval_ms: 100,
+    }
+}
+
+fn metric() -> gate::Ask {
+    gate::Ask::Metric {
+        url: "http://prometheus.example".into(),
+        query: "sum(rate(errors{module=\"cart\"}[1m]))".into(),
+        min: None,
+        max: Some("0.01".into()),
+        interval_ms: 10_000,
+        count: 3,
+    }
+}
+
 /// One body of every kind.
 pub fn bodies() -> Vec<Body> {
     let push = PushId::of("github", "shop", "1", "refs/heads/main");
@@ -117,12 +139,37 @@ pub fn bodies() -> Vec<Body> {
         direction: rollout::Direction::Back,
         generation: 3,
         configuration: Digest::of(b"configuration"),
+        wants: BTreeMap::from([("prod".to_owned(), want())]),
+        restores: BTreeMap::new(),
+        judge: rollout::Judge {
+            probe: Some(probe()),
+            soak_ms: 2000,
+        },
+        limits: rollout::Limits {
+            zones: BTreeMap::from([(
+                "a".to_owned(),
+                rollout::Zone {
+                    bases: 3,
+                    max_unavailable: 2,
+                    min_available: 1,
+                },
+            )]),
+            canary: 1,
+            ..rollout::Limits::default()
+        },
+        gates: vec![gate::Gate {
+            name: "metric errors".into(),
+            at: vec![gate::Place::Wave, gate::Place::End],
+            deadline_ms: 300_000,
+            ask: metric(),
+        }],
         waves: vec![vec![rollout::Step {
             base: "prod-1".into(),
             pool: "prod".into(),
-            want: Some(want()),
+            zone: "a".into(),
         }]],
     };
+    let gate_id = gate::gate_id(&plan.id(), gate::Point::After(1), "metric errors");
     let build = build::Build {
         run: run_id(),
         module: "cart".into(),
@@ -169,6 +216,7 @@ pub fn bodies() -> Vec<Body> {
             author: None,
             message: None,
             uploaded: false,
+            force: false,
         }
         .into(),
         BuildQueued(build.clone()).into(),
@@ -234,11 +282,13 @@ pub fn bodies() -> Vec<Body> {
             branch: "main".into(),
             order: 1,
             aim: rollout::Aim::Release(Box::new(release())),
+            author: Some("dev".into()),
+            force: false,
         }
         .into(),
         rollout::Planned {
             id: plan.id(),
-            plan,
+            plan: plan.clone(),
             version: None,
         }
         .into(),
@@ -253,6 +303,74 @@ pub fn bodies() -> Vec<Body> {
         .into(),
         WaveStarted(wave(None)).into(),
         WaveFinished(wave(Some(stop()))).into(),
+        gate::Requested {
+            gate: gate_id,
+            run: run_id(),
+            plan: plan.id(),
+            module: "cart".into(),
+            environment: "prod".into(),
+            version: "1.0.0-x".into(),
+            name: "metric errors".into(),
+            point: gate::Point::After(1),
+            what: "metric errors: at most 0.01, 3 times".into(),
+            ask: metric(),
+            since: at(),
+            until: at(),
+            opens: None,
+        }
+        .into(),
+        gate::Judged {
+            gate: gate_id,
+            run: run_id(),
+            plan: plan.id(),
+            module: "cart".into(),
+            environment: "prod".into(),
+            name: "metric errors".into(),
+            verdict: gate::Verdict::Fail,
+            seen: "0.2 is more than 0.01".into(),
+        }
+        .into(),
+        gate::Finished {
+            gate: gate_id,
+            run: run_id(),
+            plan: plan.id(),
+            module: "cart".into(),
+            environment: "prod".into(),
+            name: "metric errors".into(),
+            point: gate::Point::After(1),
+            outcome: gate::Outcome::Failed,
+            by: vec!["ops".into()],
+            why: Some("0.2 is more than 0.01".into()),
+            stop: Some(stop()),
+        }
+        .into(),
+        line::Changed {
+            act: line::Act::Pause,
+            stretch: line::Stretch::Environment("prod".into()),
+            at: at(),
+            number: 1,
+            actor: "ops".into(),
+            why: Some("a sale".into()),
+            command: ferry_events::CommandId(Uuid::from_u128(3)),
+        }
+        .into(),
+        line::Asked {
+            module: "cart".into(),
+            environment: "prod".into(),
+        }
+        .into(),
+        line::Told {
+            module: "cart".into(),
+            environment: "prod".into(),
+            number: 1,
+            standing: vec![line::Standing {
+                stretch: line::Stretch::Everything,
+                since: at(),
+                actor: "ops".into(),
+                why: None,
+            }],
+        }
+        .into(),
         task::Requested {
             task,
             plan: Digest::of(b"plan"),
@@ -301,14 +419,7 @@ pub fn bodies() -> Vec<Body> {
             biz: "cart".into(),
             version: Some("1".into()),
             revision: 2,
-            probe: Some(verify::Probe {
-                path: "/cart/".into(),
-                status: 200,
-                contains: None,
-                timeout_ms: 2000,
-                deadline_ms: 20_000,
-                interval_ms: 100,
-            }),
+            probe: Some(probe()),
             soak_ms: 2000,
         }
         .into(),

@@ -145,6 +145,7 @@ async fn deploy(parts: &Parts, chapter: &Chapter) -> Result<Cause> {
     let size = jar.len() as u64;
     let query = DeployQuery {
         commit: None,
+        force: false,
         why: Some(chapter.message.to_owned()),
     };
     let answer = parts

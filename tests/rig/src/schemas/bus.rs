@@ -4,10 +4,12 @@
 //! In: contracts, kinds, verbs, facts. Out: an AsyncAPI 3.0 document.
 
 use ferry_events::artifact::Biz;
+use ferry_events::command::Rollout;
 use ferry_events::envelope::CONTENT_TYPE;
 use ferry_events::fact::{ActivePlan, BaseRecord, Wanted};
 use ferry_events::letter::Letter;
-use ferry_events::{Digest, Kind, LetterId, Service, Verb};
+use ferry_events::line::Stretch;
+use ferry_events::{Digest, Kind, LetterId, RunId, Service, Verb};
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
@@ -120,14 +122,25 @@ fn verbs() -> Vec<Verb> {
         module: module.clone(),
         commit: String::new(),
         branch: None,
+        force: false,
     };
     match &run {
         Verb::Run { .. }
         | Verb::Deploy { .. }
         | Verb::Rollback { .. }
+        | Verb::Approve(_)
+        | Verb::Promote(_)
+        | Verb::Pause(_)
+        | Verb::Resume(_)
+        | Verb::Abort(_)
         | Verb::Replay(_)
         | Verb::Drop(_) => {}
     }
+    let rollout = Rollout {
+        run: RunId::of("", "", 0, ""),
+        module: module.clone(),
+        environment: String::new(),
+    };
     let letters = Service::ALL
         .into_iter()
         .filter(|service| service.contract().takes_commands)
@@ -148,12 +161,18 @@ fn verbs() -> Vec<Verb> {
             size: 0,
             biz,
             commit: None,
+            force: false,
         },
         Verb::Rollback {
-            module,
+            module: module.clone(),
             environment: String::new(),
             to: None,
         },
+        Verb::Approve(rollout.clone()),
+        Verb::Promote(rollout),
+        Verb::Pause(Stretch::Everything),
+        Verb::Resume(Stretch::Everything),
+        Verb::Abort(Stretch::Everything),
     ]
     .into_iter()
     .chain(letters)

@@ -72,6 +72,12 @@ pub(super) fn of(kind: Kind) -> Option<Value> {
         | Kind::BaseLost
         | Kind::ModuleDrifted
         | Kind::ModuleGivenUp
+        | Kind::GateRequested
+        | Kind::GateJudged
+        | Kind::GateFinished
+        | Kind::LineChanged
+        | Kind::LineAsked
+        | Kind::LineTold
         | Kind::CommandSettled
         | Kind::WorkRetried
         | Kind::LetterReplayed

@@ -91,6 +91,14 @@ fn what(kind: Kind) -> &'static str {
         Kind::RolloutFinished => "a rollout ended",
         Kind::WaveStarted => "a wave began",
         Kind::WaveFinished => "a wave ended",
+        Kind::GateRequested => "a rollout waits for something",
+        Kind::GateJudged => "the verifier's verdict on what a rollout waits for",
+        Kind::GateFinished => "a wait ended",
+        Kind::LineChanged => "a person paused, resumed or aborted",
+        Kind::LineAsked => {
+            "a module came to an environment for the first time, and asks what is paused"
+        }
+        Kind::LineTold => "what is paused for it",
         Kind::TaskRequested => "a base shall be changed",
         Kind::TaskStarted => "a task is in hand",
         Kind::TaskFinished => "a task ended",

@@ -66,19 +66,17 @@ fn planned(run: &mut RunView, it: &Planned) {
                 .retain(|task| task.direction == Direction::Forward);
         }
     }
-    there
-        .tasks
-        .extend(it.plan.waves.iter().flatten().map(|step| TaskView {
-            base: step.base.clone(),
-            pool: step.pool.clone(),
-            direction,
-            state: TaskState::Waiting,
-            wanted: step.want.as_ref().map(|want| want.version.clone()),
-            running: None,
-            answer: None,
-            steps: Vec::new(),
-            stop: None,
-        }));
+    there.tasks.extend(it.plan.steps().map(|step| TaskView {
+        base: step.base.clone(),
+        pool: step.pool.clone(),
+        direction,
+        state: TaskState::Waiting,
+        wanted: it.plan.want(step).map(|want| want.version.clone()),
+        running: None,
+        answer: None,
+        steps: Vec::new(),
+        stop: None,
+    }));
 }
 
 /// Of a base with a change forward and one back, the one back is the newer.

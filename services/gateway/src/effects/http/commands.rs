@@ -41,6 +41,7 @@ pub(super) async fn run(
     let commit =
         text("commit", Some(ask.commit))?.ok_or_else(|| Refusal::bad_request("commit is empty"))?;
     let (branch, why) = (text("branch", ask.branch)?, text("why", ask.why)?);
+    let why = forced(ask.force, why)?;
     send(
         &app,
         &caller,
@@ -48,6 +49,7 @@ pub(super) async fn run(
             module,
             commit,
             branch,
+            force: ask.force,
         },
         why,
         &headers,
@@ -140,6 +142,16 @@ async fn waiting(app: &App, id: CommandId) -> Result<Option<CommandView>, Refusa
 
 pub(super) fn text(name: &str, given: Option<String>) -> Result<Option<String>, Refusal> {
     command::text(name, given).map_err(Refusal::bad_request)
+}
+
+/// Holds who forces something to a reason.
+pub(super) fn forced(force: bool, why: Option<String>) -> Result<Option<String>, Refusal> {
+    match why {
+        None if force => Err(Refusal::bad_request(
+            "\"force\" needs \"why\": say why what failed before may go there again",
+        )),
+        why => Ok(why),
+    }
 }
 
 /// Holds the caller to modules that there are and that it sees.

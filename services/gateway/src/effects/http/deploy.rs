@@ -47,6 +47,7 @@ pub(super) async fn take(
     commands::may_start(&config, &caller, &module)?;
     let commit = command::text("commit", query.commit).map_err(Refusal::bad_request)?;
     let why = command::text("why", query.why).map_err(Refusal::bad_request)?;
+    let (force, why) = (query.force, commands::forced(query.force, why)?);
     let limit = config.builder.artifact_limit;
     body::announced(&headers, "the jar", limit)?;
     let Ok(_turn) = app.upload_turns.clone().try_acquire_owned() else {
@@ -90,6 +91,7 @@ pub(super) async fn take(
         size,
         biz,
         commit,
+        force,
     };
     commands::send(&app, &caller, verb, why, &headers).await
 }

@@ -1,0 +1,152 @@
+//! Stopping the line: a run, a module, an environment or everything is paused, resumed or aborted.
+//!
+//! What stands is kept in one place (`line`) and told to every module in every environment that it
+//! concerns: by `line.changed`, and by `line.told` to one that begins its life and asks.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{CommandId, RunId, Timestamp};
+
+/// What a word concerns.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stretch {
+    /// Everything.
+    Everything,
+    /// An environment.
+    Environment(String),
+    /// A module, in every environment.
+    Module(String),
+    /// A run.
+    Run {
+        /// The run.
+        run: RunId,
+        /// Its module.
+        module: String,
+    },
+}
+
+impl Stretch {
+    /// Whether it concerns a module in an environment, whatever the run.
+    pub fn covers(&self, module: &str, environment: &str) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::Environment(name) => name == environment,
+            Self::Module(name) | Self::Run { module: name, .. } => name == module,
+        }
+    }
+
+    /// Whether it concerns this run.
+    pub fn covers_run(&self, run: RunId) -> bool {
+        match self {
+            Self::Run { run: one, .. } => *one == run,
+            _ => true,
+        }
+    }
+
+    /// The module; empty where it concerns more than one.
+    pub fn module(&self) -> &str {
+        match self {
+            Self::Module(name) | Self::Run { module: name, .. } => name,
+            Self::Everything | Self::Environment(_) => "",
+        }
+    }
+
+    /// The environment, where it is one alone.
+    pub fn environment(&self) -> Option<&str> {
+        match self {
+            Self::Environment(name) => Some(name),
+            _ => None,
+        }
+    }
+}
+
+impl std::fmt::Display for Stretch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Everything => f.write_str("everything"),
+            Self::Environment(name) => write!(f, "environment {name}"),
+            Self::Module(name) => write!(f, "module {name}"),
+            Self::Run { run, .. } => write!(f, "run {}", run.short()),
+        }
+    }
+}
+
+/// What was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Act {
+    /// No wave begins.
+    Pause,
+    /// A pause is lifted.
+    Resume,
+    /// What is being rolled out stops, and goes back.
+    Abort,
+}
+
+/// A pause that stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Standing {
+    /// What it concerns.
+    pub stretch: Stretch,
+    /// Since when.
+    pub since: Timestamp,
+    /// Who paused it.
+    pub actor: String,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+impl std::fmt::Display for Standing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} was paused by {}", self.stretch, self.actor)?;
+        match &self.why {
+            Some(why) => write!(f, ": {why}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// `line.changed`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Changed {
+    /// What was done.
+    pub act: Act,
+    /// What it concerns.
+    pub stretch: Stretch,
+    /// When.
+    pub at: Timestamp,
+    /// Counts the changes; what was told with an older number is past.
+    pub number: u64,
+    /// Who did it.
+    pub actor: String,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// The command.
+    pub command: CommandId,
+}
+
+/// `line.asked`: a module came to an environment for the first time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Asked {
+    /// The module.
+    pub module: String,
+    /// The environment.
+    pub environment: String,
+}
+
+/// `line.told`: what stands for it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Told {
+    /// The module.
+    pub module: String,
+    /// The environment.
+    pub environment: String,
+    /// How many changes there were.
+    pub number: u64,
+    /// The pauses that stand.
+    pub standing: Vec<Standing>,
+}
