@@ -97,6 +97,7 @@ async fn everything_works_with_the_gateways_own_permissions() {
     assert_eq!(heads(&gateway).await, ['1']);
 
     let ask = RunRequest {
+        force: false,
         commit: "main".into(),
         branch: None,
         why: None,
