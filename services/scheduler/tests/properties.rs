@@ -7,8 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ferry_events::{
     Body, Reason, Stop,
+    fact::ActivePlan,
     rollout::{Direction, RolloutOutcome},
     run::RunKind,
+    subject,
 };
 use proptest::prelude::*;
 use world::{World, observed, task_finished};
@@ -133,13 +135,17 @@ proptest! {
         let mut live: BTreeMap<String, Option<String>> = BTreeMap::new();
         let mut repairs = 0;
         let mut in_force: BTreeMap<String, ferry_events::RunId> = BTreeMap::new();
+        let mut planned = BTreeMap::new();
         let mut begun: BTreeMap<String, u32> = BTreeMap::new();
         for body in &world.said {
             match body {
                 Body::RunQueued(p) if p.kind == RunKind::Repair => repairs += 1,
                 Body::RunFinished(p) => *ended.entry(p.run).or_insert(0) += 1,
                 Body::RolloutPlanned(p) => {
-                    let plan = &p.plan;
+                    planned.insert(p.id.clone(), p.plan.clone());
+                }
+                Body::WaveStarted(p) if p.number == 1 => {
+                    let plan = &planned[&p.plan];
                     let before = in_force.insert(plan.environment.clone(), plan.run);
                     let goes_on = plan.direction == Direction::Back && before == Some(plan.run);
                     prop_assert!(before.is_none() || goes_on, "one plan at a time");
@@ -231,14 +237,11 @@ fn answer(
     let reply = match body {
         Body::TaskRequested(p) => {
             // The fence: a task of an older plan changes nothing.
-            let newest = world.said.iter().rev().find_map(|b| match b {
-                Body::RolloutPlanned(n) if n.plan.environment == p.environment => {
-                    Some(n.id.clone())
-                }
-                _ => None,
-            });
-            let finished = |n: &Body| matches!(n, Body::RolloutFinished(f) if f.run == p.run && f.environment == p.environment);
-            let in_force = newest.as_ref() == Some(&p.plan) && !world.said.iter().any(finished);
+            let fact = world
+                .facts
+                .get(&subject::plan_fact(&p.module, &p.environment));
+            let fact = fact.map(|fact| serde_json::from_value::<ActivePlan>(fact.clone()));
+            let in_force = fact.is_some_and(|fact| fact.unwrap().plan.as_ref() == Some(&p.plan));
             // Going back does not fail here: bases that cannot go back have a story of their own.
             let back = world.said.iter().any(|n| matches!(n, Body::RolloutPlanned(n) if n.id == p.plan && n.plan.direction == ferry_events::rollout::Direction::Back));
             let result = if back { Ok(()) } else { result };

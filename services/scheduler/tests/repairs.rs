@@ -272,7 +272,7 @@ fn a_repair_keeps_to_the_bases_at_a_time() {
         }),
         2,
     );
-    world.config.environments.get_mut("prod").unwrap().parallel = 1;
+    world.config.environments.get_mut("prod").unwrap().parallel = ferry_config::Amount::Count(1);
     // Both wait for the rollout's end, so that one repair takes them.
     world.drifts("prod-2", &[]);
     world.drifts("prod-3", &[]);

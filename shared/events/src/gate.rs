@@ -101,6 +101,8 @@ pub enum Ask {
     Pause,
     /// A person who paused it resumes it.
     Line,
+    /// A person lets it go on or aborts it, because it could not be told whether a gate holds.
+    Decision,
 }
 
 impl Ask {

@@ -120,6 +120,8 @@ pub struct Changed {
     pub at: Timestamp,
     /// Counts the changes; what was told with an older number is past.
     pub number: u64,
+    /// Every pause that stands after it.
+    pub standing: Vec<Standing>,
     /// Who did it.
     pub actor: String,
     /// Why.

@@ -1,25 +1,39 @@
 //! The way back of a failed rollout: every base that it touched gets the last verified release.
 //!
-//! In: a rollout whose way forward ended. Out: one wave over all touched bases, from stored jars,
-//! and the rollout's end once each has settled.
+//! In: a rollout whose way forward ended. Out: a plan over all touched bases, at once or in reverse waves,
+//! from stored jars, and the rollout's end once each has settled.
 
 use std::collections::BTreeMap;
 
 use ferry_events::{
     Reason, Stop,
     body::{ServiceRolledback, WaveFinished},
-    rollout::{RolloutOutcome, Service},
+    rollout::{Planned, RolloutOutcome, Service},
 };
 use ferry_runtime::Context;
 
 use super::{
     plan,
+    queue::Queue,
     repair::Repairs,
-    unit::{Making, Phase, Steps, ended, unit_scope},
+    rollout::Rollouts,
+    unit::{Making, ended, unit_scope},
 };
 
 /// Longest list of bases in a stop's detail.
 const NAMED_MAX: usize = 20;
+
+/// Whether the same artifact would fail again: then it does not come back by itself.
+fn is_its_own_fault(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::InstallFailed
+            | Reason::NotActive
+            | Reason::ProbeFailed
+            | Reason::SoakFailed
+            | Reason::GateFailed
+    )
+}
 
 pub(super) trait WayBack: Sized {
     /// Plans the way back and starts it.
@@ -34,14 +48,26 @@ impl WayBack for Making {
         let Some(active) = &mut self.state.active else {
             return self;
         };
-        let release = active.release.clone();
-        active.plan = plan::back(&active.plan, &active.touched, before.as_ref());
+        let (release, run) = (active.release.clone(), active.requested.run);
+        let generation = self.state.generation + 1;
+        active.plan = plan::back(&active.plan, &active.touched, before.as_ref(), generation);
         active.id = active.plan.id();
         active.wave = 0;
         active.tasks = BTreeMap::new();
-        self.state.generation = active.plan.generation;
+        active.broken = Vec::new();
+        let planned = Planned {
+            id: active.id.clone(),
+            plan: active.plan.clone(),
+            version: before.as_ref().map(|before| before.version().to_owned()),
+        };
+        let scope = unit_scope(context, &active.requested);
+        let failure = active.failure.clone();
+        self.state.generation = generation;
         self.state.reject(&release);
-        self.start_wave(context)
+        if let Some(stop) = failure.filter(|stop| is_its_own_fault(stop.reason)) {
+            self.state.ban(&release, run, stop.reason);
+        }
+        self.say(scope, planned).start_wave(context)
     }
 
     fn advance_back(mut self, context: &Context) -> Self {
@@ -49,12 +75,17 @@ impl WayBack for Making {
         let Some(active) = &self.state.active else {
             return self;
         };
-        if active
-            .tasks
-            .values()
-            .any(|task| matches!(task.phase, Phase::Changing | Phase::Observing))
-        {
+        if active.is_busy() {
             return self;
+        }
+        if active.wave + 1 < active.plan.waves.len() {
+            let scope = unit_scope(context, &active.requested);
+            let wave = WaveFinished(active.describe_wave(None));
+            self = self.say(scope, wave);
+            if let Some(active) = &mut self.state.active {
+                active.wave += 1;
+            }
+            return self.start_wave(context);
         }
         let scope = unit_scope(context, &active.requested);
         let (requested, failed) = (active.requested.clone(), active.release.clone());

@@ -76,6 +76,12 @@ impl Care {
             .and_then(|owed| owed.next)
     }
 
+    /// Whether it serves nobody: it does not answer, or could not be brought back.
+    pub fn is_out_of_service(&self) -> bool {
+        let owed = self.owed.as_ref();
+        self.lost || owed.is_some_and(|owed| owed.actual.is_none())
+    }
+
     /// Forgets repairs that were begun before the window.
     pub fn prune(&mut self, now: Timestamp, limits: &Reconcile) {
         let window = delta(limits.window);

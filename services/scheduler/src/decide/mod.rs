@@ -1,23 +1,32 @@
 //! The scheduler's decisions: which aggregate an input concerns, and what follows.
 //!
-//! Two kinds of aggregates: a *run* (`run.<id>`) passes its environments in order; a *unit*
+//! Three kinds of aggregates: a *run* (`run.<id>`) passes its environments in order; a *unit*
 //! (`unit.<module>.<environment>`) is the unit of consistency: active plan, queued rollout, verified
-//! releases. They tell each other by events only.
+//! releases; the *line* (`line`) is what people paused. They tell each other by events only.
 
+mod acts;
 mod back;
 mod care;
+mod halt;
+mod line;
 mod plan;
+mod queue;
 mod repair;
+mod rollout;
 mod run;
 mod unit;
 mod wanted;
 
 pub use care::{Care, Owed};
+pub use halt::{Halt, Wait};
+pub use line::{Heard, Line};
+pub use queue::PassedOver;
 pub use run::Run;
-pub use unit::{Active, Phase, Task, Unit};
+pub use unit::{Active, Banned, Phase, Stage, Task, Unit};
 
 use ferry_bus::Keep;
 use ferry_config::Config;
+use ferry_events::line::Stretch;
 use ferry_events::{Body, Command, Event, RunId, Scope, Service, Timestamp, Verb};
 use ferry_runtime::{Context, Decide, Decision, Fault, Input, Key};
 use serde::{Deserialize, Serialize};
@@ -44,6 +53,8 @@ pub enum State {
     Run(Box<Run>),
     /// A module in an environment.
     Unit(Box<Unit>),
+    /// What is paused.
+    Line(Box<Line>),
 }
 
 /// The aggregate of a run.
@@ -54,6 +65,23 @@ pub fn run_key(run: RunId) -> Key {
 /// The aggregate of a module in an environment.
 pub fn unit_key(module: &str, environment: &str) -> Key {
     Key::new("unit", &[module, environment])
+}
+
+/// The aggregate of what is paused: there is one.
+pub fn line_key() -> Key {
+    Key::new("line", &[])
+}
+
+/// The units that a stretch of the line concerns.
+fn units_of_stretch(config: &Config, stretch: &Stretch) -> Vec<Key> {
+    let units = config.modules.keys().flat_map(|module| {
+        let environments = config.environments_of_module(module).into_iter();
+        environments.map(move |environment| (module, environment))
+    });
+    units
+        .filter(|(module, environment)| stretch.covers(module, environment))
+        .map(|(module, environment)| unit_key(module, environment))
+        .collect()
 }
 
 /// The scope of a module's events.
@@ -109,6 +137,10 @@ impl Decide for Scheduler {
             Body::ObservationFinished(p) => vec![unit_key(&p.module, &p.environment)],
             Body::ModuleDrifted(p) => vec![unit_key(&p.module, &p.environment)],
             Body::BaseJoined(p) => units_of_pool(config, &p.pool, &p.environment),
+            Body::GateJudged(p) => vec![unit_key(&p.module, &p.environment)],
+            Body::LineAsked(_) => vec![line_key()],
+            Body::LineTold(p) => vec![unit_key(&p.module, &p.environment)],
+            Body::LineChanged(p) => units_of_stretch(config, &p.stretch),
             Body::BaseLost(p) => units_of_pool(config, &p.pool, &p.environment),
             _ => Vec::new(),
         }
@@ -117,6 +149,10 @@ impl Decide for Scheduler {
     fn route_command(&self, command: &Command, _config: &Config) -> Vec<Key> {
         match &command.verb {
             Verb::Rollback { module, .. } => vec![run_key(RunId::of_command(command.id, module))],
+            Verb::Approve(rollout) | Verb::Promote(rollout) => {
+                vec![unit_key(&rollout.module, &rollout.environment)]
+            }
+            Verb::Pause(_) | Verb::Resume(_) | Verb::Abort(_) => vec![line_key()],
             Verb::Run { .. } | Verb::Deploy { .. } | Verb::Replay(_) | Verb::Drop(_) => Vec::new(),
         }
     }
@@ -138,6 +174,12 @@ impl Decide for Scheduler {
                 .map(|d| wrap(d, State::Unit)),
             ("unit", State::Unit(unit)) => {
                 unit.decide(input, context).map(|d| wrap(d, State::Unit))
+            }
+            ("line", State::New) => Line::default()
+                .decide(input, context)
+                .map(|d| wrap(d, State::Line)),
+            ("line", State::Line(line)) => {
+                line.decide(input, context).map(|d| wrap(d, State::Line))
             }
             _ => Err(Fault(format!(
                 "aggregate {key} has a state of another kind"

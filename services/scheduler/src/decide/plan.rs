@@ -1,16 +1,19 @@
-//! The planner: which base gets what, in which wave.
+//! The planner: which base gets what, in which wave, within which limits, past which gates.
 //!
-//! In: a release, the bases of a module in an environment, the environment's strategy. Out: waves.
+//! In: a release, the bases of a module in an environment, the environment's strategy. Out: a plan.
 //! Pure: the same inputs give the same plan, and so the same plan id.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use ferry_config::Config;
+use ferry_config::{Amount, At, Config, Environment, Rollback};
 use ferry_events::{
-    Digest, Reason, RunId, Stop,
+    Digest, Reason, Stop,
     artifact::Release,
-    rollout::{Direction, Plan, Step},
+    gate::{Ask, Gate, Place},
+    rollout::{Aim, Direction, Judge, Limits, Plan, Requested, Step, WayBack, Zone},
     task::Want,
+    verify::Probe,
 };
 
 /// What a pool's bases shall run of a release.
@@ -23,80 +26,339 @@ pub(super) fn want(release: &Release, pool: &str) -> Option<Want> {
     })
 }
 
-/// The plan that brings a release: a canary wave, then the rest.
+/// What the bases of these pools shall run of a release.
+pub(super) fn wants<'a>(
+    release: Option<&Release>,
+    pools: impl IntoIterator<Item = &'a str>,
+) -> BTreeMap<String, Want> {
+    pools
+        .into_iter()
+        .filter_map(|pool| Some((pool.to_owned(), want(release?, pool)?)))
+        .collect()
+}
+
+pub(super) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What a plan is made from.
+pub(super) struct Brief<'a> {
+    /// What asked for it.
+    pub requested: &'a Requested,
+    /// What it brings.
+    pub release: &'a Release,
+    /// What is verified there now.
+    pub live: Option<&'a Release>,
+    /// Its number.
+    pub generation: u64,
+    /// The configuration in force.
+    pub config: &'a Config,
+    /// Its revision.
+    pub revision: &'a Digest,
+}
+
+/// The plan that brings a release: a canary wave, then the others, no zone beyond its limits.
 ///
 /// # Errors
-/// A stop where there are no bases, or no jar for one of their pools.
-pub(super) fn forward(
-    run: RunId,
-    release: &Release,
-    environment: &str,
-    generation: u64,
-    config: &Config,
-    revision: &Digest,
-) -> Result<Plan, Stop> {
-    let module = &release.module;
-    let bases = config.bases_of(module, environment);
-    if bases.is_empty() {
+/// A stop where there are no bases, no jar for one of their pools, or a zone that must not be changed.
+pub(super) fn forward(brief: &Brief<'_>) -> Result<Plan, Stop> {
+    let Requested {
+        run,
+        module,
+        environment,
+        ..
+    } = brief.requested;
+    let steps = steps(brief.config, module, environment);
+    if steps.is_empty() {
         return Err(Stop::new(
             Reason::NoBases,
             format!("{module} has no bases in {environment}"),
         ));
     }
-    let mut steps = Vec::with_capacity(bases.len());
-    for (pool, base) in bases {
-        let want = want(release, pool)
-            .ok_or_else(|| Stop::new(Reason::NotSlimmed, format!("no jar for pool {pool}")))?;
-        steps.push(Step {
-            base: base.name.clone(),
-            pool: pool.into(),
-            want: Some(want),
-        });
+    let pools: BTreeSet<&str> = steps.iter().map(|step| step.pool.as_str()).collect();
+    let wants = wants(Some(brief.release), pools.iter().copied());
+    if let Some(pool) = pools.iter().find(|pool| !wants.contains_key(**pool)) {
+        return Err(Stop::new(
+            Reason::NotSlimmed,
+            format!("no jar for pool {pool}"),
+        ));
     }
-    let strategy = config
+    let restores = self::wants(brief.live, pools.iter().copied());
+    let strategy = brief
+        .config
         .environments
         .get(environment)
         .cloned()
         .unwrap_or_default();
-    let canary = (strategy.canary as usize).clamp(1, steps.len());
-    let rest = steps.split_off(canary);
-    let mut waves = vec![steps];
-    let size = if strategy.parallel == 0 {
-        rest.len().max(1)
-    } else {
-        strategy.parallel as usize
-    };
-    waves.extend(rest.chunks(size).map(<[Step]>::to_vec));
+    // What was verified before has been watched already: going back does not wait for anything.
+    let back = matches!(brief.requested.aim, Aim::Back { .. });
+    let mut limits = limits(&strategy, &steps)?;
+    if back {
+        (limits.canary, limits.parallel, limits.soak_ms) = (0, 0, 0);
+        limits.pause_ms = 0;
+    }
     Ok(Plan {
-        run,
+        run: *run,
         module: module.clone(),
-        environment: environment.into(),
+        environment: environment.clone(),
         direction: Direction::Forward,
-        generation,
-        configuration: revision.clone(),
-        waves,
+        generation: brief.generation,
+        configuration: brief.revision.clone(),
+        wants,
+        restores,
+        judge: judge(brief.config, module, !back),
+        waves: waves(&limits, steps),
+        limits,
+        gates: if back {
+            Vec::new()
+        } else {
+            gates(&strategy, brief)
+        },
     })
 }
 
-/// The plan that brings every touched base back to the release before, all at once; without one,
-/// the bases are left without the module.
+/// How a module is judged; what was verified before has soaked already.
+pub(super) fn judge(config: &Config, module: &str, soaks: bool) -> Judge {
+    let Some(module) = config.module(module) else {
+        return Judge::default();
+    };
+    Judge {
+        probe: module.probe.as_ref().map(|probe| Probe {
+            path: probe.path.clone(),
+            status: probe.status,
+            contains: probe.contains.clone(),
+            timeout_ms: millis(probe.timeout),
+            deadline_ms: millis(probe.deadline),
+            interval_ms: millis(probe.interval),
+        }),
+        soak_ms: if soaks { millis(module.soak) } else { 0 },
+    }
+}
+
+/// A step for each base of a module in an environment, in the order of their names.
+fn steps(config: &Config, module: &str, environment: &str) -> Vec<Step> {
+    config
+        .bases_of(module, environment)
+        .into_iter()
+        .map(|(pool, base)| Step {
+            base: base.name.clone(),
+            pool: pool.to_owned(),
+            zone: base.zone.clone(),
+        })
+        .collect()
+}
+
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+/// The limits of an environment, each share counted out over these bases.
+fn limits(strategy: &Environment, steps: &[Step]) -> Result<Limits, Stop> {
+    let mut zones: BTreeMap<String, Zone> = BTreeMap::new();
+    for step in steps {
+        zones.entry(step.zone.clone()).or_default().bases += 1;
+    }
+    for (name, zone) in &mut zones {
+        let bases = zone.bases as usize;
+        zone.max_unavailable = count(match strategy.max_unavailable {
+            None => bases.saturating_sub(1).max(1),
+            Some(amount) if amount.is_zero() => 0,
+            Some(amount) => amount.at_most_of(bases).max(1),
+        });
+        zone.min_available = count(strategy.min_available.at_least_of(bases));
+        if at_a_time(zone) == 0 {
+            return Err(Stop::new(
+                Reason::PlanRefused,
+                format!(
+                    "zone {name} has {bases} bases of the module, of which {} must stay in service and {} may be out of it",
+                    zone.min_available, zone.max_unavailable
+                ),
+            ));
+        }
+    }
+    let all = steps.len();
+    let some = |amount: Amount| count(amount.at_most_of(all).max(1));
+    Ok(Limits {
+        zones,
+        canary: some(strategy.canary),
+        parallel: if strategy.parallel.is_zero() {
+            0
+        } else {
+            some(strategy.parallel)
+        },
+        max_failures: strategy.max_failures,
+        pause_ms: millis(strategy.pause),
+        soak_ms: millis(strategy.soak),
+        wait_ms: millis(strategy.wait),
+        way_back: match strategy.rollback {
+            Rollback::AtOnce => WayBack::AtOnce,
+            Rollback::ReverseWaves => WayBack::ReverseWaves,
+        },
+    })
+}
+
+/// How many bases of a zone may be changed at a time while all are in service.
+fn at_a_time(zone: &Zone) -> u32 {
+    zone.max_unavailable
+        .min(zone.bases.saturating_sub(zone.min_available))
+}
+
+/// Fills wave after wave in the order of the steps, none with more of a zone than may be changed at a time.
+fn waves(limits: &Limits, mut steps: Vec<Step>) -> Vec<Vec<Step>> {
+    let mut waves = Vec::new();
+    while !steps.is_empty() {
+        let most = match (waves.is_empty(), limits.canary, limits.parallel) {
+            (true, canary @ 1.., _) => canary as usize,
+            (_, _, 0) => usize::MAX,
+            (_, _, parallel) => parallel as usize,
+        };
+        let mut used: BTreeMap<String, u32> = BTreeMap::new();
+        let (mut wave, mut later) = (Vec::new(), Vec::new());
+        for step in steps {
+            let used = used.entry(step.zone.clone()).or_default();
+            let room = limits.zones.get(&step.zone).map_or(u32::MAX, at_a_time);
+            if wave.len() < most && *used < room {
+                *used += 1;
+                wave.push(step);
+            } else {
+                later.push(step);
+            }
+        }
+        waves.push(wave);
+        steps = later;
+    }
+    waves
+}
+
+/// The gates of an environment, with everything put in.
+fn gates(strategy: &Environment, brief: &Brief<'_>) -> Vec<Gate> {
+    let places = |at: &[At]| {
+        let place = |at: &At| match at {
+            At::Start => Place::Start,
+            At::Wave => Place::Wave,
+            At::End => Place::End,
+        };
+        at.iter().map(place).collect()
+    };
+    let approval = strategy.approval.iter().map(|approval| Gate {
+        name: "approval".to_owned(),
+        at: vec![Place::Start],
+        deadline_ms: millis(approval.deadline),
+        ask: Ask::Approval {
+            by: people(&approval.by, brief.config),
+            count: approval.count,
+            not: brief
+                .requested
+                .author
+                .iter()
+                .filter(|_| approval.not_author)
+                .cloned()
+                .collect(),
+        },
+    });
+    let metrics = strategy.metrics.iter().map(|(name, metric)| Gate {
+        name: format!("metric {name}"),
+        at: places(&metric.at),
+        deadline_ms: millis(metric.deadline),
+        ask: Ask::Metric {
+            url: metric.url.to_string(),
+            query: put_in(&metric.query, brief),
+            min: metric.min.clone(),
+            max: metric.max.clone(),
+            interval_ms: millis(metric.interval),
+            count: metric.count,
+        },
+    });
+    let checks = strategy.checks.iter().map(|(name, check)| Gate {
+        name: format!("check {name}"),
+        at: places(&check.at),
+        deadline_ms: millis(check.deadline),
+        ask: Ask::Check {
+            url: check.url.to_string(),
+            interval_ms: millis(check.interval),
+        },
+    });
+    approval.chain(metrics).chain(checks).collect()
+}
+
+/// The names of tokens behind a list of approvers.
+fn people(by: &[String], config: &Config) -> Vec<String> {
+    let mut names: Vec<String> = by
+        .iter()
+        .flat_map(|name| match name.strip_prefix("team:") {
+            Some(team) => config
+                .teams
+                .get(team)
+                .map(|team| team.members.clone())
+                .unwrap_or_default(),
+            None => vec![name.clone()],
+        })
+        .collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+fn put_in(query: &str, brief: &Brief<'_>) -> String {
+    query
+        .replace("{module}", &brief.requested.module)
+        .replace("{environment}", &brief.requested.environment)
+        .replace("{version}", brief.release.version())
+        .replace("{run}", &brief.requested.run.to_string())
+}
+
+/// The plan that brings every touched base back to the release before; without one, the bases are left
+/// without the module.
 pub(super) fn back(
     forward: &Plan,
     touched: &BTreeMap<String, String>,
     before: Option<&Release>,
+    generation: u64,
 ) -> Plan {
-    let wave = touched
-        .iter()
-        .map(|(base, pool)| Step {
-            base: base.clone(),
-            pool: pool.clone(),
-            want: before.and_then(|release| want(release, pool)),
-        })
-        .collect();
+    let zone = |base: &str| {
+        let step = forward.steps().find(|step| step.base == base);
+        step.map(|step| step.zone.clone()).unwrap_or_default()
+    };
+    let step = |(base, pool): (&String, &String)| Step {
+        base: base.clone(),
+        pool: pool.clone(),
+        zone: zone(base),
+    };
+    let waves = match forward.limits.way_back {
+        WayBack::AtOnce => vec![touched.iter().map(step).collect()],
+        WayBack::ReverseWaves => {
+            // What an earlier rollout left behind is in no wave of this one: it goes first.
+            let planned: BTreeSet<&str> = forward.bases().collect();
+            let others = touched
+                .iter()
+                .filter(|(base, _)| !planned.contains(base.as_str()))
+                .map(step)
+                .collect();
+            let of_wave = |wave: &Vec<Step>| -> Vec<Step> {
+                let steps = wave.iter();
+                steps
+                    .filter(|step| touched.contains_key(&step.base))
+                    .cloned()
+                    .collect()
+            };
+            let reverse = forward.waves.iter().rev().map(of_wave);
+            std::iter::once(others)
+                .chain(reverse)
+                .filter(|wave| !wave.is_empty())
+                .collect()
+        }
+    };
     Plan {
         direction: Direction::Back,
-        generation: forward.generation + 1,
-        waves: vec![wave],
+        generation,
+        wants: wants(before, touched.values().map(String::as_str)),
+        restores: BTreeMap::new(),
+        judge: Judge {
+            soak_ms: 0,
+            ..forward.judge.clone()
+        },
+        gates: Vec::new(),
+        waves,
         ..forward.clone()
     }
 }

@@ -12,7 +12,7 @@ use ferry_events::{
     base::{Drifted, GivenUp, Lost, Seen},
     body::{BaseJoined, WaveFinished},
     fact::ActivePlan,
-    rollout::{Aim, Direction, Finished, Plan, Requested, RolloutOutcome, Step},
+    rollout::{Aim, Direction, Finished, Limits, Plan, Planned, Requested, RolloutOutcome, Step},
     run::{self, Outcome, RunKind},
     subject,
 };
@@ -20,8 +20,11 @@ use ferry_runtime::Context;
 
 use super::{
     care::{Owed, is_other},
-    plan, run_uri,
-    unit::{Active, Making, Phase, Steps, Unit, ended, unit_scope},
+    plan,
+    queue::Queue,
+    rollout::Rollouts,
+    run_uri,
+    unit::{Active, Making, Unit, ended, unit_scope},
 };
 
 /// Bases in one repair: as many as an installer changes at a time. The others follow in the next one.
@@ -79,12 +82,6 @@ impl Unit {
         let active = self.active.as_ref().map(|active| &active.release);
         let release = self.verified.first().or(self.failed.as_ref()).or(active)?;
         Some((release.module.clone(), release.biz.name.clone()))
-    }
-
-    fn is_rolling_out(&self) -> bool {
-        self.active
-            .as_ref()
-            .is_some_and(|active| active.plan.direction != Direction::Repair)
     }
 
     /// Takes in what is on a base. During a rollout either version may be: it is looked at when that ended.
@@ -146,7 +143,7 @@ impl Repairs for Making {
         if !stale {
             unit.sees(&seen.base, &pool, actual, context);
         }
-        self.reconcile(context)
+        self.admit(context).reconcile(context)
     }
 
     fn lost(mut self, lost: &Lost, context: &Context) -> Self {
@@ -178,7 +175,7 @@ impl Repairs for Making {
 
     fn reconcile(mut self, context: &Context) -> Self {
         let unit = &mut self.state;
-        if unit.active.is_some() || unit.queued.is_some() {
+        if unit.active.is_some() || (unit.queued.is_some() && unit.gated.is_none()) {
             return self;
         }
         let (now, limits) = (context.now, &context.config.reconcile);
@@ -237,10 +234,11 @@ impl Repairs for Making {
                 } else if steps.len() < BASES_MAX {
                     care.begun.push(now);
                     why.push(cause(&base, owed.actual.as_deref()));
+                    let zone = context.config.base(&base);
                     steps.push(Step {
+                        zone: zone.map(|(_, base)| base.zone.clone()).unwrap_or_default(),
                         base,
                         pool: pool.clone(),
-                        want,
                     });
                 }
             }
@@ -260,11 +258,7 @@ impl Repairs for Making {
         let Some(active) = &self.state.active else {
             return self;
         };
-        if active
-            .tasks
-            .values()
-            .any(|task| matches!(task.phase, Phase::Changing | Phase::Observing))
-        {
+        if active.is_busy() {
             return self;
         }
         let scope = unit_scope(context, &active.requested);
@@ -382,12 +376,16 @@ impl Ends for Making {
             .config
             .environments
             .get(&environment)
-            .map_or(0, |environment| environment.parallel as usize);
-        let size = if at_a_time == 0 {
-            steps.len()
-        } else {
-            at_a_time
+            .map_or(0, |environment| {
+                environment.parallel.at_most_of(steps.len())
+            });
+        let size = match at_a_time {
+            0 => steps.len(),
+            some => some,
         };
+        let pools: Vec<String> = steps.iter().map(|step| step.pool.clone()).collect();
+        let pools = pools.iter().map(String::as_str);
+        let verified = unit.verified.first();
         let plan = Plan {
             run,
             module: module.clone(),
@@ -395,6 +393,11 @@ impl Ends for Making {
             direction: Direction::Repair,
             generation: unit.generation,
             configuration: context.revision.clone(),
+            wants: plan::wants(verified, pools),
+            restores: BTreeMap::new(),
+            judge: plan::judge(&context.config, &module, false),
+            limits: Limits::default(),
+            gates: Vec::new(),
             waves: steps.chunks(size).map(<[Step]>::to_vec).collect(),
         };
         let requested = Requested {
@@ -404,6 +407,8 @@ impl Ends for Making {
             branch: String::new(),
             order: 0,
             aim: Aim::Release(Box::new(release.clone())),
+            author: None,
+            force: false,
         };
         let scope = super::scope(&context.config, &module);
         let queued = run::Queued {
@@ -428,9 +433,17 @@ impl Ends for Making {
             module,
             uri: run_uri(&context.config, run),
         };
-        unit.active = Some(Active::new(requested, release, plan, context.now));
+        let active = Active::new(requested, release, plan, context.now);
+        let planned = Planned {
+            id: active.id.clone(),
+            plan: active.plan.clone(),
+            version: verified.map(|verified| verified.version().to_owned()),
+        };
+        let of_unit = unit_scope(context, &active.requested);
+        unit.active = Some(active);
         self.say(scope.clone(), queued)
             .say(scope, started)
+            .say(of_unit, planned)
             .start_wave(context)
     }
 

@@ -24,6 +24,9 @@ pub struct Run {
     queued: Option<Queued>,
     /// The head's sequence in its branch.
     order: u64,
+    /// Whether it may go where the same artifact failed before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    force: bool,
     /// What it carries, once that is published.
     release: Option<Release>,
     /// Why it stopped before its first environment, where that was heard before the change.
@@ -88,6 +91,7 @@ impl Run {
         let run = Run {
             queued: Some(queued.clone()),
             order: change.order,
+            force: change.force,
             ..self.clone()
         };
         let decision = run.announce(queued, context);
@@ -177,6 +181,8 @@ impl Run {
                 branch: queued.branch.clone(),
                 order: self.order,
                 aim,
+                author: queued.author.clone(),
+                force: self.force,
             },
         )
     }

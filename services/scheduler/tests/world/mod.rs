@@ -159,6 +159,7 @@ impl World {
             author: None,
             message: None,
             uploaded: false,
+            force: false,
         }
         .into()
     }
@@ -488,6 +489,17 @@ fn tell(body: &Body) -> String {
             p.version,
             p.before.as_deref().unwrap_or("-")
         ),
+        Body::GateRequested(p) => format!("{} {}, for {}", p.name, p.point, p.what),
+        Body::GateFinished(p) => {
+            let by = match p.by.as_slice() {
+                [] => String::new(),
+                by => format!(" by {}", by.join(", ")),
+            };
+            format!("{} {:?}{by}{}", p.name, p.outcome, stop_of(&p.stop))
+        }
+        Body::LineChanged(p) => format!("{} {:?} {}", p.actor, p.act, p.stretch),
+        Body::LineTold(p) => format!("{}: {} stand", p.environment, p.standing.len()),
+        Body::LineAsked(p) => p.environment.clone(),
         Body::ModuleGivenUp(p) => format!("{}{}", p.base, stop_of(&Some(p.stop.clone()))),
         Body::CommandSettled(p) => format!("{} for {}{}", p.module, p.actor, stop_of(&p.stop)),
         _ => String::new(),

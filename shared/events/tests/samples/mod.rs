@@ -349,6 +349,7 @@ pub fn bodies() -> Vec<Body> {
             stretch: line::Stretch::Environment("prod".into()),
             at: at(),
             number: 1,
+            standing: Vec::new(),
             actor: "ops".into(),
             why: Some("a sale".into()),
             command: ferry_events::CommandId(Uuid::from_u128(3)),

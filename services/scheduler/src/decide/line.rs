@@ -1,0 +1,193 @@
+//! The line: what people paused, kept in one place and told to every module that it concerns.
+//!
+//! In: commands to pause, resume or abort; questions of modules that are new in an environment. Out:
+//! `line.changed` and `line.told`, with every pause that stands.
+
+use ferry_events::{
+    Body, Command, CommandId, Reason, Scope, Stop, Verb,
+    command::Settled,
+    line::{Act, Changed, Standing, Stretch, Told},
+};
+use ferry_runtime::{Context, Decision, Fault, Input};
+use serde::{Deserialize, Serialize};
+
+use super::{Nothing, scope};
+
+/// Commands that are remembered, so that a repeat of one says nothing again.
+const COMMANDS_MAX: usize = 64;
+/// Pauses that may stand at a time: more than anybody keeps an eye on.
+const STANDING_MAX: usize = 256;
+
+/// What stands.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Line {
+    /// Counts the changes.
+    number: u64,
+    /// The pauses that stand, the oldest first.
+    standing: Vec<Standing>,
+    /// The last commands that were taken or refused.
+    commands: Vec<CommandId>,
+}
+
+impl Line {
+    pub(super) fn decide(
+        &self,
+        input: &Input<Nothing>,
+        context: &Context,
+    ) -> Result<Decision<Line>, Fault> {
+        Ok(match input {
+            Input::Command(command) => self.told_to(command, context),
+            Input::Event(event) => match &event.body {
+                Body::LineAsked(asked) => {
+                    let standing = self.standing.iter();
+                    let told = Told {
+                        module: asked.module.clone(),
+                        environment: asked.environment.clone(),
+                        number: self.number,
+                        standing: standing
+                            .filter(|one| one.stretch.covers(&asked.module, &asked.environment))
+                            .cloned()
+                            .collect(),
+                    };
+                    let scope = scope(&context.config, &asked.module).within(&asked.environment);
+                    Decision::to(self.clone()).say(scope, told)
+                }
+                _ => Decision::to(self.clone()),
+            },
+            _ => Decision::to(self.clone()),
+        })
+    }
+
+    fn told_to(&self, command: &Command, context: &Context) -> Decision<Line> {
+        let (act, stretch) = match &command.verb {
+            Verb::Pause(stretch) => (Act::Pause, stretch),
+            Verb::Resume(stretch) => (Act::Resume, stretch),
+            Verb::Abort(stretch) => (Act::Abort, stretch),
+            _ => return Decision::to(self.clone()),
+        };
+        if self.commands.contains(&command.id) {
+            return Decision::to(self.clone());
+        }
+        let mut line = self.clone();
+        line.commands.push(command.id);
+        let surplus = line.commands.len().saturating_sub(COMMANDS_MAX);
+        line.commands.drain(..surplus);
+        let refusal = line.take(act, stretch, command);
+        let scope = scope_of(stretch, context);
+        let run = match stretch {
+            Stretch::Run { run, .. } => Some(*run),
+            _ => None,
+        };
+        let settled = Settled {
+            command: command.id,
+            actor: command.actor.clone(),
+            module: stretch.module().to_owned(),
+            run: run.filter(|_| refusal.is_none()),
+            stop: refusal.clone(),
+        };
+        if refusal.is_some() {
+            return Decision::to(line).say(scope, settled);
+        }
+        line.number += 1;
+        let changed = Changed {
+            act,
+            stretch: stretch.clone(),
+            at: command.at,
+            number: line.number,
+            standing: line.standing.clone(),
+            actor: command.actor.clone(),
+            why: command.why.clone(),
+            command: command.id,
+        };
+        Decision::to(line)
+            .say(scope.clone(), settled)
+            .say(scope, changed)
+    }
+
+    fn take(&mut self, act: Act, stretch: &Stretch, command: &Command) -> Option<Stop> {
+        let stands = self.standing.iter().any(|one| one.stretch == *stretch);
+        match act {
+            Act::Abort => None,
+            Act::Pause if stands => Some(Stop::new(
+                Reason::NotWaiting,
+                format!("{stretch} is paused already"),
+            )),
+            Act::Pause if self.standing.len() >= STANDING_MAX => Some(Stop::new(
+                Reason::TooMany,
+                format!("{STANDING_MAX} pauses stand; resume some of them"),
+            )),
+            Act::Pause => {
+                self.standing.push(Standing {
+                    stretch: stretch.clone(),
+                    since: command.at,
+                    actor: command.actor.clone(),
+                    why: command.why.clone(),
+                });
+                None
+            }
+            Act::Resume if stands => {
+                self.standing.retain(|one| one.stretch != *stretch);
+                None
+            }
+            Act::Resume => Some(Stop::new(
+                Reason::NotWaiting,
+                format!("{stretch} is not paused"),
+            )),
+        }
+    }
+}
+
+/// Whose events about a stretch are.
+fn scope_of(stretch: &Stretch, context: &Context) -> Scope {
+    let scope = match stretch.module() {
+        "" => Scope::default(),
+        module => scope(&context.config, module),
+    };
+    match stretch.environment() {
+        Some(environment) => scope.within(environment),
+        None => scope,
+    }
+}
+
+/// What a module in an environment knows of the line.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Heard {
+    /// Up to which change it was told; none: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    number: Option<u64>,
+    /// The pauses that stand for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    standing: Vec<Standing>,
+    /// When it asked last, until it is told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) asked: Option<ferry_events::Timestamp>,
+}
+
+impl Heard {
+    /// Whether it was ever told.
+    pub(super) fn is_told(&self) -> bool {
+        self.number.is_some()
+    }
+
+    /// Takes in what stands, unless something newer was heard. Answers whether it did.
+    pub(super) fn hear<'a>(
+        &mut self,
+        number: u64,
+        standing: impl Iterator<Item = &'a Standing>,
+    ) -> bool {
+        if self.number.is_some_and(|heard| heard >= number) {
+            return false;
+        }
+        self.number = Some(number);
+        self.standing = standing.cloned().collect();
+        self.asked = None;
+        true
+    }
+
+    /// The first pause that concerns a run.
+    pub(super) fn pauses(&self, run: ferry_events::RunId) -> Option<&Standing> {
+        self.standing
+            .iter()
+            .find(|standing| standing.stretch.covers_run(run))
+    }
+}

@@ -1,0 +1,484 @@
+//! Waves: a plan in force is carried out, wave after wave, within the limits of each zone.
+//!
+//! In: a plan that may begin, what became of tasks and observations, time. Out: tasks, observations, the
+//! waves' beginnings and ends, the soak, and the rollout's end.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::TimeDelta;
+use ferry_events::{
+    Body, Reason, Stop, TaskId,
+    artifact::Release,
+    body::{ServiceDeployed, ServiceRolledback, ServiceUpgraded, WaveFinished, WaveStarted},
+    fact::ActivePlan,
+    gate::Point,
+    ids::derive,
+    rollout::{Aim, Direction, RolloutOutcome, Service, Step},
+    subject, task, verify,
+};
+use ferry_runtime::Context;
+use uuid::Uuid;
+
+use super::{
+    back::WayBack,
+    care::Care,
+    halt::Halts,
+    queue::{PassedOver, Queue},
+    repair::Repairs,
+    unit::{Active, Making, Phase, Stage, Task, Unit, ended, unit_scope},
+};
+
+/// Verified releases kept for going back by hand; the jars of older ones may be collected.
+const VERIFIED_MAX: usize = 10;
+/// Room for what a wave waits for besides its own limits: a restart of a service, a queue on a base.
+const SLACK: TimeDelta = TimeDelta::minutes(2);
+
+pub(super) trait Rollouts: Sized {
+    /// What waited before its first wave begins.
+    fn activate(self, context: &Context) -> Self;
+    /// Begins the wave in hand.
+    fn start_wave(self, context: &Context) -> Self;
+    /// Begins as many tasks of the wave as the limits allow now.
+    fn admit(self, context: &Context) -> Self;
+    /// The installer is done with a base.
+    fn task_finished(self, finished: &task::Finished, context: &Context) -> Self;
+    /// The verifier is done with a base.
+    fn observed(self, finished: &verify::Finished, context: &Context) -> Self;
+    /// A deadline may have passed.
+    fn overdue(self, context: &Context) -> Self;
+    /// Ends the wave if it has ended, and goes on from there.
+    fn advance(self, context: &Context) -> Self;
+    /// All holds: the release is what is verified now.
+    fn verified(self, context: &Context) -> Self;
+}
+
+impl Rollouts for Making {
+    fn activate(mut self, context: &Context) -> Self {
+        let Some(gated) = self.state.gated.take() else {
+            return self;
+        };
+        // A repair makes way: its bases are in the new plan too, and its tasks end at the fence.
+        if self.state.active.is_some() {
+            self = self.give_way(&gated.requested, context);
+        }
+        let unit = &mut self.state;
+        unit.care
+            .retain(|base, _| gated.plan.bases().any(|planned| planned == base));
+        unit.care
+            .values_mut()
+            .for_each(|care| care.reset(context.now));
+        unit.active = Some(Active {
+            stage: Stage::Wave,
+            ..gated
+        });
+        self.start_wave(context)
+    }
+
+    fn start_wave(mut self, context: &Context) -> Self {
+        let Some(active) = &mut self.state.active else {
+            return self;
+        };
+        let requested = &active.requested;
+        let in_force = ActivePlan {
+            plan: Some(active.id.clone()),
+            run: Some(requested.run),
+        };
+        let fact = subject::plan_fact(&requested.module, &requested.environment);
+        let first = active.wave == 0;
+        let scope = unit_scope(context, requested);
+        let started = Body::from(WaveStarted(active.describe_wave(None)));
+        active.tasks.clear();
+        active.stage = Stage::Wave;
+        active.deadline = context.now + wave_limit(context, active);
+        if first {
+            self = self.fact(fact, &in_force);
+        }
+        self.say(scope, started).admit(context)
+    }
+
+    fn admit(mut self, context: &Context) -> Self {
+        let unit = &mut self.state;
+        let Some(active) = &unit.active else {
+            return self;
+        };
+        if active.stage != Stage::Wave || active.failure.is_some() && !active.goes_back() {
+            return self;
+        }
+        let steps = unit.admissible(active);
+        let Some(active) = &mut unit.active else {
+            return self;
+        };
+        if steps.is_empty() {
+            return self;
+        }
+        let (requested, plan) = (active.requested.clone(), &active.plan);
+        let mut said = Vec::new();
+        for step in steps {
+            let task = TaskId::of(&active.id, &step.base);
+            active.touched.insert(step.base.clone(), step.pool.clone());
+            active.tasks.insert(
+                step.base.clone(),
+                Task {
+                    task,
+                    phase: Phase::Changing,
+                    revision: 0,
+                    observation: Uuid::nil(),
+                },
+            );
+            said.push(task::Requested {
+                task,
+                plan: active.id.clone(),
+                run: requested.run,
+                module: requested.module.clone(),
+                environment: requested.environment.clone(),
+                base: step.base.clone(),
+                biz: active.release.biz.name.clone(),
+                want: plan.want(&step).cloned(),
+                restore: plan.restores.get(&step.pool).cloned(),
+            });
+        }
+        active.deadline = context.now + wave_limit(context, active);
+        let scope = unit_scope(context, &requested);
+        said.into_iter()
+            .fold(self, |making, task| making.say(scope.clone(), task))
+    }
+
+    fn task_finished(mut self, finished: &task::Finished, context: &Context) -> Self {
+        if self.state.known_as().is_none() {
+            return self;
+        }
+        let care = self.state.care.entry(finished.base.clone()).or_default();
+        care.revision = care.revision.max(finished.revision);
+        let Some(active) = &mut self.state.active else {
+            return self;
+        };
+        let (plan, base) = (&finished.plan, &finished.base);
+        let Some(task) = active.current(plan, base, finished.task, Phase::Changing) else {
+            return self;
+        };
+        task.revision = finished.revision;
+        if let Some(stop) = &finished.stop {
+            task.phase = Phase::Failed;
+            active.fail(stop.clone().on(base));
+            return self.advance(context);
+        }
+        task.phase = Phase::Observing;
+        task.observation = derive("observation", &[&finished.task.to_string()]);
+        let observation = task.observation;
+        // It was looked at and is right; what was seen of it before is past.
+        care.owed = None;
+        let soak = active.plan.judge.soak_ms;
+        let scope = unit_scope(context, &active.requested);
+        match active.watch(base, observation, soak) {
+            Some(watch) => self.say(scope, watch),
+            None => self,
+        }
+    }
+
+    fn observed(mut self, finished: &verify::Finished, context: &Context) -> Self {
+        let Some(active) = &mut self.state.active else {
+            return self;
+        };
+        let (plan, base) = (&finished.plan, &finished.base);
+        let Some(task) = active.current(plan, base, finished.task, Phase::Observing) else {
+            return self;
+        };
+        if task.revision != finished.revision || task.observation != finished.observation {
+            return self;
+        }
+        match &finished.stop {
+            None => task.phase = Phase::Verified,
+            Some(stop) => {
+                task.phase = Phase::Failed;
+                active.fail(stop.clone().on(base));
+            }
+        }
+        self.advance(context)
+    }
+
+    fn overdue(mut self, context: &Context) -> Self {
+        self = self.ask_the_line_again(context).look(context);
+        let Some(active) = &mut self.state.active else {
+            return self.reconcile(context);
+        };
+        if context.now < active.deadline || matches!(active.stage, Stage::Halt(_)) {
+            return self;
+        }
+        let deadline = active.deadline;
+        let mut late = Vec::new();
+        for (base, task) in &mut active.tasks {
+            let what = match task.phase {
+                Phase::Changing => "changed",
+                Phase::Observing => "observed",
+                Phase::Verified | Phase::Failed => continue,
+            };
+            let detail = format!("it was not {what} by {deadline}");
+            late.push(Stop::new(Reason::Overdue, detail).on(base));
+            task.phase = Phase::Failed;
+        }
+        let waiting: Vec<&str> = active.waiting().map(|step| step.base.as_str()).collect();
+        if late.is_empty() && !waiting.is_empty() {
+            let detail = format!(
+                "{} could not be changed by {deadline} without leaving a zone with too few bases in service",
+                waiting.join(", ")
+            );
+            active.failure = Some(Stop::new(Reason::TooFewInService, detail));
+        }
+        for stop in late {
+            active.fail(stop);
+        }
+        self.advance(context)
+    }
+
+    fn advance(mut self, context: &Context) -> Self {
+        let Some(active) = &self.state.active else {
+            return self;
+        };
+        let scope = unit_scope(context, &active.requested);
+        match active.plan.direction {
+            Direction::Forward => {}
+            Direction::Back => return self.advance_back(context),
+            Direction::Repair => return self.advance_repair(context),
+        }
+        if let Some(stop) = active.failure.clone() {
+            if active.stage == Stage::Wave {
+                let wave = WaveFinished(active.describe_wave(Some(stop)));
+                self = self.say(scope, wave);
+            }
+            return self.turn_back(context);
+        }
+        if active.is_busy() || active.waiting().next().is_some() {
+            return self.admit(context);
+        }
+        if active.stage == Stage::Soak {
+            return self.arrive(Point::End, context);
+        }
+        let wave = WaveFinished(active.describe_wave(None));
+        let done = active.wave + 1;
+        let last = done >= active.plan.waves.len();
+        let soaks = active.plan.limits.soak_ms > 0;
+        self = self.say(scope, wave);
+        match (last, soaks) {
+            (false, _) => {
+                let wave = u32::try_from(done).unwrap_or(u32::MAX);
+                self.arrive(Point::After(wave), context)
+            }
+            (true, true) => self.soak(context),
+            (true, false) => self.arrive(Point::End, context),
+        }
+    }
+
+    fn verified(mut self, context: &Context) -> Self {
+        let Some(active) = &self.state.active else {
+            return self;
+        };
+        let (requested, release) = (active.requested.clone(), active.release.clone());
+        let failed = active.broken.clone();
+        let scope = unit_scope(context, &requested);
+        let live = self.state.verified.first();
+        let before = live.map(|before| before.version().to_owned());
+        let service = Service {
+            run: requested.run,
+            module: requested.module.clone(),
+            environment: requested.environment.clone(),
+            version: release.version().to_owned(),
+            packaged: release.packaged.clone(),
+            before: before.clone(),
+        };
+        let said: Body = match (&requested.aim, before) {
+            (Aim::Back { .. }, _) => ServiceRolledback(service).into(),
+            (Aim::Release(_), None) => ServiceDeployed(service).into(),
+            (Aim::Release(_), Some(_)) => ServiceUpgraded(service).into(),
+        };
+        self.state.is_verified(&requested.aim, &release);
+        let outcome = RolloutOutcome::Verified;
+        let ended = ended(&requested, outcome, Some(&release), None);
+        self.say(scope, said)
+            .owe(&failed, context)
+            .finish(ended, context)
+            .next(context)
+    }
+}
+
+trait Soaks: Sized {
+    fn soak(self, context: &Context) -> Self;
+    fn ask_the_line_again(self, context: &Context) -> Self;
+}
+
+impl Soaks for Making {
+    /// Watches every base that is well, all together.
+    fn soak(mut self, context: &Context) -> Self {
+        let unit = &mut self.state;
+        let Some(active) = &mut unit.active else {
+            return self;
+        };
+        let failed: BTreeSet<&str> = active
+            .broken
+            .iter()
+            .filter_map(|stop| stop.base.as_deref())
+            .collect();
+        let bases: Vec<String> = active
+            .plan
+            .bases()
+            .filter(|base| !failed.contains(base))
+            .map(str::to_owned)
+            .collect();
+        active.stage = Stage::Soak;
+        active.tasks.clear();
+        let soak = active.plan.limits.soak_ms;
+        let mut watches = Vec::new();
+        for base in bases {
+            let task = TaskId::of(&active.id, &base);
+            let observation = derive("observation", &[&task.to_string(), "soak"]);
+            let revision = unit.care.get(&base).map_or(0, |care| care.revision);
+            let watched = Task {
+                task,
+                phase: Phase::Observing,
+                revision,
+                observation,
+            };
+            active.tasks.insert(base.clone(), watched);
+            watches.extend(active.watch(&base, observation, soak));
+        }
+        active.deadline = context.now + wave_limit(context, active) + millis(soak);
+        let scope = unit_scope(context, &active.requested);
+        let making = watches
+            .into_iter()
+            .fold(self, |making, watch| making.say(scope.clone(), watch));
+        making.advance(context)
+    }
+
+    fn ask_the_line_again(self, context: &Context) -> Self {
+        match self.state.line.asked {
+            Some(_) => self.ask_the_line(context),
+            None => self,
+        }
+    }
+}
+
+impl Unit {
+    /// The steps of the wave that may begin now. A base that is out of service already takes nothing away
+    /// from its zone; on the way back and in a repair nothing is spared.
+    fn admissible(&self, active: &Active) -> Vec<Step> {
+        let waiting = active.waiting().cloned();
+        if active.plan.direction != Direction::Forward {
+            return waiting.collect();
+        }
+        let is_out = |base: &str| {
+            let busy = active.tasks.get(base);
+            let busy = busy.is_some_and(|task| task.phase != Phase::Verified);
+            busy || self.care.get(base).is_some_and(Care::is_out_of_service)
+                || active.has_failed(base)
+        };
+        let mut out: BTreeMap<&str, u32> = BTreeMap::new();
+        for step in active.plan.steps().filter(|step| is_out(&step.base)) {
+            *out.entry(&step.zone).or_default() += 1;
+        }
+        let mut admitted = Vec::new();
+        for step in waiting {
+            let Some(zone) = active.plan.limits.zones.get(&step.zone) else {
+                admitted.push(step);
+                continue;
+            };
+            let now = out.get(step.zone.as_str()).copied().unwrap_or(0);
+            let then = now + u32::from(!is_out(&step.base));
+            let stays = zone.bases.saturating_sub(then) >= zone.min_available;
+            if then <= zone.max_unavailable && stays {
+                let zone = active.plan.limits.zones.get_key_value(&step.zone);
+                if let Some((name, _)) = zone {
+                    out.insert(name, then);
+                }
+                admitted.push(step);
+            }
+        }
+        admitted
+    }
+
+    fn is_verified(&mut self, aim: &Aim, release: &Release) {
+        self.passed_over = PassedOver::default();
+        self.rejected.retain(|version| {
+            let mut versions = release.pools.values();
+            !versions.any(|slimmed| slimmed.version == *version)
+        });
+        self.banned
+            .retain(|banned| banned.packaged != release.packaged);
+        let verified = &mut self.verified;
+        if let Aim::Back { .. } = aim {
+            // Whoever went back by hand has judged what came after: it is no place to go back to.
+            let keep = verified
+                .iter()
+                .position(|earlier| earlier == release)
+                .unwrap_or(0);
+            verified.drain(..keep);
+        } else {
+            verified.retain(|earlier| earlier.packaged != release.packaged);
+            verified.insert(0, release.clone());
+            verified.truncate(VERIFIED_MAX);
+        }
+    }
+}
+
+impl Active {
+    fn goes_back(&self) -> bool {
+        self.plan.direction != Direction::Forward
+    }
+
+    fn has_failed(&self, base: &str) -> bool {
+        self.broken
+            .iter()
+            .any(|stop| stop.base.as_deref() == Some(base))
+    }
+
+    /// The steps of the wave that have not begun.
+    fn waiting(&self) -> impl Iterator<Item = &Step> {
+        let wave = match self.stage {
+            Stage::Wave => self.plan.waves.get(self.wave),
+            Stage::Soak | Stage::Halt(_) => None,
+        };
+        wave.into_iter()
+            .flatten()
+            .filter(|step| !self.tasks.contains_key(&step.base))
+    }
+
+    /// What the verifier shall look at on a base.
+    fn watch(&self, base: &str, observation: Uuid, soak_ms: u64) -> Option<verify::Requested> {
+        let task = self.tasks.get(base)?;
+        let step = self.plan.steps().find(|step| step.base == base)?;
+        let wanted = self.plan.want(step);
+        Some(verify::Requested {
+            observation,
+            task: task.task,
+            plan: self.id.clone(),
+            run: self.requested.run,
+            module: self.requested.module.clone(),
+            environment: self.requested.environment.clone(),
+            base: base.to_owned(),
+            biz: self.release.biz.name.clone(),
+            probe: wanted.and_then(|_| self.plan.judge.probe.clone()),
+            soak_ms: if wanted.is_some() { soak_ms } else { 0 },
+            version: wanted.map(|want| want.version.clone()),
+            revision: task.revision,
+        })
+    }
+}
+
+fn millis(millis: u64) -> TimeDelta {
+    i64::try_from(millis)
+        .ok()
+        .and_then(TimeDelta::try_milliseconds)
+        .unwrap_or(TimeDelta::MAX)
+}
+
+/// By when a wave has ended whatever happens: the sum of the limits of all that it does on one base, as often
+/// as the installer has its hands full.
+fn wave_limit(context: &Context, active: &Active) -> TimeDelta {
+    let installer = &context.config.installer;
+    let judge = &active.plan.judge;
+    let probe = judge.probe.as_ref().map_or(0, |probe| probe.deadline_ms);
+    let changing = (installer.install_timeout + installer.uninstall_timeout) * 2;
+    let wave = active.plan.waves.get(active.wave).map_or(1, Vec::len);
+    let turns = wave.div_ceil((installer.parallel as usize).max(1)).max(1);
+    let turns = i32::try_from(turns).unwrap_or(i32::MAX);
+    let changing = TimeDelta::from_std(changing).unwrap_or(TimeDelta::hours(1));
+    changing * turns + millis(judge.soak_ms.saturating_add(probe)) + SLACK
+}
