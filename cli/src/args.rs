@@ -5,8 +5,8 @@
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::commands::{
-    bases, bus, completions, config, dead, deploy, events, init, logs, modules, pushes, rollback,
-    run, runs, show, slim, status, token, watch,
+    bases, bus, completions, config, dead, deploy, events, init, logs, modules, plan, pushes,
+    rollback, run, runs, show, slim, status, token, watch,
 };
 use crate::exit::Exit;
 use crate::up;
@@ -54,6 +54,8 @@ pub enum Task {
     Run(run::Args),
     /// Roll out a jar that was built elsewhere
     Deploy(deploy::Args),
+    /// Show what would be done with a module, and do nothing
+    Plan(plan::Args),
     /// Go back to a verified version
     Rollback(rollback::Args),
     /// List the bases and what they carry

@@ -12,6 +12,7 @@ pub mod events;
 pub mod init;
 pub mod logs;
 pub mod modules;
+pub mod plan;
 pub mod pushes;
 pub mod rollback;
 pub mod run;
@@ -45,6 +46,7 @@ pub async fn run(cli: Cli) -> Result<Exit> {
         Task::Deploy(args) => deploy::run(args).await,
         Task::Rollback(args) => rollback::run(args).await,
         Task::Bases(args) => bases::run(args).await,
+        Task::Plan(args) => plan::run(args).await,
         Task::Modules(args) => modules::run(args).await,
         Task::Pushes(task) => pushes::run(task).await,
         Task::Dead(task) => dead::run(task).await,

@@ -18,10 +18,12 @@ use async_trait::async_trait;
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use ferry_bus::{
-    Batch, Bus, BusError, CommitError, Committed, Consumer, DeadLetter, LogLine, Message, Record,
-    Source, Start, User,
+    Asked, Batch, Bus, BusError, CommitError, Committed, Consumer, DeadLetter, LogLine, Message,
+    Record, Source, Start, User,
 };
-use ferry_events::{Digest, Reason, RunId, Service, TaskId, subject, task::Want};
+use ferry_events::{
+    Digest, Reason, RunId, Service, TaskId, question::Question, subject, task::Want,
+};
 use ferry_fake_base::{FakeJar, Phase};
 use ferry_installer::{InstallerDecide, InstallerEffects, effects::Arklet};
 use ferry_runtime::{Hands, Key, Settings};
@@ -295,6 +297,14 @@ impl Bus for Freezing {
 
     async fn bury(&self, letter: &DeadLetter, parked: bool) -> Result<(), BusError> {
         self.inner.bury(letter, parked).await
+    }
+
+    async fn ask(&self, question: &Question, limit: Duration) -> Result<Bytes, BusError> {
+        self.inner.ask(question, limit).await
+    }
+
+    async fn questions(&self, service: Service) -> Result<BoxStream<'static, Asked>, BusError> {
+        self.inner.questions(service).await
     }
 
     fn connected(&self) -> tokio::sync::watch::Receiver<bool> {

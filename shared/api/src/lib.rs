@@ -34,6 +34,7 @@ pub mod health;
 pub mod hook;
 pub mod log;
 pub mod module;
+mod plan;
 pub mod problem;
 pub mod route;
 pub mod run;
@@ -51,6 +52,7 @@ pub use health::{Check, Health, Ready};
 pub use hook::{HookAnswer, PushState, PushView, RefAnswer, Verdict};
 pub use log::{LogLine, LogQuery, LogView};
 pub use module::{LiveView, ModuleView};
+pub use plan::{EnvironmentPlan, PlanQuery, PlanView};
 pub use problem::Problem;
 pub use run::{
     EnvironmentState, EnvironmentView, RetryView, RunState, RunSummary, RunView, RunsQuery,

@@ -8,7 +8,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use crate::{
     BaseView, CloseRequest, CommandAnswer, CommandView, DeployQuery, EventsQuery, Health,
     HookAnswer, LetterSummary, LetterView, LettersQuery, LogLine, LogQuery, LogView, ModuleView,
-    PushView, Ready, RollbackRequest, RunRequest, RunSummary, RunView, RunsQuery,
+    PlanQuery, PlanView, PushView, Ready, RollbackRequest, RunRequest, RunSummary, RunView,
+    RunsQuery,
 };
 
 /// The JSON schema of a type, made by a generator that collects what it refers to.
@@ -237,6 +238,15 @@ pub const ROUTES: &[Route] = &[
         "One module, and what is live where.",
         &[json(200, "The module.", shape::<ModuleView>)],
     ),
+    Route {
+        query: Some(shape::<PlanQuery>),
+        ..read(
+            "/modules/{module}/plan",
+            "planModule",
+            "What would be done with a module, and nothing done.",
+            &[json(200, "The plans.", shape::<PlanView>)],
+        )
+    },
     ask(
         "/modules/{module}/run",
         "runCommit",

@@ -9,6 +9,7 @@
 //! outside, and comes back as an input.
 
 mod actor;
+mod answers;
 mod args;
 mod clock;
 mod decide;

@@ -16,6 +16,7 @@ use uuid::Uuid;
 use crate::{
     Context, Decide, Effects, Feeder, Hands, Key,
     actor::{Actor, Shared},
+    answers,
     clock::Clock,
     jobs::Jobs,
     messages::Messages,
@@ -140,6 +141,16 @@ pub async fn run<D: Decide, E: Effects<D>>(
     if !contract.takes.is_empty() || contract.takes_commands {
         tasks.spawn(messages.clone().take(Source::Work));
         tasks.spawn(messages.take(Source::Timers));
+    }
+    if contract.answers {
+        tasks.spawn(answers::answer(
+            decide.clone(),
+            bus.clone(),
+            context.clone(),
+            settings.clock.clone(),
+            drain.clone(),
+            settings.bus_pause,
+        ));
     }
     tasks.spawn(sweep(
         decide.clone(),

@@ -16,7 +16,7 @@ use ferry_bus::{
     Ack, Batch, Bus, BusError, CommitError, Committed, Consumer, DeadLetter, Delivery, LogLine,
     MemoryBus, Message, Record, Source, Start,
 };
-use ferry_events::{Digest, RunId, Service};
+use ferry_events::{Digest, RunId, Service, question::Question};
 use futures::{StreamExt, stream::BoxStream};
 use tokio::sync::watch;
 
@@ -185,6 +185,14 @@ impl Bus for SimBus {
         }
         self.inner.bury(letter, parked).await?;
         self.after("has buried").await
+    }
+
+    async fn ask(&self, question: &Question, limit: Duration) -> Result<Bytes, BusError> {
+        self.inner.ask(question, limit).await
+    }
+
+    async fn questions(&self, service: Service) -> Result<BoxStream<'static, Asked>, BusError> {
+        self.inner.questions(service).await
     }
 
     fn connected(&self) -> watch::Receiver<bool> {

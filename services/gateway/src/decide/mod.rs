@@ -3,6 +3,7 @@
 
 pub mod access;
 pub mod command;
+pub mod estimate;
 pub mod filter;
 pub mod forge;
 pub mod record;

@@ -311,7 +311,7 @@ impl Begins for Making {
 
 impl Unit {
     /// What failed here by its own fault does not come again by itself.
-    fn may_bring(
+    pub(super) fn may_bring(
         &self,
         requested: &Requested,
         release: &ferry_events::artifact::Release,

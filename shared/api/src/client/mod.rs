@@ -19,8 +19,8 @@ pub use error::ClientError;
 
 use crate::{
     BaseView, CloseRequest, CommandAnswer, CommandView, DeployQuery, EventsQuery, Health,
-    LetterSummary, LetterView, LettersQuery, LogLine, LogView, ModuleView, PushView, Ready,
-    RollbackRequest, RunRequest, RunSummary, RunView, RunsQuery, StreamedEvent,
+    LetterSummary, LetterView, LettersQuery, LogLine, LogView, ModuleView, PlanQuery, PlanView,
+    PushView, Ready, RollbackRequest, RunRequest, RunSummary, RunView, RunsQuery, StreamedEvent,
 };
 
 /// How long a connection may take. A gateway on the other side of the world
@@ -180,6 +180,14 @@ impl Client {
     /// See [`ClientError`].
     pub async fn module(&self, module: &str) -> Result<ModuleView, ClientError> {
         self.get(&["modules", module], &()).await
+    }
+
+    /// `GET /modules/{module}/plan`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn plan(&self, module: &str, query: &PlanQuery) -> Result<PlanView, ClientError> {
+        self.get(&["modules", module, "plan"], query).await
     }
 
     /// `GET /events`: events as they happen. A broken connection is taken up

@@ -155,7 +155,7 @@ pub(super) fn forced(force: bool, why: Option<String>) -> Result<Option<String>,
 }
 
 /// Holds the caller to modules that there are and that it sees.
-fn known(config: &Config, caller: &Caller, module: &str) -> Result<(), Refusal> {
+pub(super) fn known(config: &Config, caller: &Caller, module: &str) -> Result<(), Refusal> {
     match config.module(module) {
         Some(_) if caller.sees_module(module) => Ok(()),
         _ => Err(Refusal::not_found("module", module)),

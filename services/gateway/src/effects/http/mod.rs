@@ -12,6 +12,7 @@ mod events;
 mod health;
 mod hooks;
 mod log;
+mod plan;
 mod reads;
 mod refusal;
 
@@ -37,6 +38,7 @@ pub fn router(app: App) -> Router {
         .route("/bases", get(reads::bases))
         .route("/modules", get(reads::modules))
         .route("/modules/{module}", get(reads::module))
+        .route("/modules/{module}/plan", get(plan::read))
         .route("/modules/{module}/run", post(commands::run))
         .route("/modules/{module}/deploy", post(deploy::take))
         .route("/modules/{module}/rollback", post(commands::rollback))
