@@ -19,12 +19,23 @@ pub(super) async fn ask(
     question: &Question,
     limit: Duration,
 ) -> Result<Bytes, BusError> {
-    link.ready(limit).await?;
+    let epoch = link.ready(limit).await?;
+    let subject = subject::questions_for(question.service());
+    let refusals = link.refusals();
+    let answer = answer(link, &subject, question, limit);
+    link.guard(epoch, &[&subject], refusals, limit, answer).await
+}
+
+async fn answer(
+    link: &Link,
+    subject: &str,
+    question: &Question,
+    limit: Duration,
+) -> Result<Bytes, BusError> {
     let service = question.service();
     let payload = serde_json::to_vec(question).expect("a question is always JSON");
     let request = Request::new().payload(payload.into()).timeout(Some(limit));
-    let subject = subject::questions_for(service);
-    match link.client.send_request(subject, request).await {
+    match link.client.send_request(subject.to_owned(), request).await {
         Ok(answer) => Ok(answer.payload),
         Err(error) => Err(match error.kind() {
             RequestErrorKind::TimedOut => {
