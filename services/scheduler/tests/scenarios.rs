@@ -5,11 +5,7 @@ mod world;
 
 use ferry_events::{Body, Reason, Stop, artifact::Refused, build};
 use insta::assert_snapshot;
-use world::{World, fails_on, release, run, well};
-
-fn story(world: &World) -> String {
-    world.story.join("\n")
-}
+use world::{World, fails_on, release, run, story, then_away, well};
 
 #[test]
 fn a_first_push_goes_through_both_environments() {
@@ -91,19 +87,8 @@ fn a_version_that_answers_badly_in_the_second_wave_goes_back_everywhere() {
 
 #[test]
 fn a_base_that_cannot_go_back_is_named() {
-    let mut script = fails_on("prod-2", "task", "-2", Reason::InstallFailed);
-    let mut failed = false;
-    let mut world = World::new(Box::new(move |body| {
-        let answer = script(body);
-        failed |= matches!(answer, Some(Err(_)));
-        match body {
-            Body::TaskRequested(p) if failed && p.base == "prod-1" => Some(Err(Stop::new(
-                Reason::BaseUnreachable,
-                "connection refused",
-            ))),
-            _ => answer,
-        }
-    }));
+    let fails = fails_on("prod-2", "task", "-2", Reason::InstallFailed);
+    let mut world = World::new(then_away("prod-1", fails));
     world.push(1);
     world.story.clear();
     world.push(2);

@@ -3,139 +3,23 @@
 //! In: a service on the real nats-server, whose folder is put back; one on the bus in memory. Out: the
 //! service stops, says why, and does nothing twice.
 
-use std::{
-    path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+mod support;
+
+use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result};
-use async_trait::async_trait;
 use ferry_bus::{
     Bus, ConnectOptions, JetStream, MemoryBus, StreamLimits, User, Users, Write, authorization,
     config_store, provision, restored,
 };
 use ferry_config::Config;
-use ferry_events::{
-    Digest, Event, EventId, RunId, Scope, Service, Timestamp,
-    artifact::{Biz, Packaged, Published, Release},
-    subject,
-};
+use ferry_events::{EventId, RunId, Service, subject};
 use ferry_rig::nats::NatsServer;
-use ferry_runtime::{
-    Clock, Context, Decide, Decision, Done, Effects, Fault, Input, Job, Key, Running, Settings,
-    Witness, run,
-};
-use serde::{Deserialize, Serialize};
-use uuid::Uuid;
+use ferry_runtime::{Clock, Key, Running, Settings, Witness, run};
+use support::{Publisher, Work, bus as memory, packaged, settings as settings_of};
 
 /// No single wait takes longer; a machine that is busy with builds may be slow.
 const DEADLINE: Duration = Duration::from_secs(60);
-
-/// Publishes each packaged artifact once, after work that is counted.
-struct Publisher;
-
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct State {
-    waiting: Option<Packaged>,
-    done: bool,
-}
-
-impl Decide for Publisher {
-    type State = State;
-    type Work = RunId;
-    type Outcome = RunId;
-
-    fn service(&self) -> Service {
-        Service::Slimmer
-    }
-
-    fn route(&self, event: &Event, _: &Config) -> Vec<Key> {
-        let run = event.run().map(|run| run.to_string()).unwrap_or_default();
-        vec![Key::new("slim", &[&run])]
-    }
-
-    fn decide(
-        &self,
-        _: &Key,
-        state: &State,
-        input: &Input<RunId>,
-        _: &Context,
-    ) -> Result<Decision<State>, Fault> {
-        let mut state = state.clone();
-        match (input, state.waiting.clone()) {
-            (Input::Event(event), None) => {
-                if let ferry_events::Body::ArtifactPackaged(packaged) = &event.body {
-                    state.waiting = Some(packaged.as_ref().clone());
-                }
-                Ok(Decision::to(state))
-            }
-            (Input::Outcome(_), Some(packaged)) => {
-                state.done = true;
-                let release = Release {
-                    run: packaged.run,
-                    module: packaged.module.clone(),
-                    commit: None,
-                    packaged: packaged.digest,
-                    biz: packaged.biz,
-                    pools: std::collections::BTreeMap::new(),
-                };
-                let scope = Scope::module(None, &packaged.module);
-                Ok(Decision::to(state).say(scope, Published { release }))
-            }
-            _ => Ok(Decision::to(state)),
-        }
-    }
-
-    fn work(&self, _: &Key, state: &State) -> Option<RunId> {
-        let waiting = state.waiting.as_ref().filter(|_| !state.done)?;
-        Some(waiting.run)
-    }
-}
-
-#[derive(Clone, Default)]
-struct Counted(Arc<AtomicUsize>);
-
-impl Counted {
-    fn times(&self) -> usize {
-        self.0.load(Ordering::SeqCst)
-    }
-}
-
-#[async_trait]
-impl Effects<Publisher> for Counted {
-    async fn perform(&self, job: Job<RunId>) -> Done<RunId> {
-        self.0.fetch_add(1, Ordering::SeqCst);
-        job.work.into()
-    }
-}
-
-fn packaged(n: u64) -> Event {
-    let run = RunId::of("shop", "main", n, "cart");
-    Event {
-        id: EventId(Uuid::from_u128(u128::from(n))),
-        source: Service::Builder,
-        time: Timestamp::from_timestamp_millis(1_700_000_000_000).expect("a moment"),
-        scope: Scope::module(None, "cart"),
-        cause: None,
-        body: Packaged {
-            run,
-            module: "cart".into(),
-            digest: Digest::of(b"jar"),
-            size: 3,
-            commit: None,
-            biz: Biz {
-                name: "cart".into(),
-                version: "1".into(),
-                web_context_path: None,
-            },
-        }
-        .into(),
-    }
-}
 
 fn key(n: u64) -> String {
     let run = RunId::of("shop", "main", n, "cart").to_string();
@@ -158,7 +42,9 @@ async fn done(bus: &dyn Bus, n: u64) -> Result<()> {
     let subject = subject::state(Service::Slimmer, &key(n));
     until("the work's outcome", async || {
         Ok(match bus.read(&subject).await {
-            Ok(Some(record)) => String::from_utf8_lossy(&record.payload).contains("\"done\":true"),
+            Ok(Some(record)) => {
+                String::from_utf8_lossy(&record.payload).contains("\"published\":true")
+            }
             _ => false,
         })
     })
@@ -166,7 +52,8 @@ async fn done(bus: &dyn Bus, n: u64) -> Result<()> {
 }
 
 async fn publish(bus: &dyn Bus, n: u64) -> Result<()> {
-    bus.commit(vec![Write::event(&packaged(n))].into()).await?;
+    bus.commit(vec![Write::event(&packaged(n, "cart"))].into())
+        .await?;
     Ok(())
 }
 
@@ -196,12 +83,12 @@ async fn connect(server: &NatsServer, users: &Users, user: User) -> Result<Arc<J
     Ok(Arc::new(bus))
 }
 
-async fn start(bus: Arc<dyn Bus>, work: &Counted, witness: &Witness) -> Running {
+async fn start(bus: Arc<dyn Bus>, work: &Work, witness: &Witness) -> Running {
     let settings = Settings {
         witness: witness.clone(),
         ..Settings::default()
     };
-    run(Publisher, work.clone(), bus, settings).await
+    run(Publisher::default(), work.clone(), bus, settings).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -215,7 +102,7 @@ async fn a_stream_restored_from_another_moment_stops_the_service() -> Result<()>
     let builder = connect(&server, &users, User::Service(Service::Builder)).await?;
     let slimmer = connect(&server, &users, User::Service(Service::Slimmer)).await?;
     let (folder, backup) = (tempfile::tempdir()?, tempfile::tempdir()?);
-    let work = Counted::default();
+    let work = Work::free();
     let witness = Witness::open(folder.path())?;
     let running = start(slimmer.clone(), &work, &witness).await;
     publish(builder.as_ref(), 1).await?;
@@ -232,7 +119,7 @@ async fn a_stream_restored_from_another_moment_stops_the_service() -> Result<()>
     })
     .await?;
     done(slimmer.as_ref(), 2).await?;
-    assert_eq!(work.times(), 2);
+    assert_eq!(work.begun(), 2);
     let seen = slimmer.end().await?;
     server.stop().await?;
     std::fs::remove_dir_all(&store)?;
@@ -267,7 +154,7 @@ async fn a_stream_restored_from_another_moment_stops_the_service() -> Result<()>
     let why = witness.stopped().context("it spoke")?;
     assert!(why.contains(&format!("FERRY ends at {end}")), "{why}");
     assert!(!starting.is_finished());
-    assert_eq!(work.times(), 2, "nothing was done twice");
+    assert_eq!(work.begun(), 2, "nothing was done twice");
 
     // A person says so: it goes on with what the bus holds.
     let at = Clock::wall().now();
@@ -275,7 +162,7 @@ async fn a_stream_restored_from_another_moment_stops_the_service() -> Result<()>
     let running = tokio::time::timeout(DEADLINE, starting).await??;
     assert_eq!(witness.stopped(), None);
     done(slimmer.as_ref(), 2).await?;
-    assert_eq!(work.times(), 3, "the bus knew nothing of the second one");
+    assert_eq!(work.begun(), 3, "the bus knew nothing of the second one");
     assert!(running.drain().await);
     // And that word counts once: another start needs none, another restore would.
     let witness = Witness::open(folder.path())?;
@@ -284,35 +171,24 @@ async fn a_stream_restored_from_another_moment_stops_the_service() -> Result<()>
     Ok(())
 }
 
-async fn memory() -> Result<MemoryBus> {
-    let bus = MemoryBus::default();
-    let config = serde_json::to_vec(&Config::default())?;
-    config_store::put(&bus, config.into(), 0).await?;
-    Ok(bus)
+fn settings(bus: &MemoryBus, witness: &Witness) -> Settings {
+    Settings {
+        witness: witness.clone(),
+        ..settings_of(bus)
+    }
 }
 
-fn settings(bus: &MemoryBus, witness: &Witness) -> Settings {
-    let time = bus.clone();
-    Settings {
-        clock: Clock::from_fn(move || time.now()),
-        witness: witness.clone(),
-        ..Settings::default()
-    }
+async fn start_on(bus: &MemoryBus, work: &Work, settings: Settings) -> Running {
+    let own = bus.as_user(User::Service(Service::Slimmer));
+    run(Publisher::default(), work.clone(), Arc::new(own), settings).await
 }
 
 /// Without a reconnection, as with a stream that is restored under a server that runs.
 #[tokio::test(start_paused = true)]
 async fn a_commit_below_what_was_seen_has_no_consequences() -> Result<()> {
-    let bus = memory().await?;
-    let own = bus.as_user(User::Service(Service::Slimmer));
-    let (work, witness) = (Counted::default(), Witness::default());
-    let running = run(
-        Publisher,
-        work.clone(),
-        Arc::new(own),
-        settings(&bus, &witness),
-    )
-    .await;
+    let bus = memory().await;
+    let (work, witness) = (Work::free(), Witness::default());
+    let running = start_on(&bus, &work, settings(&bus, &witness)).await;
     let saved = bus.save();
     publish(&bus, 1).await?;
     done(&bus, 1).await?;
@@ -322,7 +198,7 @@ async fn a_commit_below_what_was_seen_has_no_consequences() -> Result<()> {
     let why = running.stopped().await;
     assert!(why.contains("restored from another moment"), "{why}");
     assert!(running.drain().await);
-    assert_eq!(work.times(), 1);
+    assert_eq!(work.begun(), 1);
     assert!(
         bus.messages(subject::DEAD)?.is_empty(),
         "nothing is at fault"
@@ -332,23 +208,16 @@ async fn a_commit_below_what_was_seen_has_no_consequences() -> Result<()> {
 
 #[tokio::test(start_paused = true)]
 async fn an_aggregate_that_does_not_fit_the_stream_stops_alone() -> Result<()> {
-    let bus = memory().await?;
-    let own = bus.as_user(User::Service(Service::Slimmer));
-    let (work, witness) = (Counted::default(), Witness::default());
+    let bus = memory().await;
+    let (work, witness) = (Work::free(), Witness::default());
     // What the second transition of the first one would say is there already.
     let id = EventId::of("slimmer", &key(1), 2, "artifact.published", 0);
     let known = Write {
         id: Some(id.to_string()),
-        ..Write::event(&packaged(77))
+        ..Write::event(&packaged(77, "cart"))
     };
     bus.commit(vec![known].into()).await?;
-    let running = run(
-        Publisher,
-        work.clone(),
-        Arc::new(own),
-        settings(&bus, &witness),
-    )
-    .await;
+    let running = start_on(&bus, &work, settings(&bus, &witness)).await;
     publish(&bus, 1).await?;
     until("it to stop", async || Ok(!witness.held().is_empty())).await?;
     assert_eq!(witness.held(), [key(1)]);
@@ -374,9 +243,8 @@ async fn a_full_bus_is_waited_for_and_said() -> Result<()> {
     let bus = MemoryBus::new(MemoryBus::START, &limits);
     let config = serde_json::to_vec(&Config::default())?;
     config_store::put(&bus, config.into(), 0).await?;
-    let own = bus.as_user(User::Service(Service::Slimmer));
     let settings = settings(&bus, &Witness::default());
-    let (work, room) = (Counted::default(), settings.room.clone());
+    let (work, room) = (Work::free(), settings.room.clone());
     publish(&bus, 1).await?;
     // Something else takes what is left, all but a few bytes.
     let subject = subject::state(Service::Scheduler, "large");
@@ -389,39 +257,32 @@ async fn a_full_bus_is_waited_for_and_said() -> Result<()> {
             Err(_) => size -= 8,
         }
     };
-    let running = run(Publisher, work.clone(), Arc::new(own), settings).await;
+    let running = start_on(&bus, &work, settings).await;
     until("it to say so", async || Ok(room.full().is_some())).await?;
     assert!(
         room.full()
             .context("it said so")?
             .contains("the bus is full")
     );
-    assert_eq!(work.times(), 0);
+    assert_eq!(work.begun(), 0);
     // Made smaller, it leaves room; the bus counts before it replaces, so this must be nothing.
     let write = Write::state(subject.clone(), Vec::new(), filled, keep);
     bus.commit(vec![write].into()).await?;
     done(&bus, 1).await?;
-    assert_eq!((room.full(), work.times()), (None, 1));
+    assert_eq!((room.full(), work.begun()), (None, 1));
     assert!(running.drain().await);
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn work_waits_for_a_disk_that_refuses() -> Result<()> {
-    let bus = memory().await?;
-    let own = bus.as_user(User::Service(Service::Slimmer));
+    let bus = memory().await;
     let folder = tempfile::tempdir()?;
     let place = folder.path().join("slimmer");
     std::fs::create_dir(&place)?;
-    let (work, witness) = (Counted::default(), Witness::open(&place)?);
+    let (work, witness) = (Work::free(), Witness::open(&place)?);
     std::fs::remove_dir(&place)?;
-    let running = run(
-        Publisher,
-        work.clone(),
-        Arc::new(own),
-        settings(&bus, &witness),
-    )
-    .await;
+    let running = start_on(&bus, &work, settings(&bus, &witness)).await;
     publish(&bus, 1).await?;
     let subject = subject::state(Service::Slimmer, &key(1));
     until("the claim", async || {
@@ -429,10 +290,10 @@ async fn work_waits_for_a_disk_that_refuses() -> Result<()> {
         Ok(record.is_some_and(|record| String::from_utf8_lossy(&record.payload).contains("claim")))
     })
     .await?;
-    assert_eq!(work.times(), 0, "nothing is done that could be forgotten");
+    assert_eq!(work.begun(), 0, "nothing is done that could be forgotten");
     std::fs::create_dir(&place)?;
     done(&bus, 1).await?;
-    assert_eq!(work.times(), 1);
+    assert_eq!(work.begun(), 1);
     assert!(running.drain().await);
     // A damaged one is set aside.
     std::fs::write(place.join("witness.json"), b"{\"seq")?;

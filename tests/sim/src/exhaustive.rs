@@ -2,7 +2,7 @@
 //! exchange there. In: nothing. Out: how many boundaries there are, and what ended otherwise.
 
 use crate::{
-    Outcome, Script, run,
+    Outcome, Script,
     script::{Act, Fault, Quality, Settings, Timed, Wrong},
 };
 
@@ -73,9 +73,4 @@ pub fn differs(plain: &Outcome, other: &Outcome) -> Option<String> {
     };
     (commits(plain) != commits(other))
         .then(|| format!("{:?} is live, not {:?}", commits(other), commits(plain)))
-}
-
-/// The run without a fault.
-pub fn plain(script: &Script) -> Outcome {
-    run(script.clone())
 }

@@ -5,13 +5,18 @@
 pub mod line;
 pub mod on_fake;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
+use ferry_bus::{Bus, MemoryBus, Write};
 use ferry_config::{Base, Config, Pool};
 use ferry_events::{
     Body, Digest, Event, EventId, PlanId, RunId, Scope, Service, TaskId, Timestamp,
+    fact::ActivePlan,
+    subject,
     task::{Requested, Want},
 };
+use ferry_fake_base::FakeBase;
+use ferry_installer::effects::Arklet;
 use uuid::Uuid;
 
 /// The base of tests with one.
@@ -88,4 +93,39 @@ pub fn config(bases: &[(&str, &str, &str)]) -> Config {
     };
     config.installer.listen = "127.0.0.1:0".parse().unwrap();
     config
+}
+
+/// Stores a jar on the bus, by way of a file in this folder.
+pub async fn store(bus: &MemoryBus, folder: &Path, bytes: &[u8], version: &str) -> Want {
+    let digest = Digest::of(bytes);
+    let file = folder.join("jar");
+    std::fs::write(&file, bytes).unwrap();
+    bus.put_jar(&digest, &file).await.unwrap();
+    Want {
+        digest,
+        size: bytes.len() as u64,
+        version: version.into(),
+        web_context_path: None,
+    }
+}
+
+/// What the scheduler says of the plan that counts; none: no plan does.
+pub fn in_force(plan: Option<&PlanId>) -> Write {
+    let fact = ActivePlan {
+        plan: plan.cloned(),
+        run: None,
+    };
+    Write::fact(
+        subject::plan_fact(MODULE, ENVIRONMENT),
+        serde_json::to_vec(&fact).unwrap(),
+    )
+}
+
+/// A base's arklet, asked past the installer.
+pub fn arklet(base: &FakeBase) -> Arklet {
+    Arklet::new(
+        Arc::new(ferry_web::Http::new().unwrap()),
+        base.arklet_url.parse().unwrap(),
+        line::WAIT,
+    )
 }

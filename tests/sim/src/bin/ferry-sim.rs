@@ -200,7 +200,7 @@ fn every_boundary(args: &Args, threads: usize) -> ExitCode {
     let mut counts = Vec::new();
     for twice in [false, true] {
         let script = exhaustive::whole(twice);
-        let plain = exhaustive::plain(&script);
+        let plain = run(script.clone());
         if !plain.broken.is_empty() {
             print!("{}", story(&script, &plain));
         }
