@@ -133,7 +133,7 @@ pub trait Consumer: Send {
 /// The bus.
 #[async_trait]
 pub trait Bus: Send + Sync {
-    /// The last message on a subject of `FERRY`, from the stream's leader.
+    /// The last message on a subject of `FERRY`, or on any that it names with `*` or `>`, from the stream's leader.
     async fn read(&self, subject: &str) -> Result<Option<Record>, BusError>;
 
     /// The message with a sequence of a stream, with its subject, from the stream's leader; none: there

@@ -44,6 +44,11 @@ async fn a_list_names_the_last_of_each_subject(world: &World) -> Result<()> {
         (states[7].1.sequence, &states[7].1.payload[..]),
         (1201, &b"2"[..])
     );
+    let last = bus
+        .read(subject::ALL_EVENTS)
+        .await?
+        .expect("there are events");
+    assert_eq!((last.sequence, &last.payload[..]), (1203, &b"e2"[..]));
     let events = bus.list("ferry.events.>").await?;
     assert_eq!(
         events
