@@ -242,6 +242,10 @@ impl Bus for Freezing {
         self.inner.read_at(stream, sequence).await
     }
 
+    async fn first(&self, subject: &str) -> Result<Option<Record>, BusError> {
+        self.inner.first(subject).await
+    }
+
     async fn end(&self) -> Result<u64, BusError> {
         self.inner.end().await
     }

@@ -18,11 +18,10 @@ use std::{
 };
 
 use ferry_bus::{
-    Bus, BusError, Start,
+    Bus, BusError,
     restored::{self, Restored},
 };
 use ferry_events::{Digest, subject};
-use futures::StreamExt as _;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, watch};
 use tracing::{error, warn};
@@ -31,8 +30,6 @@ pub use disk::WitnessDisk;
 
 /// Why a service that runs begins anew once an operator has said that the bus was restored.
 const AGAIN: &str = "an operator said that the bus was restored: this service begins anew with what it holds; see docs/operations.md#restoring";
-/// How long the first event of the stream may take to come; there may be none.
-const FIRST_EVENT: Duration = Duration::from_secs(5);
 
 /// What is on the disk.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -241,15 +238,20 @@ impl Witness {
             },
             acknowledged: said,
         };
-        if next != *seen {
-            self.write(&next).await?;
-        }
         if news {
+            self.write(&next).await?;
             self.shared.highest.store(end, Ordering::Release);
-        } else {
-            self.shared.highest.fetch_max(end, Ordering::AcqRel);
+            *seen = next;
+            return Ok(None);
         }
-        *seen = next;
+        self.shared.highest.fetch_max(end, Ordering::AcqRel);
+        if next != *seen {
+            match self.write(&next).await {
+                Ok(()) => *seen = next,
+                // Work waits for the disk by itself; without any there is nothing to be forgotten.
+                Err(error) => warn!(%error, "how far the stream is cannot be noted now"),
+            }
+        }
         Ok(None)
     }
 
@@ -318,23 +320,14 @@ async fn is_other(bus: &dyn Bus, mark: Option<&Mark>) -> Result<Option<String>, 
         Some((_, record)) if Digest::of(&record.payload) == *digest => return Ok(None),
         Some(_) => format!("at {sequence} FERRY holds another message than was seen"),
         // Events grow too old in their order.
-        None => match first_event(bus).await? {
-            Some(first) if first < *sequence => {
+        None => match bus.first(subject::ALL_EVENTS).await? {
+            Some(first) if first.sequence < *sequence => {
                 format!("FERRY lacks the event at {sequence} that was seen")
             }
             _ => return Ok(None),
         },
     };
     Ok(Some(text(&why)))
-}
-
-async fn first_event(bus: &dyn Bus) -> Result<Option<u64>, BusError> {
-    let filters = vec![subject::ALL_EVENTS.to_owned()];
-    let mut events = bus.watch(subject::STREAM, filters, Start::First).await?;
-    match tokio::time::timeout(FIRST_EVENT, events.next()).await {
-        Ok(Some(first)) => Ok(Some(first?.sequence)),
-        Ok(None) | Err(_) => Ok(None),
-    }
 }
 
 fn text(why: &str) -> String {

@@ -104,6 +104,11 @@ impl Bus for SimBus {
         self.inner.read_at(stream, sequence).await
     }
 
+    async fn first(&self, subject: &str) -> Result<Option<Record>, BusError> {
+        self.looked_at().await?;
+        self.inner.first(subject).await
+    }
+
     async fn end(&self) -> Result<u64, BusError> {
         self.looked_at().await?;
         self.inner.end().await
