@@ -35,7 +35,7 @@ pub(super) fn plan() -> rollout::Plan {
         generation: 4,
         configuration: Digest::of(b"configuration"),
         wants: [("prod".to_owned(), want(VERSION))].into(),
-        restores: BTreeMap::new(),
+        restores: std::collections::BTreeMap::new(),
         judge: rollout::Judge::default(),
         limits: rollout::Limits::default(),
         gates: Vec::new(),

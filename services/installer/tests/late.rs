@@ -21,10 +21,10 @@ use ferry_bus::{
     Asked, Batch, Bus, BusError, CommitError, Committed, Consumer, DeadLetter, LogLine, Message,
     Record, Source, Start, User,
 };
+use ferry_config::Config;
 use ferry_events::{
     Digest, Reason, RunId, Service, TaskId, question::Question, subject, task::Want,
 };
-use ferry_config::Config;
 use ferry_fake_base::{FakeJar, Faults, Phase};
 use ferry_installer::{InstallerDecide, InstallerEffects};
 use ferry_runtime::{Hands, Key, Settings};
@@ -187,6 +187,10 @@ impl Bus for Freezing {
         self.inner.read_at(stream, sequence).await
     }
 
+    async fn first(&self, subject: &str) -> Result<Option<Record>, BusError> {
+        self.inner.first(subject).await
+    }
+
     async fn end(&self) -> Result<u64, BusError> {
         self.inner.end().await
     }
@@ -242,7 +246,7 @@ impl Bus for Freezing {
         self.inner.bury(letter, parked).await
     }
 
-    async fn ask(&self, question: &Question, limit: Duration) -> Result<Bytes, BusError> {
+    async fn ask(&self, question: &Question, limit: Duration) -> Result<bytes::Bytes, BusError> {
         self.inner.ask(question, limit).await
     }
 

@@ -149,8 +149,11 @@ pub struct Asked {
 /// The bus.
 #[async_trait]
 pub trait Bus: Send + Sync {
-    /// The last message on a subject of `FERRY`, from the stream's leader.
+    /// The last message on a subject of `FERRY`, or on any that it names with `*` or `>`, from the stream's leader.
     async fn read(&self, subject: &str) -> Result<Option<Record>, BusError>;
+
+    /// The oldest message on a subject of `FERRY`, or on any that it names, from the stream's leader.
+    async fn first(&self, subject: &str) -> Result<Option<Record>, BusError>;
 
     /// The message with a sequence of a stream, with its subject, from the stream's leader; none: there
     /// is none any more.

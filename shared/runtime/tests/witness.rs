@@ -5,18 +5,29 @@
 
 mod support;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result};
+use async_trait::async_trait;
 use ferry_bus::{
     Bus, ConnectOptions, JetStream, MemoryBus, StreamLimits, User, Users, Write, authorization,
     config_store, provision, restored,
 };
 use ferry_config::Config;
-use ferry_events::{EventId, RunId, Service, subject};
+use ferry_events::{Event, EventId, RunId, Service, subject};
 use ferry_rig::nats::NatsServer;
-use ferry_runtime::{Clock, Key, Running, Settings, Witness, run};
-use support::{Publisher, Work, bus as memory, packaged, settings as settings_of};
+use ferry_runtime::{
+    Clock, Context, Decide, Decision, Done, Effects, Fault, Input, Job, Key, Running, Settings,
+    Witness, WitnessDisk, run,
+};
+use support::{Publisher, State, Work, bus as memory, packaged, settings as settings_of};
 
 /// No single wait takes longer; a machine that is busy with builds may be slow.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -299,5 +310,245 @@ async fn work_waits_for_a_disk_that_refuses() -> Result<()> {
     std::fs::write(place.join("witness.json"), b"{\"seq")?;
     Witness::open(&place)?;
     assert!(place.join("witness.damaged").exists());
+    Ok(())
+}
+
+/// A disk in memory; clones are the same one.
+#[derive(Clone, Debug, Default)]
+struct Paper(Arc<std::sync::Mutex<Option<Vec<u8>>>>);
+
+impl Paper {
+    fn witness(&self) -> Result<Witness> {
+        Ok(Witness::kept_on(Arc::new(self.clone()))?)
+    }
+
+    fn sequence(&self) -> u64 {
+        let bytes = self.0.lock().unwrap().clone().unwrap_or_default();
+        let seen: serde_json::Value = serde_json::from_slice(&bytes).unwrap_or_default();
+        seen["sequence"].as_u64().unwrap_or_default()
+    }
+}
+
+#[async_trait]
+impl WitnessDisk for Paper {
+    fn read(&self) -> std::io::Result<Option<Vec<u8>>> {
+        Ok(self.0.lock().unwrap().clone())
+    }
+
+    async fn replace(&self, bytes: Vec<u8>) -> std::io::Result<()> {
+        *self.0.lock().unwrap() = Some(bytes);
+        Ok(())
+    }
+
+    fn set_aside(&self) -> std::io::Result<String> {
+        Ok(self.place())
+    }
+
+    fn place(&self) -> String {
+        "memory".into()
+    }
+}
+
+/// A service that has seen a message which it had nothing to do with; ended. The bus as it was before.
+async fn idle(bus: &MemoryBus, paper: &Paper) -> Result<ferry_bus::Saved> {
+    publish(bus, 1).await?;
+    let saved = bus.save();
+    let own = bus.as_user(User::Service(Service::Verifier));
+    let witness = paper.witness()?;
+    let running = run(Idle, NoWork, Arc::new(own), settings(bus, &witness)).await;
+    publish(bus, 2).await?;
+    let end = bus.end().await?;
+    until("it to look", async || Ok(paper.sequence() == end)).await?;
+    assert!(running.drain().await);
+    Ok(saved)
+}
+
+/// Takes nothing and does nothing.
+struct Idle;
+
+impl Decide for Idle {
+    type State = State;
+    type Work = RunId;
+    type Outcome = RunId;
+
+    fn service(&self) -> Service {
+        Service::Verifier
+    }
+
+    fn route(&self, _: &Event, _: &Config) -> Vec<Key> {
+        Vec::new()
+    }
+
+    fn decide(
+        &self,
+        _: &Key,
+        state: &State,
+        _: &Input<RunId>,
+        _: &Context,
+    ) -> Result<Decision<State>, Fault> {
+        Ok(Decision::to(state.clone()))
+    }
+
+    fn work(&self, _: &Key, _: &State) -> Option<RunId> {
+        None
+    }
+}
+
+struct NoWork;
+
+#[async_trait]
+impl Effects<Idle> for NoWork {
+    async fn perform(&self, job: Job<RunId>) -> Done<RunId> {
+        job.work.into()
+    }
+}
+
+/// Starts it again on what it has seen; why it waits.
+async fn waits(bus: &MemoryBus, paper: &Paper) -> Result<String> {
+    let witness = paper.witness()?;
+    let own = bus.as_user(User::Service(Service::Verifier));
+    let settings = settings(bus, &witness);
+    let starting = tokio::spawn(run(Idle, NoWork, Arc::new(own), settings));
+    let spoken = tokio::time::timeout(DEADLINE, witness.stop()).await;
+    assert!(!starting.is_finished());
+    starting.abort();
+    spoken.context("it goes on as if nothing had been forgotten")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replica_that_does_nothing_notices_too() -> Result<()> {
+    let (bus, paper) = (memory().await, Paper::default());
+    let saved = idle(&bus, &paper).await?;
+    bus.restore(&saved, &[subject::STREAM])?;
+    let why = waits(&bus, &paper).await?;
+    assert!(why.contains("was seen"), "{why}");
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_has_grown_past_what_was_seen_is_noticed() -> Result<()> {
+    for others in [1, 9] {
+        let (bus, paper) = (memory().await, Paper::default());
+        let saved = idle(&bus, &paper).await?;
+        let seen = bus.end().await?;
+        bus.restore(&saved, &[subject::STREAM])?;
+        // Gateways go on: a push is answered 202, and its event stands where another one stood.
+        for n in 0..others {
+            publish(&bus, 100 + n).await?;
+        }
+        assert!(bus.end().await? >= seen);
+        let why = waits(&bus, &paper).await?;
+        assert!(why.contains("holds another message"), "{why}");
+    }
+    // What stood there may be gone again: a state is replaced by the next one.
+    let (bus, paper) = (memory().await, Paper::default());
+    let saved = idle(&bus, &paper).await?;
+    bus.restore(&saved, &[subject::STREAM])?;
+    let mut at = 0;
+    for _ in 0..3 {
+        let subject = subject::state(Service::Gateway, "x");
+        let write = Write::state(subject, b"{}".to_vec(), at, ferry_bus::Keep::Forever);
+        at = bus.commit(vec![write].into()).await?.sequences[0];
+    }
+    let why = waits(&bus, &paper).await?;
+    assert!(why.contains("lacks the event"), "{why}");
+    Ok(())
+}
+
+/// Events that have grown too old are no sign of anything.
+#[tokio::test(start_paused = true)]
+async fn a_service_that_was_down_for_longer_than_events_are_kept_starts() -> Result<()> {
+    let (bus, paper) = (memory().await, Paper::default());
+    idle(&bus, &paper).await?;
+    tokio::time::advance(StreamLimits::default().keep_events * 2).await;
+    publish(&bus, 3).await?;
+    let witness = paper.witness()?;
+    let own = bus.as_user(User::Service(Service::Verifier));
+    let starting = run(Idle, NoWork, Arc::new(own), settings(&bus, &witness));
+    let running = tokio::time::timeout(DEADLINE, starting).await?;
+    assert!(running.drain().await);
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fence_is_of_the_stream_that_was_seen() -> Result<()> {
+    let (bus, paper) = (memory().await, Paper::default());
+    let saved = idle(&bus, &paper).await?;
+    let witness = paper.witness()?;
+    let hands = ferry_runtime::Hands::watched(Arc::new(bus.clone()), witness.clone());
+    assert!(hands.fence(subject::CONFIG).await?.is_some());
+    bus.restore(&saved, &[subject::STREAM])?;
+    let error = hands.fence(subject::CONFIG).await.expect_err("another one");
+    assert!(
+        error.to_string().contains("restored from another moment"),
+        "{error}"
+    );
+    assert!(witness.stopped().is_some(), "and the service stops");
+    Ok(())
+}
+
+/// Work that goes on until it is dropped.
+#[derive(Clone, Default)]
+struct Endless {
+    begun: Arc<AtomicUsize>,
+    dropped: Arc<AtomicUsize>,
+}
+
+struct Drops(Arc<AtomicUsize>);
+
+impl Drop for Drops {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[async_trait]
+impl Effects<Publisher> for Endless {
+    async fn perform(&self, _: Job<RunId>) -> Done<RunId> {
+        let _drops = Drops(self.dropped.clone());
+        self.begun.fetch_add(1, Ordering::SeqCst);
+        std::future::pending().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn work_in_hand_ends_as_soon_as_the_stream_is_another_one() -> Result<()> {
+    let (bus, work) = (memory().await, Endless::default());
+    let own = bus.as_user(User::Service(Service::Slimmer));
+    let witness = Paper::default().witness()?;
+    let saved = bus.save();
+    let settings = settings(&bus, &witness);
+    let running = run(Publisher::default(), work.clone(), Arc::new(own), settings).await;
+    publish(&bus, 1).await?;
+    until("the work", async || {
+        Ok(work.begun.load(Ordering::SeqCst) == 1)
+    })
+    .await?;
+    bus.set_connected(false);
+    bus.restore(&saved, &[subject::STREAM])?;
+    bus.set_connected(true);
+    running.stopped().await;
+    until("the work's end", async || {
+        Ok(work.dropped.load(Ordering::SeqCst) == 1)
+    })
+    .await?;
+    assert!(running.drain().await);
+    assert_eq!(work.begun.load(Ordering::SeqCst), 1);
+    Ok(())
+}
+
+/// What is in memory may be of the stream before.
+#[tokio::test(start_paused = true)]
+async fn a_service_that_runs_begins_anew_when_an_operator_speaks() -> Result<()> {
+    let (bus, paper) = (memory().await, Paper::default());
+    for _ in 0..2 {
+        let own = bus.as_user(User::Service(Service::Verifier));
+        let witness = paper.witness()?;
+        let running = run(Idle, NoWork, Arc::new(own), settings(&bus, &witness)).await;
+        restored::acknowledge(&bus, "it was", bus.now()).await?;
+        let why = tokio::time::timeout(DEADLINE, running.stopped()).await?;
+        assert!(why.contains("begins anew"), "{why}");
+        assert!(running.drain().await);
+    }
     Ok(())
 }

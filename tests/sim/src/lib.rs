@@ -12,6 +12,7 @@ pub mod exhaustive;
 mod panics;
 mod parts;
 mod process;
+mod restore;
 pub mod script;
 pub mod shrink;
 mod web;

@@ -107,6 +107,11 @@ impl Web for SimWeb {
         }
         let what = ask.url.path().to_owned();
         if let Some(life) = self.bounded()
+            && let Some(world) = self.world.upgrade()
+        {
+            world.asks(life, ask.url.host_str().unwrap_or_default(), &what);
+        }
+        if let Some(life) = self.bounded()
             && life.pass(&format!("ask {what}")).await == Fate::Fail
         {
             return Err(Unanswered::Broken("the request is lost".into()));

@@ -27,6 +27,7 @@ use crate::{
     describe::describe,
     parts::git::Git,
     process::Life,
+    restore::Restores,
     script::{BASES, ENVIRONMENTS, MODULES, Quality, Script, Settings, Wrong},
     web::{NETWORK, SimWeb},
 };
@@ -66,7 +67,7 @@ pub struct Line {
 }
 
 /// What was seen so far.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Seen {
     /// Every event that was committed, in order.
     pub events: Vec<Event>,
@@ -111,6 +112,7 @@ pub struct World {
     /// Messages that take down who has them in hand: which, once it is known, and how often still.
     poison: Mutex<BTreeMap<Service, (Option<u64>, u64)>>,
     orders: mpsc::UnboundedSender<Order>,
+    restores: Mutex<Restores>,
     seen: Mutex<Seen>,
     story: Mutex<Vec<Line>>,
     made: Mutex<BTreeMap<Digest, Made>>,
@@ -184,6 +186,7 @@ impl World {
             resting: Mutex::default(),
             poison: Mutex::default(),
             orders,
+            restores: Mutex::default(),
             seen: Mutex::default(),
             story: Mutex::default(),
             made: Mutex::default(),
@@ -247,6 +250,11 @@ impl World {
     /// What was seen so far.
     pub fn seen(&self) -> MutexGuard<'_, Seen> {
         lock(&self.seen)
+    }
+
+    /// What restores have done so far.
+    pub fn restores(&self) -> MutexGuard<'_, Restores> {
+        lock(&self.restores)
     }
 
     /// Something is as it must never be.
@@ -497,6 +505,19 @@ impl World {
 }
 
 impl Seen {
+    /// The bus is as it was when `before` was seen. What was said since; pushes that wait in an inbox are
+    /// still to come.
+    pub fn forget(&mut self, before: &Self, waiting: &BTreeSet<PushId>, now_ms: u64) -> Vec<Event> {
+        let forgotten = self.events.split_off(before.events.len());
+        self.accepted = before.accepted.union(waiting).copied().collect();
+        self.commands.clone_from(&before.commands);
+        self.open.clone_from(&before.open);
+        self.resolved.clone_from(&before.resolved);
+        self.settled.clone_from(&before.settled);
+        self.last_change_ms = now_ms;
+        forgotten
+    }
+
     fn take(&mut self, event: Event) {
         use ferry_events::Body;
         match &event.body {

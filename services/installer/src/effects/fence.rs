@@ -26,7 +26,10 @@ pub(super) async fn in_force(
     environment: &str,
     plan: &PlanId,
 ) -> Result<bool, BusError> {
-    let Some(record) = hands.read(&subject::plan_fact(module, environment)).await? else {
+    let Some(record) = hands
+        .fence(&subject::plan_fact(module, environment))
+        .await?
+    else {
         return Ok(false);
     };
     let fact: ActivePlan = serde_json::from_slice(&record.payload).map_err(|error| {
@@ -42,7 +45,7 @@ pub(super) async fn in_force(
 pub(super) async fn in_hand(hands: &Hands, base: &str, request: Uuid) -> Result<bool, BusError> {
     let key = Key::new("base", &[base]);
     let subject = subject::state(Service::Installer, key.as_str());
-    let Some(record) = hands.read(&subject).await? else {
+    let Some(record) = hands.fence(&subject).await? else {
         return Ok(false);
     };
     let stored: Stored<Base> = serde_json::from_slice(&record.payload)

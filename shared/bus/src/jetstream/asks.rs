@@ -23,7 +23,8 @@ pub(super) async fn ask(
     let subject = subject::questions_for(question.service());
     let refusals = link.refusals();
     let answer = answer(link, &subject, question, limit);
-    link.guard(epoch, &[&subject], refusals, limit, answer).await
+    link.guard(epoch, &[&subject], refusals, limit, answer)
+        .await
 }
 
 async fn answer(

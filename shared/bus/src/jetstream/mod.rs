@@ -113,6 +113,14 @@ impl Bus for JetStream {
         Ok(found.into_iter().collect())
     }
 
+    async fn first(&self, subject: &str) -> Result<Option<Record>, BusError> {
+        let found = direct::first(&self.link, STREAM, subject).await?;
+        Ok(found.map(|stored| Record {
+            sequence: stored.sequence,
+            payload: stored.payload,
+        }))
+    }
+
     async fn end(&self) -> Result<u64, BusError> {
         direct::end(&self.link, STREAM).await
     }

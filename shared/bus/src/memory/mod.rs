@@ -198,6 +198,13 @@ impl Bus for MemoryBus {
             .map(|(sequence, stored)| record(sequence, stored)))
     }
 
+    async fn first(&self, subject: &str) -> Result<Option<Record>, BusError> {
+        let world = self.open()?;
+        let filter = [subject.to_owned()];
+        let first = world.ferry.from(1, &filter).next();
+        Ok(first.map(|(sequence, stored)| record(sequence, stored)))
+    }
+
     async fn read_at(
         &self,
         stream: &str,

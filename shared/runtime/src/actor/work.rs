@@ -174,6 +174,7 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
         };
         let effects = self.shared.effects.clone();
         let stop = cancel.clone();
+        let witness = self.shared.settings.witness.clone();
         let (settings, key) = (self.shared.settings.clone(), self.key.clone());
         let claimed_at = self.held.as_ref().map_or(0, |held| held.at);
         let done = async move {
@@ -188,6 +189,8 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => None,
+                // Not even what is begun is brought to an end.
+                _ = witness.stop() => None,
                 outcome = done => Some(outcome),
             }
         });
