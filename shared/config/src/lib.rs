@@ -11,6 +11,7 @@ mod load;
 mod model;
 mod schema;
 mod secret;
+mod template;
 pub mod text;
 mod tree;
 
@@ -21,8 +22,10 @@ pub use glob::{glob, glob_set};
 pub use init::{InitError, init_text};
 pub use load::{FOLDER, Loaded, load, parse};
 pub use model::{
-    Base, Build, Builder, Bus, Config, Environment, Forge, Gateway, Grant, Installer, Module, Pool,
-    Probe, Reconcile, Repository, Role, Sandbox, Team, Token, Verifier,
+    AtDeadline, Base, Build, Builder, Bus, Call, CallMethod, Check, Config, Drain, DrainFor,
+    Environment, Forge, Gateway, Grant, Installer, Module, Pool, Probe, Reconcile, Repository,
+    Role, Sandbox, Team, Token, Verifier,
 };
 pub use schema::schema;
 pub use secret::{Secret, SecretError, SecretRef};
+pub use template::{Names, TemplateError};

@@ -2,12 +2,13 @@
 
 #![allow(dead_code, reason = "each test uses a part of it")]
 
+pub mod balancer;
 pub mod line;
 pub mod on_fake;
 
 use std::collections::BTreeMap;
 
-use ferry_config::{Base, Config, Pool};
+use ferry_config::{Base, Config, Drain, Pool};
 use ferry_events::{
     Body, Digest, Event, EventId, PlanId, RunId, Scope, Service, TaskId, Timestamp,
     task::{Requested, Want},
@@ -80,6 +81,7 @@ pub fn config(bases: &[(&str, &str, &str)]) -> Config {
         environment: ENVIRONMENT.into(),
         base_jar: None,
         bases_file: None,
+        drain: None,
         bases,
     };
     let mut config = Config {
@@ -88,4 +90,22 @@ pub fn config(bases: &[(&str, &str, &str)]) -> Config {
     };
     config.installer.listen = "127.0.0.1:0".parse().unwrap();
     config
+}
+
+/// A load balancer at an address that is asked for what stands in the path.
+pub fn drain(balancer: &str) -> Drain {
+    let call = |way: &str, holds: &str| {
+        serde_json::json!({
+            "url": format!("{balancer}/{{base}}/{way}"),
+            "check": { "url": format!("{balancer}/{{base}}"), "contains": holds },
+        })
+    };
+    serde_json::from_value(serde_json::json!({
+        "deadline": "2s",
+        "timeout": "300ms",
+        "interval": "10ms",
+        "drain": call("drain", "connections: 0"),
+        "undrain": call("undrain", "state: up"),
+    }))
+    .unwrap()
 }

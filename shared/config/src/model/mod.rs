@@ -5,6 +5,7 @@
 
 mod access;
 mod builder;
+mod drain;
 mod environment;
 mod module;
 mod reconcile;
@@ -13,6 +14,7 @@ mod services;
 
 pub use access::{Grant, Role, Token};
 pub use builder::{Builder, Sandbox};
+pub use drain::{AtDeadline, Call, CallMethod, Check, Drain, DrainFor};
 pub use environment::{Base, Environment, Pool};
 pub use module::{Build, Module, Probe};
 pub use reconcile::Reconcile;
