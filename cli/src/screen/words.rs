@@ -4,7 +4,9 @@
 
 use ferry_events::rollout::{Aim, Direction, RolloutOutcome};
 use ferry_events::run::{Outcome, RunKind};
-use ferry_events::{Body, Event, Stop, artifact, base, letter, push, rollout, run, task, verify};
+use ferry_events::{
+    Body, Event, Reason, Stop, artifact, base, letter, push, rollout, run, task, verify,
+};
 
 use super::push::push_words;
 use super::text::{LINE_MAX, bytes, clean, count, one_line, short, took};
@@ -121,10 +123,10 @@ pub fn event_words(event: &Event) -> String {
             (None, None) => format!("what {} asked for {} was taken", it.actor, it.module),
         },
         Body::WorkRetried(it) => format!(
-            "{} failed ({} of {}): {}; again at {}",
+            "{} failed ({}{}): {}; again at {}",
             clean(&it.what),
             it.tries,
-            it.most,
+            of(it.most),
             because(&it.stop),
             it.next_at.format("%H:%M:%S")
         ),
@@ -148,6 +150,14 @@ fn closed(how: &str, it: &letter::Closed) -> String {
 }
 
 /// The reason's code, its base, and the first line of the cause.
+/// Of how many attempts at most: nothing where there is no end to them.
+pub(super) fn of(most: u32) -> String {
+    match most {
+        u32::MAX => String::new(),
+        most => format!(" of {most}"),
+    }
+}
+
 fn because(stop: &Stop) -> String {
     let mut text = stop.reason.code().to_owned();
     if let Some(base) = &stop.base {
@@ -346,8 +356,12 @@ fn changed(it: &task::Finished) -> String {
                 base: None,
                 ..stop.clone()
             };
+            let what = match stop.reason {
+                Reason::UndrainFailed => "is still out of its load balancer",
+                _ => "could not be changed",
+            };
             format!(
-                "{} could not be changed: {}; it runs {left}{steps}",
+                "{} {what}: {}; it runs {left}{steps}",
                 it.base,
                 because(&stop)
             )

@@ -123,3 +123,29 @@ pub trait Web: Send + Sync {
     /// See [`Unanswered`].
     async fn send(&self, request: Request) -> Result<Answer, Unanswered>;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_is_shown_without_its_value() {
+        let request = Request {
+            method: "GET",
+            url: "http://balancer.example/".parse().expect("an address"),
+            header: Some(Header {
+                name: "authorization".into(),
+                value: b"Bearer hush".to_vec(),
+            }),
+            body: None,
+            timeout: Duration::from_secs(1),
+            body_max: 1,
+        };
+        let shown = format!("{request:?}");
+        assert!(shown.contains("authorization: (hidden)"), "{shown}");
+        assert!(
+            !shown.contains("hush") && !shown.contains("104, 117, 115, 104"),
+            "{shown}"
+        );
+    }
+}
