@@ -58,7 +58,7 @@ fn main() -> ExitCode {
         Command::Mutants(args) => commands::mutants::run(args),
         Command::Fuzz(args) => commands::fuzz::run(args),
         Command::ComposeTest(args) => commands::compose_test::run(args),
-        Command::Tools => tools::ensure(tools::EVERYTHING).map(|()| ExitCode::SUCCESS),
+        Command::Tools => tools::ensure(tools::TESTS).map(|()| ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

@@ -25,19 +25,31 @@ pub enum Tool {
     Git,
     /// bubblewrap: keeps a build away from the rest of the machine.
     Sandbox,
+    /// HAProxy: a load balancer before bases.
+    HaProxy,
     /// A container engine.
     Containers,
     /// Builds libFuzzer.
     Cxx,
 }
 
-/// What the demo, the tests and the benchmarks need.
+/// What the demo and the benchmarks need.
 pub const EVERYTHING: &[Tool] = &[
     Tool::NatsServer,
     Tool::Jdk,
     Tool::Maven,
     Tool::Git,
     Tool::Sandbox,
+];
+
+/// What the tests need.
+pub const TESTS: &[Tool] = &[
+    Tool::NatsServer,
+    Tool::Jdk,
+    Tool::Maven,
+    Tool::Git,
+    Tool::Sandbox,
+    Tool::HaProxy,
 ];
 
 impl Tool {
@@ -48,6 +60,7 @@ impl Tool {
             Self::Maven => ferry_tools::maven().is_ok(),
             Self::Git => ferry_tools::git().is_ok(),
             Self::Sandbox => on_path("bwrap").is_some(),
+            Self::HaProxy => ferry_tools::haproxy().is_ok(),
             Self::Containers => containers(),
             Self::Cxx => on_path("c++").is_some() || std::env::var_os("CXX").is_some(),
         }
@@ -61,6 +74,7 @@ impl Tool {
             Self::Maven => Some(("Maven", &["maven"])),
             Self::Git => Some(("git", &["git"])),
             Self::Sandbox => Some(("bubblewrap", &["bubblewrap"])),
+            Self::HaProxy => Some(("HAProxy", &["haproxy"])),
             Self::Containers => Some((
                 "Docker and debootstrap",
                 &["docker.io", "docker-compose", "debootstrap"],

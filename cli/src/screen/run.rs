@@ -13,7 +13,7 @@ use ferry_events::{Stop, Timestamp};
 use super::paint::{Toned, indent, plain, table};
 use super::runs::state as run_state;
 use super::text::{age, clean, elapsed, millis, moment, one_line, short, took};
-use super::words::answered;
+use super::words::{answered, of};
 use super::{Paint, Tone};
 
 /// Lines of a cause that a screen shows; `ferry logs` has the rest.
@@ -152,16 +152,16 @@ pub(super) fn retry(retry: &RetryView, now: Timestamp) -> String {
     } else {
         format!("{}: {cause}", retry.stop.code)
     };
-    let (next, most) = (retry.tries + 1, retry.most);
+    let (next, most) = (retry.tries + 1, of(retry.most));
     if retry.next_at > now {
         let left = (retry.next_at - now).num_seconds().max(1);
         format!(
-            "{} again at {time} (in {left}s), try {next} of {most}: {why}",
+            "{} again at {time} (in {left}s), try {next}{most}: {why}",
             clean(&retry.what)
         )
     } else {
         format!(
-            "{} again since {time}, try {next} of {most}; before: {why}",
+            "{} again since {time}, try {next}{most}; before: {why}",
             clean(&retry.what)
         )
     }

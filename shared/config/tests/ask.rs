@@ -325,3 +325,58 @@ fn clone_addresses() {
         Err(CloneUrlError::NotAllowed { .. })
     ));
 }
+
+const DRAIN: &str = r#"
+[environments.prod]
+[repositories.shop]
+url = "https://git.example/acme/shop.git"
+forge = "github"
+secret = "env:SHOP"
+[modules.cart]
+repository = "shop"
+[pools.prod]
+environment = "prod"
+[[pools.prod.bases]]
+name = "prod-1"
+arklet = "http://127.0.0.1:1238"
+url = "http://127.0.0.1:8080"
+[pools.prod.drain.drain]
+url = "http://lb.{zone}.example/{base}?of={module}"
+body = '{"server":"{base}","weight":0}'
+[pools.prod.drain.drain.check]
+url = "http://lb.example/{base}"
+contains = "{base},"
+matches = "(?m)^{base},[0]{1,2}$"
+[pools.prod.drain.undrain]
+url = "http://lb.example/{base}"
+status = 303
+"#;
+
+#[test]
+fn a_drain_names_its_base() {
+    let loaded = ferry_config::parse(&[("ferry.toml".into(), DRAIN.to_owned())]).unwrap();
+    let drain = loaded.config.pools["prod"].drain.clone().unwrap();
+    let names = ferry_config::Names {
+        base: "prod-1",
+        zone: "east",
+        module: "cart",
+    };
+    let url = drain.drain.url_for(&names).unwrap();
+    assert_eq!(url.as_str(), "http://lb.east.example/prod-1?of=cart");
+    let body = names.fill(drain.drain.body.as_deref().unwrap());
+    assert_eq!(body, r#"{"server":"prod-1","weight":0}"#);
+    assert!(drain.drain.is_done(204) && !drain.drain.is_done(303));
+    assert!(drain.undrain.is_done(303) && !drain.undrain.is_done(200));
+
+    let check = drain.drain.check.unwrap();
+    let met = |status, body| check.is_met(&names, status, body);
+    assert!(met(200, "prod-2,4\nprod-1,0\n"));
+    assert!(!met(503, "prod-1,0"), "another status");
+    assert!(!met(200, "prod-1,4"), "another number");
+    assert!(!met(200, "prod-12,0"), "another base");
+
+    let config = loaded.config;
+    let minute = std::time::Duration::from_secs(60);
+    assert_eq!(config.drain_time("cart", "prod"), minute);
+    assert!(config.drain_time("cart", "pre").is_zero());
+}

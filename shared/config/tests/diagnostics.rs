@@ -295,6 +295,24 @@ fn warnings() {
 }
 
 #[test]
+fn a_drain_that_is_wrong() {
+    let text = GOOD.replace(
+        "[[pools.prod.bases]]",
+        "[pools.prod.drain]\nmodules = \"webs\"\ndeadline = \"2h\"\nat_deadline = \"go-on\"\nheader = \"x y\"\nsecret = \"hunter2\"\n\
+         drain = { url = \"http://lb/{bse}\", method = \"PUSH\", content_type = \"json\", status = 99, check = { contains = \"x\", matches = \"(\" } }\n\
+         undrain = { url = \"http://me:hush@lb/{base}\", check = { url = \"lb/{base}\" } }\n[[pools.prod.bases]]",
+    );
+    insta::assert_snapshot!(one(&text).join("\n"));
+    let text = GOOD.replace(
+        "[[pools.prod.bases]]",
+        "[pools.prod.drain]\ndeadline = \"1s\"\nat_deadline = \"proceed\"\n\
+         drain = { url = \"http://lb/{base}\", wait = \"1s\" }\n\
+         undrain = { url = \"http://lb/{base}\", wait = \"1s\" }\n[[pools.prod.bases]]",
+    );
+    insta::assert_snapshot!(one(&text).join("\n"));
+}
+
+#[test]
 fn columns_count_characters() {
     let text = GOOD.replace(
         "[environments.prod]",

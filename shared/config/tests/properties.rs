@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ferry_config::{
-    Base, Builder, Config, Diagnostic, Environment, Forge, Gateway, Grant, Installer, Module, Pool,
-    Probe, Reconcile, Repository, Role, Sandbox, SecretRef, Token, Verifier, hash_token, parse,
+    AtDeadline, Base, Builder, Call, CallMethod, Check, Config, Diagnostic, Drain, DrainFor,
+    Environment, Forge, Gateway, Grant, Installer, Module, Pool, Probe, Reconcile, Repository,
+    Role, Sandbox, SecretRef, Token, Verifier, hash_token, parse,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -198,11 +199,64 @@ fn probe() -> impl Strategy<Value = Probe> {
     )
 }
 
+fn call() -> impl Strategy<Value = Call> {
+    let check = (100u16..600, option::of("\\PC{1,8}"), any::<bool>());
+    let method = select(vec![
+        CallMethod::Get,
+        CallMethod::Post,
+        CallMethod::Put,
+        CallMethod::Patch,
+        CallMethod::Delete,
+    ]);
+    let body = option::of("\\PC{0,8}");
+    (
+        method,
+        body,
+        option::of(100u16..600),
+        millis(0, 900),
+        option::of(check),
+    )
+        .prop_map(|(method, body, status, wait, check)| Call {
+            url: "http://balancer.example/{zone}/{base}?of={module}".to_owned(),
+            method,
+            body,
+            content_type: "text/plain; charset=utf-8".to_owned(),
+            status,
+            wait,
+            check: check.map(|(status, contains, pattern)| Check {
+                url: "https://balancer.example/{base}".to_owned(),
+                status,
+                contains,
+                matches: pattern.then(|| "(?m)^{base},[0-9]{2}$".to_owned()),
+            }),
+        })
+}
+
+fn drain() -> impl Strategy<Value = Drain> {
+    let modules = select(vec![DrainFor::Web, DrainFor::All]);
+    let at_deadline = select(vec![AtDeadline::Fail, AtDeadline::Proceed]);
+    let times = (millis(1000, 60_000), millis(10, 900), millis(10, 900));
+    (modules, at_deadline, times, any::<bool>(), call(), call()).prop_map(
+        |(modules, at_deadline, (deadline, timeout, interval), secret, drain, undrain)| Drain {
+            modules,
+            deadline,
+            at_deadline,
+            timeout,
+            interval,
+            secret: secret.then(|| SecretRef::Env("BALANCER".to_owned())),
+            header: "x-token".to_owned(),
+            drain,
+            undrain,
+        },
+    )
+}
+
 /// Configurations that pass every check: environments in a chain, every pool
 /// with a base, every module from a repository that is there.
 fn config() -> impl Strategy<Value = Config> {
     let environments = btree_map(name(), (1u32..10, 0u32..10), 1..4);
-    let pools = btree_map(name(), (any::<prop::sample::Index>(), 1usize..4), 1..4);
+    let pool = (any::<prop::sample::Index>(), 1usize..4, option::of(drain()));
+    let pools = btree_map(name(), pool, 1..4);
     let repositories = btree_map(name(), (select(Forge::ALL.to_vec()), any::<bool>()), 1..4);
     let module = (
         any::<prop::sample::Index>(),
@@ -240,7 +294,7 @@ fn config() -> impl Strategy<Value = Config> {
                 }
                 let places: Vec<String> = config.environments.keys().cloned().collect();
                 let mut port = 1000;
-                for (name, (place, count)) in pools {
+                for (name, (place, count, drain)) in pools {
                     let bases = (0..count).map(|_| {
                         port += 1;
                         Base {
@@ -256,6 +310,7 @@ fn config() -> impl Strategy<Value = Config> {
                             environment: places[place.index(places.len())].clone(),
                             base_jar: None,
                             bases_file: None,
+                            drain,
                             bases: bases.collect(),
                         },
                     );

@@ -1,4 +1,4 @@
-//! One HTTP exchange with something outside of Ferry: a base's arklet, a module.
+//! One HTTP exchange with something outside of Ferry: a base's arklet, a module, a load balancer.
 //!
 //! In: what is asked, with a time limit. Out: what was answered, or why nothing was. Behind one trait, so
 //! that a simulation can stand in for the network. A reply is a hint: what was asked may have happened
@@ -24,6 +24,64 @@ pub struct Ask {
     pub timeout: Duration,
     /// How many bytes of the body are read.
     pub body_max: usize,
+}
+
+/// What is asked of something that is no base, in its own way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// The method, as `GET`.
+    pub method: &'static str,
+    /// Where.
+    pub url: Url,
+    /// One header more.
+    pub header: Option<Header>,
+    /// The body.
+    pub body: Option<Body>,
+    /// By when the whole answer must be there.
+    pub timeout: Duration,
+    /// How many bytes of the answer's body are read.
+    pub body_max: usize,
+}
+
+/// A header whose value is nobody's business: `Debug` hides it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Header {
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: Vec<u8>,
+}
+
+impl std::fmt::Debug for Header {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: (hidden)", self.name)
+    }
+}
+
+/// A body and its type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Body {
+    /// Its type, as `application/json`.
+    pub content_type: String,
+    /// The bytes.
+    pub bytes: Vec<u8>,
+}
+
+impl From<Ask> for Request {
+    fn from(ask: Ask) -> Self {
+        let body = ask.json.map(|bytes| Body {
+            content_type: "application/json".to_owned(),
+            bytes,
+        });
+        Self {
+            method: if body.is_some() { "POST" } else { "GET" },
+            url: ask.url,
+            header: None,
+            body,
+            timeout: ask.timeout,
+            body_max: ask.body_max,
+        }
+    }
 }
 
 /// What was answered.
@@ -58,4 +116,36 @@ pub trait Web: Send + Sync {
     /// # Errors
     /// See [`Unanswered`].
     async fn ask(&self, ask: Ask) -> Result<Answer, Unanswered>;
+
+    /// One exchange with something that is no base.
+    ///
+    /// # Errors
+    /// See [`Unanswered`].
+    async fn send(&self, request: Request) -> Result<Answer, Unanswered>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_is_shown_without_its_value() {
+        let request = Request {
+            method: "GET",
+            url: "http://balancer.example/".parse().expect("an address"),
+            header: Some(Header {
+                name: "authorization".into(),
+                value: b"Bearer hush".to_vec(),
+            }),
+            body: None,
+            timeout: Duration::from_secs(1),
+            body_max: 1,
+        };
+        let shown = format!("{request:?}");
+        assert!(shown.contains("authorization: (hidden)"), "{shown}");
+        assert!(
+            !shown.contains("hush") && !shown.contains("104, 117, 115, 104"),
+            "{shown}"
+        );
+    }
 }

@@ -15,6 +15,7 @@ use ferry_events::{
 use ferry_fake_base::Phase;
 
 use crate::{
+    balancer::BEHIND,
     script::{Act, BASES, ENVIRONMENTS, MODULES, Quality},
     world::World,
 };
@@ -78,6 +79,7 @@ pub fn all(world: &World) -> BTreeMap<Unit, String> {
     once_each(world, &events, &mut told);
     ends(world, &told);
     ledgers(world, &told);
+    in_service(world);
     let live = bases(world, &told);
     oracle(world, &told, &live);
     letters(world);
@@ -304,6 +306,10 @@ fn ledgers(world: &World, told: &Told) {
             let Some(id) = &entry.request_id else {
                 continue;
             };
+            let drained = world.script.settings.drains && name.starts_with(BEHIND);
+            if drained && world.balancer().was_in_service(id) {
+                world.broken(format!("{name} was changed while it was in service: {id}"));
+            }
             let times = effects.entry(id.clone()).or_default();
             *times += 1;
             let Some((task, step, attempt, plan, of)) = requests.get(id) else {
@@ -340,6 +346,13 @@ fn ledgers(world: &World, told: &Told) {
             }
             *newest = (*newest).max(*generation);
         }
+    }
+}
+
+/// At rest no base is out of its load balancer.
+fn in_service(world: &World) {
+    for base in world.balancer().out() {
+        world.broken(format!("{base} is left out of its load balancer"));
     }
 }
 

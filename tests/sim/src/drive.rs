@@ -173,7 +173,13 @@ impl Driver {
         }
         // What is owed to a base has pauses that grow; after it, everything rests again.
         let until = world.now_ms() + OWED_MS;
-        while world.now_ms() < until && !(check::nothing_owed(&world).await && self.rests()) {
+        loop {
+            let back = world.balancer().out().is_empty();
+            if world.now_ms() >= until
+                || (back && check::nothing_owed(&world).await && self.rests())
+            {
+                break;
+            }
             self.take_orders(LOOK).await;
         }
         boundaries

@@ -18,6 +18,7 @@ pub fn whole(twice: bool) -> Script {
         twice,
         keep_s: 2 * 3600,
         newer_from: None,
+        drains: true,
     };
     let push = |number, at_ms, quality| Timed {
         at_ms,

@@ -54,6 +54,8 @@ pub struct Settings {
     pub keep_s: u64,
     /// Replicas from this number on are of a version that adds a field to what it writes.
     pub newer_from: Option<usize>,
+    /// Whether the bases of one environment are behind a load balancer.
+    pub drains: bool,
 }
 
 /// An act at a moment.
@@ -285,6 +287,7 @@ impl Script {
             twice: random.u8(..6) == 0,
             keep_s: 2 * 3600,
             newer_from: (random.u8(..8) == 0).then_some(1),
+            drains: seed % 3 == 0,
         };
         let mut acts = Vec::new();
         let mut at = 100;

@@ -24,6 +24,7 @@ use tempfile::TempDir;
 use tokio::{sync::mpsc, time::Instant};
 
 use crate::{
+    balancer::{self, Balancer},
     describe::describe,
     parts::git::Git,
     process::Life,
@@ -120,6 +121,7 @@ pub struct World {
     passed: Mutex<BTreeMap<String, u64>>,
     still: Mutex<BTreeSet<String>>,
     hard: AtomicBool,
+    balancer: Mutex<Balancer>,
     folder: TempDir,
 }
 
@@ -156,6 +158,9 @@ pub fn config(settings: &Settings) -> Config {
                  url = \"http://{base}.modules\"\n"
             ));
         }
+    }
+    if settings.drains {
+        text.push_str(&balancer::config());
     }
     match ferry_config::parse(&[("ferry.toml".into(), text)]) {
         Ok(loaded) => loaded.config,
@@ -194,6 +199,7 @@ impl World {
             passed: Mutex::default(),
             still: Mutex::default(),
             hard: AtomicBool::new(false),
+            balancer: Mutex::default(),
             folder: tempfile::tempdir().expect("a folder for jars"),
             script,
         });
@@ -372,6 +378,11 @@ impl World {
             life.open_again(*by);
         }
         resting.len()
+    }
+
+    /// The load balancer.
+    pub fn balancer(&self) -> MutexGuard<'_, Balancer> {
+        lock(&self.balancer)
     }
 
     /// A base.

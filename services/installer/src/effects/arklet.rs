@@ -116,6 +116,7 @@ impl Arklet {
             .map(|one| Present {
                 version: one.version,
                 state: one.state,
+                web: one.web_context_path.is_some(),
             })
             .collect();
         seen.sort();

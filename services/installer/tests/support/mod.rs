@@ -2,13 +2,14 @@
 
 #![allow(dead_code, reason = "each test uses a part of it")]
 
+pub mod balancer;
 pub mod line;
 pub mod on_fake;
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use ferry_bus::{Bus, MemoryBus, Write};
-use ferry_config::{Base, Config, Pool};
+use ferry_config::{Base, Config, Drain, Pool};
 use ferry_events::{
     Body, Digest, Event, EventId, PlanId, RunId, Scope, Service, TaskId, Timestamp,
     fact::ActivePlan,
@@ -85,6 +86,7 @@ pub fn config(bases: &[(&str, &str, &str)]) -> Config {
         environment: ENVIRONMENT.into(),
         base_jar: None,
         bases_file: None,
+        drain: None,
         bases,
     };
     let mut config = Config {
@@ -128,4 +130,22 @@ pub fn arklet(base: &FakeBase) -> Arklet {
         base.arklet_url.parse().unwrap(),
         line::WAIT,
     )
+}
+
+/// A load balancer at an address that is asked for what stands in the path.
+pub fn drain(balancer: &str) -> Drain {
+    let call = |way: &str, holds: &str| {
+        serde_json::json!({
+            "url": format!("{balancer}/{{base}}/{way}"),
+            "check": { "url": format!("{balancer}/{{base}}"), "contains": holds },
+        })
+    };
+    serde_json::from_value(serde_json::json!({
+        "deadline": "2s",
+        "timeout": "300ms",
+        "interval": "10ms",
+        "drain": call("drain", "connections: 0"),
+        "undrain": call("undrain", "state: up"),
+    }))
+    .unwrap()
 }

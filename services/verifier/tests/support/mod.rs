@@ -108,6 +108,7 @@ pub fn config(bases: Vec<Base>) -> Config {
         environment: ENVIRONMENT.into(),
         base_jar: None,
         bases_file: None,
+        drain: None,
         bases,
     };
     let mut config = Config {

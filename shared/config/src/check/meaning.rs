@@ -10,7 +10,7 @@ use url::Url;
 
 use super::check_clone_url;
 use crate::diagnostic::Severity;
-use crate::model::{Builder, Config, Sandbox};
+use crate::model::{AtDeadline, Builder, Config, Sandbox};
 use crate::text::duration;
 use crate::tree::{At, Node, Tree, join};
 
@@ -262,6 +262,7 @@ pub(super) fn warnings(tree: &mut Tree, config: &Config) {
             "shorter than install_timeout: a slow base may find its artifact's address dead";
         warn(tree, "installer", "url_ttl", message.to_owned());
     }
+    drains(tree, config);
     for (name, module) in &config.modules {
         if module
             .probe
@@ -275,6 +276,34 @@ pub(super) fn warnings(tree: &mut Tree, config: &Config) {
                 "timeout",
                 message.to_owned(),
             );
+        }
+    }
+}
+
+/// A drain whose limits cannot all be kept.
+fn drains(tree: &mut Tree, config: &Config) {
+    for (name, pool) in &config.pools {
+        let Some(drain) = &pool.drain else {
+            continue;
+        };
+        let table = format!("pools.{name}.drain");
+        if drain.timeout > drain.deadline {
+            let message = "longer than the deadline, which ends the request first";
+            warn(tree, &table, "timeout", message.to_owned());
+        }
+        if drain.at_deadline == AtDeadline::Proceed && drain.drain.check.is_none() {
+            let message = "nothing waits for the deadline: drain has no check";
+            warn(tree, &table, "at_deadline", message.to_owned());
+        }
+        for (key, call) in [("drain", &drain.drain), ("undrain", &drain.undrain)] {
+            if call.wait >= drain.deadline {
+                let message = "not shorter than the deadline, so it could never be done in time";
+                warn(tree, &format!("{table}.{key}"), "wait", message.to_owned());
+            }
+        }
+        if drain.drain == drain.undrain {
+            let message = "drain and undrain ask for the same, so the base would not come back";
+            warn(tree, &table, "undrain", message.to_owned());
         }
     }
 }
