@@ -47,7 +47,8 @@ impl Web for Http {
                 .header("content-type", "application/json")
                 .body(body),
         };
-        let mut response = request.timeout(ask.timeout).send().await.map_err(broken)?;
+        let request = request.headers(ask.headers).timeout(ask.timeout);
+        let mut response = request.send().await.map_err(broken)?;
         let status = response.status().as_u16();
         let location = response
             .headers()

@@ -12,6 +12,8 @@ use async_trait::async_trait;
 use url::Url;
 
 pub use http::Http;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
+pub use reqwest::header::{HeaderMap, HeaderValue};
 
 /// What is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,11 +22,40 @@ pub struct Ask {
     pub url: Url,
     /// A JSON body for a POST; none: a GET.
     pub json: Option<Vec<u8>>,
+    /// Headers. One that is sensitive is not shown. Without a content type a body is `application/json`.
+    pub headers: HeaderMap,
     /// By when the whole answer must be there.
     pub timeout: Duration,
     /// How many bytes of the body are read.
     pub body_max: usize,
 }
+
+impl Ask {
+    /// The same, with a body of another type.
+    #[must_use]
+    pub fn typed(mut self, content_type: &'static str) -> Self {
+        self.headers
+            .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        self
+    }
+
+    /// The same, with a bearer token, which is not shown.
+    ///
+    /// # Errors
+    /// When it holds what no header can, such as a line break.
+    pub fn bearing(mut self, token: &[u8]) -> Result<Self, NotAHeader> {
+        let mut value =
+            HeaderValue::from_bytes(&[b"Bearer ", token].concat()).map_err(|_| NotAHeader)?;
+        value.set_sensitive(true);
+        self.headers.insert(AUTHORIZATION, value);
+        Ok(self)
+    }
+}
+
+/// A text that cannot stand in a header. It is not repeated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it holds a line break or something else that no HTTP header can")]
+pub struct NotAHeader;
 
 /// What was answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
