@@ -19,7 +19,7 @@ pub enum Gate {
     /// It is asked.
     Asked {
         /// The request.
-        question: Requested,
+        question: Box<Requested>,
         /// The request's CloudEvent as it stands on the bus, where it is posted to somebody outside.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         event: Option<serde_json::Value>,
@@ -64,7 +64,7 @@ impl Gate {
         let Self::Asked { question, event } = self else {
             return None;
         };
-        let question = Box::new(question.clone());
+        let question = question.clone();
         match event {
             None => Some(Work::Metric(question)),
             Some(event) => Some(Work::Check {
@@ -76,7 +76,7 @@ impl Gate {
 }
 
 fn state(gate: Gate) -> Decision<State> {
-    Decision::to(State::Gate(Box::new(gate)))
+    Decision::to(State::Gate(gate))
 }
 
 pub(super) fn over() -> Decision<State> {
@@ -92,7 +92,7 @@ pub(super) fn begin(question: &Requested, event: &Event) -> Result<Decision<Stat
         }
         other => return Err(Fault(format!("the verifier does not judge {other:?}"))),
     };
-    let question = question.clone();
+    let question = Box::new(question.clone());
     Ok(state(Gate::Asked { question, event }))
 }
 

@@ -42,7 +42,7 @@ pub enum State {
     /// `base.<name>`.
     Base(Box<Base>),
     /// `gate.<id>`.
-    Gate(Box<Gate>),
+    Gate(Gate),
 }
 
 /// What effects shall look at.
@@ -185,7 +185,7 @@ impl Decide for VerifierDecide {
         match state {
             // As long as its request can come again.
             State::Observation(observation) if **observation == Observation::Over => Keep::Stream,
-            State::Gate(gate) if **gate == Gate::Over => Keep::Stream,
+            State::Gate(Gate::Over) => Keep::Stream,
             _ => Keep::Forever,
         }
     }

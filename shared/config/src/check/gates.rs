@@ -82,10 +82,13 @@ fn freeze(key: &str, freeze: &Node, found: &mut Vec<Found>) {
     }
 }
 
+/// A key, and whether an amount there keeps everything as it is.
+type Limit = (&'static str, fn(Amount) -> bool);
+
 /// Amounts that keep everything as it is, however many bases there are.
 fn limits(key: &str, environment: &Node, found: &mut Vec<Found>) {
     let none = "would let no base be changed";
-    let checks: [(&str, fn(Amount) -> bool); 3] = [
+    let checks: [Limit; 3] = [
         ("canary", Amount::is_zero),
         ("max_unavailable", Amount::is_zero),
         ("min_available", |amount| {
