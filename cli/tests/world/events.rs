@@ -231,6 +231,7 @@ pub fn events(fails: bool) -> Vec<Event> {
             author: Some("ada".into()),
             message: Some("Greet in two languages".into()),
             uploaded: false,
+            force: false,
         },
     );
     story.say(

@@ -19,7 +19,7 @@ use support::{
     BASE, BIZ,
     balancer::Balancer,
     config, drain, event,
-    line::{Line, WAIT},
+    line::WAIT,
     on_fake::{OnFake, active, reason},
     plan, start, task, want,
 };

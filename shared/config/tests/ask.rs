@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use ferry_config::{
-    CloneUrlError, Config, Role, Scope, SecretError, SecretRef, check_clone_url, hash_token, load,
-    parse,
+    Amount, CloneUrlError, Config, Percent, Role, Scope, SecretError, SecretRef, check_clone_url,
+    hash_token, load, parse,
 };
 
 const TEXT: &str = r#"
@@ -379,4 +379,27 @@ fn a_drain_names_its_base() {
     let minute = std::time::Duration::from_secs(60);
     assert_eq!(config.drain_time("cart", "prod"), minute);
     assert!(config.drain_time("cart", "pre").is_zero());
+}
+
+#[test]
+fn parts_of_all_are_rounded_to_the_careful_side() {
+    let part = |part| Amount::Percent(Percent(part));
+    for (amount, all, at_most, at_least) in [
+        (part(25), 3, 0, 1),
+        (part(25), 4, 1, 1),
+        (part(25), 5, 1, 2),
+        (part(100), 7, 7, 7),
+        (part(0), 7, 0, 0),
+        (part(50), 0, 0, 0),
+        (Amount::Count(2), 3, 2, 2),
+        // No more can be lost than there are; what must stay may be more.
+        (Amount::Count(5), 3, 3, 5),
+    ] {
+        assert_eq!(amount.at_most_of(all), at_most, "at most {amount} of {all}");
+        assert_eq!(
+            amount.at_least_of(all),
+            at_least,
+            "at least {amount} of {all}"
+        );
+    }
 }

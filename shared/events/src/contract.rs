@@ -240,7 +240,7 @@ static INSTALLER: Contract = Contract {
 };
 
 static VERIFIER: Contract = Contract {
-    takes: &[ObservationRequested, GateRequested],
+    takes: &[ObservationRequested, GateRequested, GateFinished],
     takes_commands: true,
     says: &[
         ModuleAnswering,

@@ -1,12 +1,12 @@
 //! The real network.
 //!
-//! In: an [`Ask`] or a [`Request`]. Out: the answer. No proxy, no redirects, no connection kept: arklet closes each, and a
-//! probe shall meet a module as a new visitor does.
+//! In: an [`Ask`] or a [`Request`]. Out: the answer. No proxy, no redirects, no connection kept: arklet
+//! closes each, and a probe shall meet a module as a new visitor does.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
-use reqwest::{Method, header::HeaderValue};
+use reqwest::Method;
 
 use crate::{Answer, Ask, Request, Unanswered, Web};
 
@@ -48,18 +48,14 @@ impl Web for Http {
         let method = Method::from_bytes(ask.method.as_bytes())
             .map_err(|error| refused(error.to_string()))?;
         let mut request = self.0.request(method, ask.url.clone());
-        if let Some(header) = &ask.header {
-            let mut value = HeaderValue::from_bytes(&header.value)
-                .map_err(|_| refused(format!("the value of {} is no header", header.name)))?;
-            value.set_sensitive(true);
-            request = request.header(header.name.as_str(), value);
-        }
         if let Some(body) = &ask.body {
             request = request
                 .header("content-type", body.content_type.as_str())
                 .body(body.bytes.clone());
         }
-        let mut response = request.timeout(ask.timeout).send().await.map_err(broken)?;
+        // These stand over what goes before.
+        let request = request.headers(ask.headers).timeout(ask.timeout);
+        let mut response = request.send().await.map_err(broken)?;
         let status = response.status().as_u16();
         let location = response
             .headers()

@@ -12,6 +12,8 @@ use async_trait::async_trait;
 use url::Url;
 
 pub use http::Http;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
+pub use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
 /// What is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,11 +22,40 @@ pub struct Ask {
     pub url: Url,
     /// A JSON body for a POST; none: a GET.
     pub json: Option<Vec<u8>>,
+    /// Headers. One that is sensitive is not shown. Without a content type a body is `application/json`.
+    pub headers: HeaderMap,
     /// By when the whole answer must be there.
     pub timeout: Duration,
     /// How many bytes of the body are read.
     pub body_max: usize,
 }
+
+impl Ask {
+    /// The same, with a body of another type.
+    #[must_use]
+    pub fn typed(mut self, content_type: &'static str) -> Self {
+        self.headers
+            .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        self
+    }
+
+    /// The same, with a bearer token, which is not shown.
+    ///
+    /// # Errors
+    /// When it holds what no header can, such as a line break.
+    pub fn bearing(mut self, token: &[u8]) -> Result<Self, NotAHeader> {
+        let mut value =
+            HeaderValue::from_bytes(&[b"Bearer ", token].concat()).map_err(|_| NotAHeader)?;
+        value.set_sensitive(true);
+        self.headers.insert(AUTHORIZATION, value);
+        Ok(self)
+    }
+}
+
+/// A text that cannot stand in a header. It is not repeated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it holds a line break or something else that no HTTP header can")]
+pub struct NotAHeader;
 
 /// What is asked of something that is no base, in its own way.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,29 +64,14 @@ pub struct Request {
     pub method: &'static str,
     /// Where.
     pub url: Url,
-    /// One header more.
-    pub header: Option<Header>,
+    /// Headers. One that is sensitive is not shown.
+    pub headers: HeaderMap,
     /// The body.
     pub body: Option<Body>,
     /// By when the whole answer must be there.
     pub timeout: Duration,
     /// How many bytes of the answer's body are read.
     pub body_max: usize,
-}
-
-/// A header whose value is nobody's business: `Debug` hides it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Header {
-    /// Its name.
-    pub name: String,
-    /// Its value.
-    pub value: Vec<u8>,
-}
-
-impl std::fmt::Debug for Header {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}: (hidden)", self.name)
-    }
 }
 
 /// A body and its type.
@@ -76,7 +92,7 @@ impl From<Ask> for Request {
         Self {
             method: if body.is_some() { "POST" } else { "GET" },
             url: ask.url,
-            header: None,
+            headers: ask.headers,
             body,
             timeout: ask.timeout,
             body_max: ask.body_max,
@@ -130,19 +146,16 @@ mod tests {
 
     #[test]
     fn a_header_is_shown_without_its_value() {
-        let request = Request {
-            method: "GET",
+        let ask = Ask {
             url: "http://balancer.example/".parse().expect("an address"),
-            header: Some(Header {
-                name: "authorization".into(),
-                value: b"Bearer hush".to_vec(),
-            }),
-            body: None,
+            json: None,
+            headers: HeaderMap::new(),
             timeout: Duration::from_secs(1),
             body_max: 1,
         };
+        let request = Request::from(ask.bearing(b"hush").expect("a header"));
         let shown = format!("{request:?}");
-        assert!(shown.contains("authorization: (hidden)"), "{shown}");
+        assert!(shown.contains("\"authorization\": Sensitive"), "{shown}");
         assert!(
             !shown.contains("hush") && !shown.contains("104, 117, 115, 104"),
             "{shown}"

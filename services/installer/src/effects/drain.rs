@@ -10,7 +10,7 @@ use ferry_bus::BusError;
 use ferry_config::{AtDeadline, Call, CallMethod, Config, Drain, Names};
 use ferry_events::{Reason, Stop, task::Requested};
 use ferry_runtime::{Hands, Job};
-use ferry_web::{Answer, Body, Header, Request, Unanswered, Web};
+use ferry_web::{Answer, Body, HeaderMap, HeaderName, HeaderValue, Request, Unanswered, Web};
 use tracing::{info, warn};
 use url::Url;
 
@@ -38,7 +38,7 @@ struct Balancer {
     web: Arc<dyn Web>,
     hands: Hands,
     drain: Drain,
-    secret: Option<Header>,
+    headers: HeaderMap,
     base: String,
     zone: String,
     module: String,
@@ -87,22 +87,22 @@ impl InstallerEffects {
             warn!(base, ?way, "the configuration says no more how to drain it");
             return Ok(());
         };
-        let secret = match &drain.secret {
-            None => None,
-            Some(reference) => {
-                let secret = reference.resolve(&self.secrets);
-                let secret = secret.map_err(|error| error.to_string())?;
-                Some(Header {
-                    name: drain.header.clone(),
-                    value: secret.bytes().to_vec(),
-                })
-            }
-        };
+        let mut headers = HeaderMap::new();
+        if let Some(reference) = &drain.secret {
+            let secret = reference.resolve(&self.secrets);
+            let secret = secret.map_err(|error| error.to_string())?;
+            let name = HeaderName::from_bytes(drain.header.as_bytes());
+            let name = name.map_err(|error| format!("header {:?}: {error}", drain.header))?;
+            let value = HeaderValue::from_bytes(secret.bytes());
+            let mut value = value.map_err(|_| format!("the value of {name} is no header"))?;
+            value.set_sensitive(true);
+            headers.insert(name, value);
+        }
         let balancer = Balancer {
             web: self.web.clone(),
             hands: self.hands.clone(),
             drain,
-            secret,
+            headers,
             base: base.to_owned(),
             zone,
             module: module.to_owned(),
@@ -284,7 +284,7 @@ impl Balancer {
         Request {
             method,
             url,
-            header: self.secret.clone(),
+            headers: self.headers.clone(),
             body,
             timeout: self.drain.timeout,
             body_max: BODY_MAX,
@@ -303,9 +303,9 @@ impl Balancer {
     fn said(&self, answer: &Answer) -> String {
         let text = String::from_utf8_lossy(&answer.body);
         let mut line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        if let Some(secret) = &self.secret {
-            let secret = String::from_utf8_lossy(&secret.value).into_owned();
-            line = line.replace(&secret, "…");
+        for secret in self.headers.values() {
+            let secret = String::from_utf8_lossy(secret.as_bytes());
+            line = line.replace(secret.as_ref(), "…");
         }
         if let Some((cut, _)) = line.char_indices().nth(SAID_MAX) {
             line.truncate(cut);
