@@ -638,15 +638,20 @@ async fn who_may_do_what_is_explained() {
         module: module.into(),
         ..of("other")
     };
-    let (hidden, gone) = (
-        other.can(&ask("hello")).await,
-        other.can(&ask("gone")).await,
-    );
-    let gone = CanView {
-        module: "hello".into(),
-        ..gone.unwrap()
-    };
-    assert_eq!(hidden.unwrap(), gone);
+    for action in [Action::Pause, Action::Run, Action::Approve] {
+        let ask = |module: &str| CanQuery {
+            action,
+            ..ask(module)
+        };
+        let hidden = other.can(&ask("hello")).await.unwrap();
+        let gone = CanView {
+            module: "hello".into(),
+            ..other.can(&ask("gone")).await.unwrap()
+        };
+        assert_eq!(hidden, gone);
+        assert!(!hidden.allowed);
+        assert_eq!((hidden.approvers, hidden.not_author), (None, false));
+    }
     assert_eq!(refused(admin.can(&ask("gone")).await).1, "unknown-module");
     let moon = CanQuery {
         environment: "moon".into(),

@@ -3,6 +3,8 @@
 //! In: a caller, an action, a module, an environment. Out: the answer, with no more than the caller may
 //! know.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
@@ -21,9 +23,11 @@ pub(super) async fn look(
     uri: Uri,
 ) -> Result<Json<CanView>, Refusal> {
     let ask: CanQuery = body::query(&uri)?;
-    let config = app.config();
-    // Of what it must not see a caller hears the same, be it there or not.
-    if caller.sees_module(&ask.module) {
+    let mut config = app.config();
+    if !caller.sees_module(&ask.module) {
+        // It hears the same, be the module there or not.
+        config = Arc::default();
+    } else {
         if config.module(&ask.module).is_none() {
             return Err(Refusal::not_found("module", &ask.module));
         }
