@@ -36,6 +36,11 @@ fn what_happens_to_bases() {
 }
 
 #[test]
+fn what_happens_at_gates() {
+    insta::assert_snapshot!(lines(&world::gate_events()));
+}
+
+#[test]
 fn the_event_stream() {
     let mut events = world::streamed(&world::events(true));
     events[0].event["type"] = "dev.cdeventsx.ferry-moon.landed.9.0.0".into();
