@@ -2,9 +2,11 @@
 //! terminal or a file.
 
 mod base;
+mod can;
 mod change;
 mod dead;
 mod event;
+mod gate;
 mod log;
 mod module;
 mod paint;
@@ -18,6 +20,7 @@ mod text;
 mod words;
 
 pub use base::bases;
+pub use can::can;
 pub use change::{asked, settled};
 pub use dead::{closed, letter, letters};
 pub use event::{event_line, history_line, is_bad};

@@ -364,6 +364,81 @@ pub fn events(fails: bool) -> Vec<Event> {
     story.events
 }
 
+/// A rollout is paused, waits for approval and for a metric, each in its way.
+pub fn gate_events() -> Vec<Event> {
+    let run = waiting_run();
+    let mut story = Story {
+        run,
+        events: Vec::new(),
+    };
+    let environment = || Stretch::Environment("prod".into());
+    let changed = |act, number, stretch| line::Changed {
+        act,
+        stretch,
+        at: at(0),
+        number,
+        standing: Vec::new(),
+        actor: "ops".into(),
+        why: Some("the database is moved".into()),
+        command: command_id(),
+    };
+    let requested = |view: GateView| gate::Requested {
+        gate: view.gate,
+        run,
+        plan: view.plan,
+        module: "hello".into(),
+        environment: "prod".into(),
+        version: VERSION.into(),
+        name: view.name,
+        point: view.point,
+        what: view.what,
+        ask: view.ask,
+        since: view.since,
+        until: view.until,
+        opens: view.opens,
+    };
+    let finished = |view: GateView, outcome, by: &[&str], stop: Option<Stop>| gate::Finished {
+        gate: view.gate,
+        run,
+        plan: view.plan,
+        module: "hello".into(),
+        environment: "prod".into(),
+        name: view.name,
+        point: view.point,
+        outcome,
+        by: by.iter().map(|it| (*it).to_owned()).collect(),
+        why: by.first().map(|_| "looks good".to_owned()),
+        stop,
+    };
+    let judged = gate::Judged {
+        gate: metric().gate,
+        run,
+        plan: metric().plan,
+        module: "hello".into(),
+        environment: "prod".into(),
+        name: metric().name,
+        verdict: gate::Verdict::Inconclusive,
+        seen: "no data".into(),
+    };
+    let scheduler = Service::Scheduler;
+    story.say(0, scheduler, changed(Act::Pause, 1, environment()));
+    story.say(10, scheduler, changed(Act::Resume, 2, environment()));
+    story.say(20, scheduler, requested(approval()));
+    let passed = finished(approval(), gate::Outcome::Passed, &["bob"], None);
+    story.say(30, scheduler, passed);
+    story.say(40, scheduler, requested(metric()));
+    story.say(50, Service::Verifier, judged);
+    let stop = Stop::new(Reason::GateExpired, "nobody decided");
+    let expired = finished(metric(), gate::Outcome::Expired, &[], Some(stop));
+    story.say(60, scheduler, expired);
+    story.say(
+        70,
+        scheduler,
+        changed(Act::Abort, 3, pauses()[1].stretch.clone()),
+    );
+    story.events
+}
+
 /// Events of bases, and of a module that nobody decided on.
 pub fn base_events() -> Vec<Event> {
     let mut story = Story {

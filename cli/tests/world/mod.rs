@@ -6,6 +6,7 @@
 
 mod bases;
 mod events;
+mod gates;
 mod letters;
 mod runs;
 
@@ -14,6 +15,7 @@ use ferry_events::{CommandId, PushId, Reason, RunId, Stop, Timestamp};
 
 pub use bases::*;
 pub use events::*;
+pub use gates::*;
 pub use letters::*;
 pub use runs::*;
 

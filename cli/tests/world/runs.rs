@@ -135,6 +135,7 @@ pub fn good_view() -> RunView {
             plan: Some(plan().id()),
             wave: 2,
             waves: 2,
+            gates: Vec::new(),
             tasks: vec![
                 on_base("prod-1", TaskState::Verified, Some(VERSION)),
                 on_base("prod-2", TaskState::Verified, Some(VERSION)),
@@ -148,6 +149,7 @@ pub fn good_view() -> RunView {
             step("rollout", Some("prod"), 5_530, Some(9_870)),
         ],
         retry: None,
+        paused: Vec::new(),
     }
 }
 
@@ -185,6 +187,7 @@ pub fn moving_view() -> RunView {
         plan: None,
         wave: 0,
         waves: 0,
+        gates: Vec::new(),
         tasks: Vec::new(),
         stop: None,
     };

@@ -2,6 +2,7 @@
 //! as an argument.
 
 pub mod access;
+pub mod can;
 pub mod command;
 pub mod estimate;
 pub mod filter;

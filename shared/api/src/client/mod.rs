@@ -18,9 +18,10 @@ use url::Url;
 pub use error::ClientError;
 
 use crate::{
-    BaseView, CloseRequest, CommandAnswer, CommandView, DeployQuery, EventsQuery, Health,
-    LetterSummary, LetterView, LettersQuery, LogLine, LogView, ModuleView, PlanQuery, PlanView,
-    PushView, Ready, RollbackRequest, RunRequest, RunSummary, RunView, RunsQuery, StreamedEvent,
+    BaseView, CanQuery, CanView, CloseRequest, CommandAnswer, CommandView, DeployQuery,
+    EventsQuery, Health, LetterSummary, LetterView, LettersQuery, LineView, LogLine, LogView,
+    ModuleView, PlanQuery, PlanView, PushView, Ready, RollbackRequest, RolloutRequest, RunRequest,
+    RunSummary, RunView, RunsQuery, StreamedEvent, StretchRequest,
 };
 
 /// How long a connection may take. A gateway on the other side of the world
@@ -248,6 +249,70 @@ impl Client {
         ask: &CloseRequest,
     ) -> Result<CommandAnswer, ClientError> {
         self.post(&["dead", id, "drop"], ask).await
+    }
+
+    /// `POST /runs/{id}/approve`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn approve(
+        &self,
+        run: &str,
+        ask: &RolloutRequest,
+    ) -> Result<CommandAnswer, ClientError> {
+        self.post(&["runs", run, "approve"], ask).await
+    }
+
+    /// `POST /runs/{id}/promote`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn promote(
+        &self,
+        run: &str,
+        ask: &RolloutRequest,
+    ) -> Result<CommandAnswer, ClientError> {
+        self.post(&["runs", run, "promote"], ask).await
+    }
+
+    /// `GET /line`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn line(&self) -> Result<LineView, ClientError> {
+        self.get(&["line"], &()).await
+    }
+
+    /// `POST /line/pause`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn pause(&self, ask: &StretchRequest) -> Result<CommandAnswer, ClientError> {
+        self.post(&["line", "pause"], ask).await
+    }
+
+    /// `POST /line/resume`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn resume(&self, ask: &StretchRequest) -> Result<CommandAnswer, ClientError> {
+        self.post(&["line", "resume"], ask).await
+    }
+
+    /// `POST /line/abort`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn abort(&self, ask: &StretchRequest) -> Result<CommandAnswer, ClientError> {
+        self.post(&["line", "abort"], ask).await
+    }
+
+    /// `GET /can`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn can(&self, query: &CanQuery) -> Result<CanView, ClientError> {
+        self.get(&["can"], query).await
     }
 
     /// `POST /modules/{module}/run`.

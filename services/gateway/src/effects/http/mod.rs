@@ -5,12 +5,14 @@
 
 mod auth;
 mod body;
+mod can;
 mod commands;
 mod dead;
 mod deploy;
 mod events;
 mod health;
 mod hooks;
+mod line;
 mod log;
 mod plan;
 mod reads;
@@ -36,6 +38,13 @@ pub fn router(app: App) -> Router {
         .route("/runs", get(reads::runs))
         .route("/runs/{id}", get(reads::run))
         .route("/runs/{id}/log", get(log::read))
+        .route("/runs/{id}/approve", post(line::approve))
+        .route("/runs/{id}/promote", post(line::promote))
+        .route("/line", get(line::show))
+        .route("/line/pause", post(line::pause))
+        .route("/line/resume", post(line::resume))
+        .route("/line/abort", post(line::abort))
+        .route("/can", get(can::look))
         .route("/bases", get(reads::bases))
         .route("/modules", get(reads::modules))
         .route("/modules/{module}", get(reads::module))
