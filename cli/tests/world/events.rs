@@ -1,15 +1,19 @@
 //! Events of whole runs and of bases, as the stream has them.
 
-use ferry_api::StreamedEvent;
+use ferry_api::{GateView, StreamedEvent, Stretch};
+use ferry_events::gate;
+use ferry_events::line::{self, Act};
 use ferry_events::rollout::{Aim, Direction, RolloutOutcome};
 use ferry_events::run::Outcome;
 use ferry_events::{
-    Body, Digest, Event, EventId, PlanId, RunId, Scope, Service, Stop, TaskId, artifact, base,
-    body, build, push, rollout, run, task, verify,
+    Body, Digest, Event, EventId, PlanId, Reason, RunId, Scope, Service, Stop, TaskId, artifact,
+    base, body, build, push, rollout, run, task, verify,
 };
 
+use super::gates::{approval, metric};
 use super::{
-    BEFORE, COMMIT, VERSION, at, bad_run, began, carried, good_run, modules, push_id, stop, uuid,
+    BEFORE, COMMIT, VERSION, at, bad_run, began, carried, command_id, good_run, modules, pauses,
+    push_id, stop, uuid, waiting_run,
 };
 
 fn want(version: &str) -> task::Want {

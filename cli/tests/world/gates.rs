@@ -2,13 +2,15 @@
 
 use chrono::TimeDelta;
 use ferry_api::{
-    Action, CanView, EnvironmentState, GateView, GrantView, LineView, RunState, RunView, Standing,
-    Stretch, VerdictView, WaitView,
+    Action, CanView, CommandView, EnvironmentState, EnvironmentView, GateView, GrantView, LineView,
+    RunState, RunView, Standing, StopView, Stretch, TaskState, TaskView, VerdictView, WaitView,
 };
 use ferry_events::gate::{self, Ask, Point};
-use ferry_events::{RunId, Timestamp};
+use ferry_events::{Reason, RunId, Stop, Timestamp};
 
-use super::{VERSION, good_run, good_view, moving_view, now, plan};
+use super::events::plan;
+use super::runs::{on_base, step, summary};
+use super::{VERSION, began, good_view, now, refused};
 
 /// The run that waits.
 pub fn waiting_run() -> RunId {
@@ -44,7 +46,7 @@ fn gate(name: &str, point: Point, ask: Ask, since: i64, deadline: i64) -> GateVi
     }
 }
 
-fn approval() -> GateView {
+pub(super) fn approval() -> GateView {
     let ask = Ask::Approval {
         by: vec!["bob".into(), "carol".into()],
         count: 1,
@@ -53,7 +55,7 @@ fn approval() -> GateView {
     gate("approval", Point::Start, ask, 7_500, 86_400)
 }
 
-fn metric() -> GateView {
+pub(super) fn metric() -> GateView {
     let ask = Ask::Metric {
         url: "http://prometheus.example/".into(),
         query: "errors / requests".into(),

@@ -38,7 +38,7 @@ pub fn push_view() -> PushView {
     }
 }
 
-fn summary(id: RunId, state: RunState) -> RunSummary {
+pub(super) fn summary(id: RunId, state: RunState) -> RunSummary {
     RunSummary {
         id,
         module: "hello".into(),
@@ -82,7 +82,7 @@ pub fn summaries() -> Vec<RunSummary> {
     ]
 }
 
-fn step(name: &str, environment: Option<&str>, from: i64, to: Option<i64>) -> StepView {
+pub(super) fn step(name: &str, environment: Option<&str>, from: i64, to: Option<i64>) -> StepView {
     StepView {
         name: name.into(),
         environment: environment.map(Into::into),
@@ -93,7 +93,7 @@ fn step(name: &str, environment: Option<&str>, from: i64, to: Option<i64>) -> St
     }
 }
 
-fn on_base(base: &str, state: TaskState, running: Option<&str>) -> TaskView {
+pub(super) fn on_base(base: &str, state: TaskState, running: Option<&str>) -> TaskView {
     TaskView {
         base: base.into(),
         pool: base.split('-').next().unwrap_or_default().into(),
