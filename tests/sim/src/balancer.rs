@@ -4,12 +4,14 @@
 //! changes reached a base that was in service. It has no way to refuse a call that comes too late: what such
 //! a one puts back in service is not judged until the next drain.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ferry_web::{Answer, Request};
 
 /// The environment whose bases are behind it.
 pub const BEHIND: &str = "prod";
+/// The calls that change a base.
+const CHANGES: [&str; 2] = ["/installBiz", "/uninstallBiz"];
 /// A call that was on its way for longer was held up; whoever sent it may not have the base any more.
 pub const LATE_MS: u64 = 1_000;
 
@@ -34,8 +36,8 @@ pub struct Balancer {
     out: BTreeSet<String>,
     /// Bases that a late call put back.
     spoilt: BTreeSet<String>,
-    /// Requests that reached a base in service.
-    in_service: BTreeSet<String>,
+    /// Requests for a change, and whether their base was in service when they reached it.
+    requests: BTreeMap<String, bool>,
 }
 
 impl Balancer {
@@ -65,9 +67,9 @@ impl Balancer {
         }
     }
 
-    /// A request for a change reaches a base.
-    pub fn reaches(&mut self, base: &str, body: &[u8]) {
-        if self.out.contains(base) || self.spoilt.contains(base) {
+    /// A call reaches a base. Only a request that comes for the first time can change it.
+    pub fn reaches(&mut self, base: &str, path: &str, body: &[u8]) {
+        if !CHANGES.contains(&path) {
             return;
         }
         let body: Result<serde_json::Value, _> = serde_json::from_slice(body);
@@ -75,12 +77,15 @@ impl Balancer {
             let id = body.get("requestId")?.as_str()?;
             Some(id.to_owned())
         });
-        self.in_service.extend(id);
+        let is_in = !self.out.contains(base) && !self.spoilt.contains(base);
+        if let Some(id) = id {
+            self.requests.entry(id).or_insert(is_in);
+        }
     }
 
     /// Whether a request reached a base that was in service.
     pub fn was_in_service(&self, request: &str) -> bool {
-        self.in_service.contains(request)
+        self.requests.get(request) == Some(&true)
     }
 
     /// The bases that are out.

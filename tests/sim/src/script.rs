@@ -287,7 +287,7 @@ impl Script {
             twice: random.u8(..6) == 0,
             keep_s: 2 * 3600,
             newer_from: (random.u8(..8) == 0).then_some(1),
-            drains: seed % 3 == 0,
+            drains: seed.is_multiple_of(3),
         };
         let mut acts = Vec::new();
         let mut at = 100;

@@ -92,7 +92,7 @@ impl SimWeb {
         };
         let base = world.base(name).ok_or_else(refused)?;
         if let (Port::Arklet, Some(body)) = (&port, &ask.json) {
-            world.balancer().reaches(name, body);
+            world.balancer().reaches(name, ask.url.path(), body);
         }
         let latency = world.network();
         drop(world);
