@@ -209,7 +209,11 @@ impl Witness {
             is_other(bus, mark.as_ref()).await?
         };
         let mut seen = self.shared.seen.lock().await;
-        let news = said.is_some() && said != seen.acknowledged;
+        // A stream that was put back may hold an older word: that one was not about this restore.
+        let news = match (&said, &seen.acknowledged) {
+            (Some(said), Some(known)) => said.at > known.at,
+            (said, _) => said.is_some(),
+        };
         if news && look != Look::Admits {
             // What is in memory is of the stream before.
             return Ok(Some(AGAIN.to_owned()));
@@ -236,7 +240,11 @@ impl Witness {
             } else {
                 last.filter(newer).or(seen.event.clone())
             },
-            acknowledged: said,
+            acknowledged: if news {
+                said
+            } else {
+                seen.acknowledged.clone()
+            },
         };
         if news {
             self.write(&next).await?;

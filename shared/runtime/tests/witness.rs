@@ -598,6 +598,26 @@ async fn a_service_that_was_down_for_longer_than_events_are_kept_starts() -> Res
     Ok(())
 }
 
+/// The word of an earlier restore says nothing of this one.
+#[tokio::test(start_paused = true)]
+async fn an_older_word_on_the_stream_admits_nothing() -> Result<()> {
+    let (bus, paper) = (memory().await?, Paper::default());
+    restored::acknowledge(&bus, "the first time", bus.now()).await?;
+    let saved = idle(&bus, &paper).await?;
+    tokio::time::advance(Duration::from_secs(60)).await;
+    restored::acknowledge(&bus, "the second time", bus.now()).await?;
+    let second = bus.end().await?;
+    let witness = paper.witness()?;
+    let own = bus.as_user(User::Service(Service::Verifier));
+    let running = run(Idle, NoWork, Arc::new(own), settings(&bus, &witness)).await;
+    assert!(running.drain().await);
+    assert_eq!(paper.sequence(), second);
+    bus.restore(&saved, &[subject::STREAM])?;
+    let why = waits(&bus, &paper).await?;
+    assert!(why.contains("was seen"), "{why}");
+    Ok(())
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_fence_is_of_the_stream_that_was_seen() -> Result<()> {
     let (bus, paper) = (memory().await?, Paper::default());
