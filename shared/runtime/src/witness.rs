@@ -309,6 +309,25 @@ impl Witness {
         Ok(())
     }
 
+    /// Notes all that this process saw, before it ends: the next one has to know it.
+    pub(crate) async fn remember(&self) {
+        let mut seen = self.shared.seen.lock().await;
+        let highest = self.shared.highest.load(Ordering::Acquire);
+        if highest <= seen.sequence {
+            return;
+        }
+        let next = Seen {
+            sequence: highest,
+            ..seen.clone()
+        };
+        match self.write(&next).await {
+            Ok(()) => *seen = next,
+            Err(error) => {
+                error!(%error, "what was seen cannot be noted: the next start may not notice a restore");
+            }
+        }
+    }
+
     async fn write(&self, seen: &Seen) -> Result<(), BusError> {
         let Some(disk) = &self.shared.disk else {
             return Ok(());
