@@ -187,13 +187,14 @@ pub async fn run<D: Decide, E: Effects<D>>(
 }
 
 /// Looks at the stream after each reconnection, and every few seconds: a restore may need none, and what is
-/// seen now is what a restore is noticed by later.
+/// seen now is what a restore is noticed by later. What a process saw is noted when it ends.
 async fn watch_end(bus: Arc<dyn Bus>, witness: Witness, drain: CancellationToken, every: Duration) {
     let mut connected = bus.connected();
     loop {
         tokio::select! {
             biased;
-            () = drain.cancelled() => return,
+            _ = witness.stop() => return witness.remember().await,
+            () = drain.cancelled() => return witness.remember().await,
             changed = connected.changed() => if changed.is_err() { return },
             () = tokio::time::sleep(every) => {}
         }

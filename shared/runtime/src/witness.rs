@@ -209,7 +209,11 @@ impl Witness {
             is_other(bus, mark.as_ref()).await?
         };
         let mut seen = self.shared.seen.lock().await;
-        let news = said.is_some() && said != seen.acknowledged;
+        // A stream that was put back may hold an older word: that one was not about this restore.
+        let news = match (&said, &seen.acknowledged) {
+            (Some(said), Some(known)) => said.at > known.at,
+            (said, _) => said.is_some(),
+        };
         if news && look != Look::Admits {
             // What is in memory is of the stream before.
             return Ok(Some(AGAIN.to_owned()));
@@ -236,7 +240,11 @@ impl Witness {
             } else {
                 last.filter(newer).or(seen.event.clone())
             },
-            acknowledged: said,
+            acknowledged: if news {
+                said
+            } else {
+                seen.acknowledged.clone()
+            },
         };
         if news {
             self.write(&next).await?;
@@ -299,6 +307,25 @@ impl Witness {
         self.write(&next).await?;
         *seen = next;
         Ok(())
+    }
+
+    /// Notes all that this process saw, before it ends: the next one has to know it.
+    pub(crate) async fn remember(&self) {
+        let mut seen = self.shared.seen.lock().await;
+        let highest = self.shared.highest.load(Ordering::Acquire);
+        if highest <= seen.sequence {
+            return;
+        }
+        let next = Seen {
+            sequence: highest,
+            ..seen.clone()
+        };
+        match self.write(&next).await {
+            Ok(()) => *seen = next,
+            Err(error) => {
+                error!(%error, "what was seen cannot be noted: the next start may not notice a restore");
+            }
+        }
     }
 
     async fn write(&self, seen: &Seen) -> Result<(), BusError> {

@@ -470,6 +470,26 @@ async fn a_service_that_was_down_for_longer_than_events_are_kept_starts() -> Res
     Ok(())
 }
 
+/// The word of an earlier restore says nothing of this one.
+#[tokio::test(start_paused = true)]
+async fn an_older_word_on_the_stream_admits_nothing() -> Result<()> {
+    let (bus, paper) = (memory().await?, Paper::default());
+    restored::acknowledge(&bus, "the first time", bus.now()).await?;
+    let saved = idle(&bus, &paper).await?;
+    tokio::time::advance(Duration::from_secs(60)).await;
+    restored::acknowledge(&bus, "the second time", bus.now()).await?;
+    let second = bus.end().await?;
+    let witness = paper.witness()?;
+    let own = bus.as_user(User::Service(Service::Verifier));
+    let running = run(Idle, NoWork, Arc::new(own), settings(&bus, &witness)).await;
+    assert!(running.drain().await);
+    assert_eq!(paper.sequence(), second);
+    bus.restore(&saved, &[subject::STREAM])?;
+    let why = waits(&bus, &paper).await?;
+    assert!(why.contains("was seen"), "{why}");
+    Ok(())
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_fence_is_of_the_stream_that_was_seen() -> Result<()> {
     let (bus, paper) = (memory().await, Paper::default());
@@ -484,6 +504,42 @@ async fn a_fence_is_of_the_stream_that_was_seen() -> Result<()> {
         "{error}"
     );
     assert!(witness.stopped().is_some(), "and the service stops");
+    Ok(())
+}
+
+/// A process that has noticed by what it had committed itself, right before; the next one knows it.
+#[tokio::test(start_paused = true)]
+async fn what_a_process_has_noticed_the_next_one_knows() -> Result<()> {
+    let (bus, paper) = (memory().await?, Paper::default());
+    let own: Arc<dyn Bus> = Arc::new(bus.as_user(User::Service(Service::Slimmer)));
+    let (work, witness) = (Counted::default(), paper.witness()?);
+    let settings = settings(&bus, &witness);
+    let running = run(Publisher, work.clone(), own.clone(), settings.clone()).await;
+    let saved = bus.save();
+    publish(&bus, 1).await?;
+    done(&bus, 1).await?;
+    assert!(paper.sequence() < bus.end().await?, "not all is noted yet");
+    bus.set_connected(false);
+    bus.restore(&saved, &[subject::STREAM])?;
+    // Up to what is noted, and no further: what was seen after it is known to the process alone.
+    while bus.end().await.unwrap_or_default() < paper.sequence() {
+        bus.set_connected(true);
+        publish(&bus, 100 + bus.end().await?).await?;
+    }
+    bus.set_connected(true);
+    running.stopped().await;
+    assert!(running.drain().await);
+    let witness = paper.witness()?;
+    let again = Settings {
+        witness: witness.clone(),
+        ..settings
+    };
+    let starting = tokio::spawn(run(Publisher, work.clone(), own, again));
+    tokio::time::timeout(DEADLINE, witness.stop())
+        .await
+        .context("it goes on")?;
+    assert!(!starting.is_finished());
+    starting.abort();
     Ok(())
 }
 
