@@ -304,6 +304,7 @@ pub fn events(fails: bool) -> Vec<Event> {
             aim: Aim::Release(Box::new(release())),
             author: None,
             force: false,
+            passed: Vec::new(),
         },
     );
     story.say(

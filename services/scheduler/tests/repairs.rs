@@ -147,7 +147,7 @@ fn a_base_that_keeps_losing_the_module_is_given_up_until_the_next_rollout() {
     assert!(world.wanted("prod").owed.is_empty());
     world.story.clear();
     world.drifts("prod-1", &[]);
-    assert!(story(&world).contains("pipelinerun.queued Repair"));
+    assert!(story(&world).contains("Repair through prod"));
 }
 
 #[test]

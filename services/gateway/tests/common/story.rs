@@ -194,6 +194,7 @@ impl Story {
                 aim: Aim::Back { to: None },
                 author: None,
                 force: false,
+                passed: Vec::new(),
             };
             self.say(Service::Scheduler, Some(environment), requested);
         }

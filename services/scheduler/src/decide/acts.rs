@@ -115,8 +115,10 @@ impl Hands for Making {
                 "{} wrote or asked for it; somebody else must approve it",
                 command.actor
             )),
-            Ask::Approval { by, .. } if !by.is_empty() && !by.contains(&command.actor) => {
-                Some(format!("{} may approve it", by.join(", ")))
+            Ask::Approval { by, not, .. } if !by.is_empty() && !by.contains(&command.actor) => {
+                let others = by.iter().filter(|name| !not.contains(name));
+                let others: Vec<&str> = others.map(String::as_str).collect();
+                Some(format!("{} may approve it", others.join(", ")))
             }
             _ => None,
         };
@@ -140,6 +142,9 @@ impl Hands for Making {
             && active.requested.run == rollout.run
             && active.stage == Stage::Soak
         {
+            if let Some(active) = &mut self.state.active {
+                active.tasks.clear();
+            }
             return Ok(self.arrive(Point::End, context));
         }
         let halted = self.state.halted().cloned();
@@ -149,7 +154,7 @@ impl Hands for Making {
         };
         let why = command.why.clone().unwrap_or_default();
         let mut said = Vec::new();
-        let mut paused = None;
+        let mut others = None;
         if let Some(halted) = self.state.halted() {
             let mut overridden = None;
             if let Some(halt) = halted.halt_mut() {
@@ -157,7 +162,12 @@ impl Hands for Making {
                     match wait.ask {
                         // Whoever paused it, or may resume it, has the word.
                         Ask::Line => {
-                            paused = Some(wait.what.clone());
+                            others = Some(format!("it waits because {}; resume that", wait.what));
+                            continue;
+                        }
+                        // Nor is there a way around those who must agree.
+                        Ask::Approval { .. } => {
+                            others = Some(format!("it waits for {}; approve it", wait.what));
                             continue;
                         }
                         Ask::Calendar => overridden = Some(why.clone()),
@@ -177,11 +187,8 @@ impl Hands for Making {
             }
         }
         if said.is_empty() {
-            let stop = match paused {
-                Some(what) => Stop::new(
-                    Reason::NotWaiting,
-                    format!("it waits because {what}; resume that"),
-                ),
+            let stop = match others {
+                Some(what) => Stop::new(Reason::NotWaiting, what),
                 None => not_waiting(rollout, "anything"),
             };
             return Err((self, stop));

@@ -48,6 +48,13 @@ impl WayBack for Making {
         let Some(active) = &mut self.state.active else {
             return self;
         };
+        // Nothing was touched: there is nothing to bring back.
+        if active.touched.is_empty() {
+            let (requested, stop) = (active.requested.clone(), active.failure.clone());
+            let outcome = RolloutOutcome::Stopped;
+            let ended = ended(&requested, outcome, before.as_ref(), stop);
+            return self.finish(ended, context).next(context);
+        }
         let (release, run) = (active.release.clone(), active.requested.run);
         let generation = self.state.generation + 1;
         active.plan = plan::back(&active.plan, &active.touched, before.as_ref(), generation);

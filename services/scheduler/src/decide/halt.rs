@@ -9,7 +9,9 @@ use std::collections::BTreeMap;
 use chrono::TimeDelta;
 use ferry_events::{
     Reason, Stop, Timestamp,
+    body::WaveFinished,
     gate::{Ask, Finished, Gate, Judged, Outcome, Point, Requested, Verdict, gate_id},
+    line::Standing,
     rollout::{Aim, RolloutOutcome},
 };
 use ferry_runtime::Context;
@@ -170,6 +172,21 @@ impl Active {
         }
     }
 
+    /// A wait that may come again in the same place: each time it is another one.
+    fn anew(&self, name: &str, point: Point, wait: Wait) -> Wait {
+        let name = format!("{name} since {}", wait.since);
+        Wait {
+            gate: gate_id(&self.id, point, &name),
+            ..wait
+        }
+    }
+
+    /// Whether nothing would keep it from beginning now.
+    pub(super) fn may_begin(&self, line: &super::line::Heard, context: &Context) -> bool {
+        let point = Point::Start;
+        self.planned(point, context).is_empty() && self.kept(point, line, context).is_empty()
+    }
+
     /// The waits that the plan has for a place.
     pub(super) fn planned(&self, point: Point, context: &Context) -> BTreeMap<String, Wait> {
         let gates = self.plan.gates.iter();
@@ -208,9 +225,9 @@ impl Active {
         }
         let mut kept = Vec::new();
         if let Some(standing) = line.pauses(self.requested.run) {
-            let name = format!("paused {}", standing.stretch);
+            let name = paused(standing);
             let wait = self.wait(&name, point, Ask::Line, standing.to_string(), context);
-            kept.push((name, wait));
+            kept.push((name.clone(), self.anew(&name, point, wait)));
         }
         if self.overridden.is_none()
             && let Some(closed) = context.config.closed(
@@ -220,6 +237,7 @@ impl Active {
             )
         {
             let wait = self.wait(&closed.by, point, Ask::Calendar, closed.why, context);
+            let wait = self.anew(&closed.by, point, wait);
             let opens = closed.opens;
             kept.push((closed.by, Wait { opens, ..wait }));
         }
@@ -227,19 +245,30 @@ impl Active {
     }
 }
 
+/// The name of a wait for the end of a pause.
+fn paused(standing: &Standing) -> String {
+    format!("paused {}", standing.stretch)
+}
+
 /// What a gate waits for, in a sentence.
 fn what(gate: &Gate) -> String {
     match &gate.ask {
         Ask::Approval { by, count, not } => {
-            let who = match by.as_slice() {
-                [] => "whoever may approve".to_owned(),
-                by => by.join(", "),
-            };
-            let not = match not.as_slice() {
-                [] => String::new(),
-                not => format!(", but not {}", not.join(", ")),
-            };
-            format!("the approval of {count} of {who}{not}")
+            let named: Vec<&str> = by
+                .iter()
+                .filter(|name| !not.contains(name))
+                .map(String::as_str)
+                .collect();
+            match (by.as_slice(), not.as_slice()) {
+                ([], []) => format!("the approval of {count} of those who may"),
+                ([], not) => {
+                    format!(
+                        "the approval of {count} of those who may, but not {}",
+                        not.join(", ")
+                    )
+                }
+                _ => format!("the approval of {count} of {}", named.join(", ")),
+            }
         }
         Ask::Metric {
             query,
@@ -290,14 +319,19 @@ impl Unit {
         let holds = match &wait.ask {
             Ask::Approval { count, .. } => wait.by.len() >= *count as usize,
             Ask::Pause => wait.opens.is_none_or(|opens| context.now >= opens),
-            Ask::Line => self.line.pauses(active.requested.run).is_none(),
+            // As of the calendar: another pause is a wait of its own.
+            Ask::Line => self
+                .line
+                .pauses(active.requested.run)
+                .is_none_or(|standing| paused(standing) != name),
             Ask::Calendar => {
                 let (module, environment) =
                     (&active.requested.module, &active.requested.environment);
+                // Another obstacle may stand there now: that is a wait of its own.
                 context
                     .config
                     .closed(module, environment, context.now)
-                    .is_none()
+                    .is_none_or(|closed| closed.by != name)
             }
             Ask::Metric { .. } | Ask::Check { .. } | Ask::Decision => false,
         };
@@ -533,6 +567,13 @@ impl Stops for Making {
             return self;
         };
         let scope = unit_scope(context, &active.requested);
+        if active.stage == Stage::Wave {
+            let wave = WaveFinished(active.describe_wave(Some(stop.clone())));
+            self = self.say(scope.clone(), wave);
+        }
+        let Some(active) = &mut self.state.active else {
+            return self;
+        };
         active.stage = Stage::Wave;
         active.failure = Some(stop);
         for over in cancelled {

@@ -92,10 +92,12 @@ pub(super) fn forward(brief: &Brief<'_>) -> Result<Plan, Stop> {
         .unwrap_or_default();
     // What was verified before has been watched already: going back does not wait for anything.
     let back = matches!(brief.requested.aim, Aim::Back { .. });
-    let mut limits = limits(&strategy, &steps)?;
+    let mut limits = limits(&strategy, &steps, back)?;
     if back {
         (limits.canary, limits.parallel, limits.soak_ms) = (0, 0, 0);
         limits.pause_ms = 0;
+        // A base that cannot be changed is no reason to keep what a person wants gone on the others.
+        limits.max_failures = count(steps.len());
     }
     Ok(Plan {
         run: *run,
@@ -153,7 +155,7 @@ fn count(number: usize) -> u32 {
 }
 
 /// The limits of an environment, each share counted out over these bases.
-fn limits(strategy: &Environment, steps: &[Step]) -> Result<Limits, Stop> {
+fn limits(strategy: &Environment, steps: &[Step], back: bool) -> Result<Limits, Stop> {
     let mut zones: BTreeMap<String, Zone> = BTreeMap::new();
     for step in steps {
         zones.entry(step.zone.clone()).or_default().bases += 1;
@@ -166,6 +168,9 @@ fn limits(strategy: &Environment, steps: &[Step]) -> Result<Limits, Stop> {
             Some(amount) => amount.at_most_of(bases).max(1),
         });
         zone.min_available = count(strategy.min_available.at_least_of(bases));
+        if at_a_time(zone) == 0 && back {
+            (zone.max_unavailable, zone.min_available) = (1, 0);
+        }
         if at_a_time(zone) == 0 {
             return Err(Stop::new(
                 Reason::PlanRefused,

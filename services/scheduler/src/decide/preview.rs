@@ -32,15 +32,18 @@ pub(super) fn keys(question: &Question, config: &Config) -> Vec<Key> {
     run.iter().map(|run| run_key(*run)).chain(units).collect()
 }
 
-/// Rules that a plan breaks, as one stop.
+/// Has the checker judge a plan, whoever made it.
+///
+/// # Errors
+/// A stop that names every rule that it breaks.
 pub(super) fn judge(
     plan: &Plan,
     release: &Release,
-    before: Vec<String>,
-    verified: BTreeSet<String>,
+    requested: &Requested,
     config: &Config,
-    returns: bool,
 ) -> Result<(), Stop> {
+    let order = config.environments_of_module(&plan.module).into_iter();
+    let before = order.take_while(|name| *name != plan.environment);
     let bases = config.bases_of(&plan.module, &plan.environment);
     let known = Known {
         bases: bases
@@ -56,9 +59,9 @@ pub(super) fn judge(
             .iter()
             .map(|(pool, slimmed)| (pool.clone(), slimmed.digest.clone()))
             .collect(),
-        before,
-        verified,
-        returns,
+        before: before.map(str::to_owned).collect(),
+        verified: requested.passed.iter().cloned().collect(),
+        returns: matches!(requested.aim, Aim::Back { .. }),
     };
     let broken: Vec<String> = check(plan, &known)
         .iter()
@@ -118,7 +121,7 @@ pub(super) fn answer(
     let author = of_run.and_then(super::Run::author);
     let mut passed: BTreeSet<String> = BTreeSet::new();
     let mut previews = Vec::new();
-    for (index, name) in environments.iter().enumerate() {
+    for name in &environments {
         let unit = unit(name);
         let is_live = |live: &Release| live.packaged == release.packaged;
         if unit.verified.first().is_some_and(is_live) {
@@ -127,7 +130,6 @@ pub(super) fn answer(
         if environment.as_ref().is_some_and(|wanted| wanted != name) {
             continue;
         }
-        let before = environments[..index].iter().map(|name| (*name).to_owned());
         let requested = Requested {
             run: release.run,
             module: module.clone(),
@@ -137,22 +139,16 @@ pub(super) fn answer(
             aim: Aim::Release(Box::new(release.clone())),
             author: author.clone(),
             force: false,
+            passed: passed.iter().cloned().collect(),
         };
-        let known = (before.collect(), passed.clone());
-        previews.push(preview(&unit, requested, &release, known, context));
+        previews.push(preview(&unit, requested, &release, context));
         // What comes after it comes only once it is verified here.
         passed.insert((*name).to_owned());
     }
     Answer::Plan(previews)
 }
 
-fn preview(
-    unit: &Unit,
-    requested: Requested,
-    release: &Release,
-    (before, passed): (Vec<String>, BTreeSet<String>),
-    context: &Context,
-) -> Preview {
+fn preview(unit: &Unit, requested: Requested, release: &Release, context: &Context) -> Preview {
     let live = unit.verified.first();
     let mut stops = Vec::new();
     stops.extend(unit.may_bring(&requested, release).err());
@@ -166,8 +162,7 @@ fn preview(
     });
     let plan = match planned {
         Ok(plan) => {
-            let judged = judge(&plan, release, before, passed, &context.config, false);
-            stops.extend(judged.err());
+            stops.extend(judge(&plan, release, &requested, &context.config).err());
             Some(plan)
         }
         Err(stop) => {

@@ -7,18 +7,20 @@ use chrono::TimeDelta;
 use ferry_config::Supersede;
 use ferry_events::{
     Body, Reason, Stop, Timestamp,
+    artifact::Release,
     fact::ActivePlan,
     gate::Point,
     line::{Asked, Told},
-    rollout::{Aim, Finished, Planned, Requested, RolloutOutcome},
+    rollout::{Aim, Direction, Finished, Plan, Planned, Requested, RolloutOutcome},
     subject,
 };
 use ferry_runtime::Context;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    halt::Halts,
+    halt::{Halts, Stops},
     plan::{self, Brief},
+    preview,
     repair::Repairs,
     scope,
     unit::{Active, Making, Stage, Unit, ended, unit_scope},
@@ -113,6 +115,9 @@ impl Queue for Making {
         if !self.state.line.is_told() {
             return self.enqueue(requested, context).ask_the_line(context);
         }
+        if let Aim::Back { .. } = requested.aim {
+            return self.back_by_hand(requested, context);
+        }
         if let Some(gated) = &self.state.gated {
             let older = gated.requested.clone();
             if self.state.is_protected(&older, context) {
@@ -130,9 +135,10 @@ impl Queue for Making {
             Some(active)
                 if active.is_at_its_end()
                     && active.failure.is_none()
-                    && matches!(requested.aim, Aim::Release(_))
+                    && matches!(active.requested.aim, Aim::Release(_))
                     && self.state.cuts_short(context)
-                    && !self.state.is_protected(&active.requested, context) =>
+                    && !self.state.is_protected(&active.requested, context)
+                    && self.state.begins_at_once(requested, context) =>
             {
                 let (older, touched) = (active.requested.clone(), active.touched.clone());
                 let mut cut = self
@@ -223,20 +229,87 @@ impl Queue for Making {
             let Some(queued) = self.state.queued.take() else {
                 break;
             };
-            self.state.queued = self.state.later.take();
-            self = self.begin(queued, context);
+            let next = match self.state.later.take() {
+                Some(later) if self.state.is_protected(&queued, context) => {
+                    self.state.queued = Some(later);
+                    queued
+                }
+                // It was kept for a reason that is past: the newer one goes.
+                Some(later) => {
+                    self = self.supersede(&queued, &later, "took its place", context);
+                    later
+                }
+                None => queued,
+            };
+            self = self.begin(next, context);
         }
         self.reconcile(context)
     }
 }
 
 trait Begins: Sized {
+    fn back_by_hand(self, requested: &Requested, context: &Context) -> Self;
+    fn make_way(self, to: &Requested, context: &Context) -> Self;
     fn enqueue(self, requested: &Requested, context: &Context) -> Self;
     fn begin(self, requested: Requested, context: &Context) -> Self;
 }
 
 impl Begins for Making {
+    /// A person goes back: all that waits makes way, and what is being rolled out is taken back first.
+    fn back_by_hand(mut self, requested: &Requested, context: &Context) -> Self {
+        if let Some(gated) = &self.state.gated {
+            let older = gated.requested.clone();
+            self = self.supersede(&older, requested, "took its place", context);
+        }
+        let unit = &self.state;
+        let in_hand = unit.active.as_ref().filter(|_| unit.is_rolling_out());
+        let Some(active) = in_hand else {
+            return self
+                .make_way(requested, context)
+                .begin(requested.clone(), context)
+                .next(context);
+        };
+        if let Aim::Back { .. } = active.requested.aim {
+            return self.enqueue(requested, context);
+        }
+        let goes_forward = active.plan.direction == Direction::Forward && active.failure.is_none();
+        // The version before what is being rolled out is the one that is live.
+        let live = unit.verified.first();
+        let live = live.map(|live| live.version().to_owned());
+        let aim = match &requested.aim {
+            Aim::Back { to: None } => Aim::Back { to: live },
+            aim => aim.clone(),
+        };
+        let back = Requested {
+            aim,
+            ..requested.clone()
+        };
+        self = self.enqueue(&back, context);
+        if !goes_forward {
+            return self;
+        }
+        let who = requested.author.as_deref().unwrap_or("somebody");
+        let why = format!("{who} goes back by run {}", requested.run.short());
+        self.stop_rollout(Stop::new(Reason::Aborted, why), context)
+    }
+
+    fn make_way(mut self, to: &Requested, context: &Context) -> Self {
+        let waits = |one: &mut Requested| matches!(one.aim, Aim::Release(_));
+        let queued = self.state.queued.take_if(waits);
+        let later = self.state.later.take_if(waits);
+        for older in queued.into_iter().chain(later) {
+            self = self.supersede(&older, to, "took its place", context);
+        }
+        if self.state.queued.is_none() {
+            self.state.queued = self.state.later.take();
+        }
+        self
+    }
+
     fn enqueue(mut self, requested: &Requested, context: &Context) -> Self {
+        if let Aim::Back { .. } = requested.aim {
+            self = self.make_way(requested, context);
+        }
         let kept = match &self.state.queued {
             Some(older) => self.state.is_protected(older, context),
             None => false,
@@ -254,35 +327,9 @@ impl Begins for Making {
 
     /// Plans a rollout, and begins it where there is nothing to wait for.
     fn begin(mut self, requested: Requested, context: &Context) -> Self {
-        let unit = &mut self.state;
+        let unit = &self.state;
         let live = unit.verified.first().cloned();
-        let found = match &requested.aim {
-            Aim::Release(release) => Some(release.as_ref().clone()),
-            Aim::Back { to: None } => unit.verified.get(1).cloned(),
-            Aim::Back { to: Some(version) } => unit
-                .verified
-                .iter()
-                .skip(1)
-                .find(|release| release.version() == version)
-                .cloned(),
-        };
-        let planned = match found {
-            None => Err(Stop::new(
-                Reason::NothingVerified,
-                format!("{} in {}", requested.module, requested.environment),
-            )),
-            Some(release) => unit.may_bring(&requested, &release).and_then(|()| {
-                let plan = plan::forward(&Brief {
-                    requested: &requested,
-                    release: &release,
-                    live: live.as_ref(),
-                    generation: unit.generation + 1,
-                    config: &context.config,
-                    revision: &context.revision,
-                })?;
-                Ok((release, plan))
-            }),
-        };
+        let planned = unit.plan(&requested, context);
         let (release, plan) = match planned {
             Ok(planned) => planned,
             Err(stop) => {
@@ -310,12 +357,45 @@ impl Begins for Making {
 }
 
 impl Unit {
+    /// What a requested rollout brings, and by which plan.
+    fn plan(&self, requested: &Requested, context: &Context) -> Result<(Release, Plan), Stop> {
+        let mut verified = self.verified.iter();
+        let found = match &requested.aim {
+            Aim::Release(release) => Some(release.as_ref()),
+            Aim::Back { to: None } => verified.nth(1),
+            Aim::Back { to: Some(version) } => {
+                verified.find(|release| release.version() == version)
+            }
+        };
+        let Some(release) = found else {
+            return Err(Stop::new(
+                Reason::NothingVerified,
+                format!("{} in {}", requested.module, requested.environment),
+            ));
+        };
+        self.may_bring(requested, release)?;
+        let plan = plan::forward(&Brief {
+            requested,
+            release,
+            live: self.verified.first(),
+            generation: self.generation + 1,
+            config: &context.config,
+            revision: &context.revision,
+        })?;
+        preview::judge(&plan, release, requested, &context.config)?;
+        Ok((release.clone(), plan))
+    }
+
+    /// Whether a requested rollout would have nothing to wait for.
+    fn begins_at_once(&self, requested: &Requested, context: &Context) -> bool {
+        self.plan(requested, context).is_ok_and(|(release, plan)| {
+            Active::new(requested.clone(), release, plan, context.now)
+                .may_begin(&self.line, context)
+        })
+    }
+
     /// What failed here by its own fault does not come again by itself.
-    pub(super) fn may_bring(
-        &self,
-        requested: &Requested,
-        release: &ferry_events::artifact::Release,
-    ) -> Result<(), Stop> {
+    pub(super) fn may_bring(&self, requested: &Requested, release: &Release) -> Result<(), Stop> {
         let banned = self
             .banned
             .iter()

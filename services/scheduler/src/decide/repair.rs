@@ -43,6 +43,8 @@ pub(super) trait Repairs: Sized {
     fn lost(self, lost: &Lost, context: &Context) -> Self;
     /// These bases could not be brought back.
     fn owe(self, broken: &[Stop], context: &Context) -> Self;
+    /// The rollout in hand is verified: bases that came after its plan was made are behind.
+    fn owe_others(self, context: &Context) -> Self;
     /// Begins a repair of the bases that are due, when nothing is in hand.
     fn reconcile(self, context: &Context) -> Self;
     /// Ends a repair's wave once every base has settled, and goes on from there.
@@ -52,7 +54,7 @@ pub(super) trait Repairs: Sized {
 }
 
 /// The bases of the module in the environment, with their pools.
-fn pools(unit: &Unit, context: &Context) -> BTreeMap<String, String> {
+pub(super) fn pools(unit: &Unit, context: &Context) -> BTreeMap<String, String> {
     context
         .config
         .bases_of(&unit.module, &unit.environment)
@@ -133,7 +135,10 @@ impl Repairs for Making {
         let stale = revision < known.revision;
         let news = known.lost
             || known.owed.is_some()
-            || (!stale && (unit.is_rolling_out() || unit.is_other(&pool, &actual)));
+            || (!stale
+                && (unit.is_rolling_out()
+                    || unit.gated.is_some()
+                    || unit.is_other(&pool, &actual)));
         if seen.sighting <= known.sighting || !news {
             return self;
         }
@@ -168,6 +173,35 @@ impl Repairs for Making {
             if let Some(base) = &stop.base {
                 let care = self.state.care.entry(base.clone()).or_default();
                 care.failed(stop, context.now, &context.config.reconcile);
+            }
+        }
+        self
+    }
+
+    fn owe_others(mut self, context: &Context) -> Self {
+        let unit = &mut self.state;
+        let Some(active) = &unit.active else {
+            return self;
+        };
+        let planned: Vec<String> = active.plan.bases().map(str::to_owned).collect();
+        let before = unit.verified.first().cloned();
+        for (base, pool) in pools(unit, context) {
+            if planned.contains(&base) {
+                continue;
+            }
+            // One that never answered is looked at when it joins.
+            if let Some(care) = unit.care.get_mut(&base)
+                && care.owed.is_none()
+            {
+                let runs = before
+                    .as_ref()
+                    .and_then(|before| plan::want(before, &pool))
+                    .map(|want| want.version);
+                care.differs(
+                    runs.into_iter().collect(),
+                    context.now,
+                    &context.config.reconcile,
+                );
             }
         }
         self
@@ -409,6 +443,7 @@ impl Ends for Making {
             aim: Aim::Release(Box::new(release.clone())),
             author: None,
             force: false,
+            passed: Vec::new(),
         };
         let scope = super::scope(&context.config, &module);
         let queued = run::Queued {

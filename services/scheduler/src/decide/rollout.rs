@@ -24,12 +24,14 @@ use super::{
     care::Care,
     halt::Halts,
     queue::{PassedOver, Queue},
-    repair::Repairs,
+    repair::{Repairs, pools},
     unit::{Active, Making, Phase, Stage, Task, Unit, ended, unit_scope},
 };
 
 /// Verified releases kept for going back by hand; the jars of older ones may be collected.
 const VERIFIED_MAX: usize = 10;
+/// Longest list of bases in a stop's detail.
+const NAMED_MAX: usize = 20;
 /// Room for what a wave waits for besides its own limits: a restart of a service, a queue on a base.
 const SLACK: TimeDelta = TimeDelta::minutes(2);
 
@@ -62,8 +64,10 @@ impl Rollouts for Making {
             self = self.give_way(&gated.requested, context);
         }
         let unit = &mut self.state;
+        let configured = pools(unit, context);
+        let planned: BTreeSet<&str> = gated.plan.bases().collect();
         unit.care
-            .retain(|base, _| gated.plan.bases().any(|planned| planned == base));
+            .retain(|base, _| planned.contains(base.as_str()) || configured.contains_key(base));
         unit.care
             .values_mut()
             .for_each(|care| care.reset(context.now));
@@ -216,11 +220,18 @@ impl Rollouts for Making {
             late.push(Stop::new(Reason::Overdue, detail).on(base));
             task.phase = Phase::Failed;
         }
-        let waiting: Vec<&str> = active.waiting().map(|step| step.base.as_str()).collect();
+        let waiting: Vec<&Step> = active.waiting().collect();
         if late.is_empty() && !waiting.is_empty() {
+            let care = &self.state.care;
+            let is_out = |step: &&Step| {
+                waiting.iter().any(|waits| waits.zone == step.zone)
+                    && (active.has_failed(&step.base)
+                        || care.get(&step.base).is_some_and(Care::is_out_of_service))
+            };
             let detail = format!(
-                "{} could not be changed by {deadline} without leaving a zone with too few bases in service",
-                waiting.join(", ")
+                "{} could not be changed by {deadline}, because {} of the same zone are out of service",
+                named(waiting.iter().copied()),
+                named(active.plan.steps().filter(is_out))
             );
             active.failure = Some(Stop::new(Reason::TooFewInService, detail));
         }
@@ -249,6 +260,10 @@ impl Rollouts for Making {
         }
         if active.is_busy() || active.waiting().next().is_some() {
             return self.admit(context);
+        }
+        // What comes late of something that a person called enough.
+        if matches!(active.stage, Stage::Halt(_)) {
+            return self;
         }
         if active.stage == Stage::Soak {
             return self.arrive(Point::End, context);
@@ -285,16 +300,21 @@ impl Rollouts for Making {
             packaged: release.packaged.clone(),
             before: before.clone(),
         };
-        let said: Body = match (&requested.aim, before) {
-            (Aim::Back { .. }, _) => ServiceRolledback(service).into(),
-            (Aim::Release(_), None) => ServiceDeployed(service).into(),
-            (Aim::Release(_), Some(_)) => ServiceUpgraded(service).into(),
+        let said: Option<Body> = match (&requested.aim, before) {
+            // It was live again before the person's run began.
+            (Aim::Back { .. }, Some(before)) if before == service.version => None,
+            (Aim::Back { .. }, _) => Some(ServiceRolledback(service).into()),
+            (Aim::Release(_), None) => Some(ServiceDeployed(service).into()),
+            (Aim::Release(_), Some(_)) => Some(ServiceUpgraded(service).into()),
         };
+        self = self.owe_others(context);
         self.state.is_verified(&requested.aim, &release);
         let outcome = RolloutOutcome::Verified;
         let ended = ended(&requested, outcome, Some(&release), None);
-        self.say(scope, said)
-            .owe(&failed, context)
+        if let Some(said) = said {
+            self = self.say(scope, said);
+        }
+        self.owe(&failed, context)
             .finish(ended, context)
             .next(context)
     }
@@ -358,10 +378,11 @@ impl Soaks for Making {
 
 impl Unit {
     /// The steps of the wave that may begin now. A base that is out of service already takes nothing away
-    /// from its zone; on the way back and in a repair nothing is spared.
+    /// from its zone; on the way back, by hand too, and in a repair nothing waits for bases that are lost.
     fn admissible(&self, active: &Active) -> Vec<Step> {
         let waiting = active.waiting().cloned();
-        if active.plan.direction != Direction::Forward {
+        let by_hand = matches!(active.requested.aim, Aim::Back { .. });
+        if active.plan.direction != Direction::Forward || by_hand {
             return waiting.collect();
         }
         let is_out = |base: &str| {
@@ -462,6 +483,15 @@ impl Active {
     }
 }
 
+/// Bases by their names, so many as a person reads.
+fn named<'a>(steps: impl Iterator<Item = &'a Step>) -> String {
+    let names: Vec<&str> = steps.map(|step| step.base.as_str()).collect();
+    match names.len().saturating_sub(NAMED_MAX) {
+        0 => names.join(", "),
+        more => format!("{} and {more} more", names[..NAMED_MAX].join(", ")),
+    }
+}
+
 fn millis(millis: u64) -> TimeDelta {
     i64::try_from(millis)
         .ok()
@@ -475,7 +505,9 @@ fn wave_limit(context: &Context, active: &Active) -> TimeDelta {
     let installer = &context.config.installer;
     let judge = &active.plan.judge;
     let probe = judge.probe.as_ref().map_or(0, |probe| probe.deadline_ms);
-    let changing = (installer.install_timeout + installer.uninstall_timeout) * 2;
+    let (module, environment) = (&active.requested.module, &active.requested.environment);
+    let changing = (installer.install_timeout + installer.uninstall_timeout) * 2
+        + context.config.drain_time(module, environment);
     let wave = active.plan.waves.get(active.wave).map_or(1, Vec::len);
     let turns = wave.div_ceil((installer.parallel as usize).max(1)).max(1);
     let turns = i32::try_from(turns).unwrap_or(i32::MAX);

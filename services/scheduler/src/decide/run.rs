@@ -193,6 +193,7 @@ impl Run {
                 aim,
                 author: queued.author.clone(),
                 force: self.force,
+                passed: queued.environments[..at].to_vec(),
             },
         )
     }

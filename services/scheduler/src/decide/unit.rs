@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use ferry_events::{
     Body, CommandId, Digest, Reason, RunId, Scope, Stop, TaskId, Timestamp,
     artifact::Release,
-    rollout::{Direction, Finished, Plan, Requested, RolloutOutcome, Wave},
+    rollout::{Aim, Direction, Finished, Plan, Requested, RolloutOutcome, Wave},
 };
 use ferry_runtime::{Context, Decision, Fault, Input};
 use serde::{Deserialize, Serialize};
@@ -178,6 +178,8 @@ impl Unit {
     pub(super) fn deadline(&self) -> Option<Timestamp> {
         let in_hand = match &self.active {
             Some(active) => active.deadline(),
+            // Nothing is repaired while one that is queued waits for word of what is paused.
+            None if self.queued.is_some() && self.gated.is_none() => None,
             None => self.care.values().filter_map(Care::next).min(),
         };
         let gated = self.gated.as_ref().and_then(Active::deadline);
@@ -357,13 +359,20 @@ impl Active {
             return;
         }
         let too_many = self.broken.len() > self.plan.limits.max_failures as usize;
-        let tasks = self.plan.waves.get(self.wave).map_or(0, Vec::len);
-        let none_left = tasks
-            <= self
-                .tasks
-                .values()
-                .filter(|task| task.phase == Phase::Failed)
-                .count();
+        // Of what is side by side now: the wave, the soak. A person who goes back goes on as long as any base can.
+        let tasks = match (&self.stage, &self.requested.aim) {
+            (_, Aim::Back { .. }) => self.plan.bases().count(),
+            (Stage::Soak, _) => self.tasks.len(),
+            _ => self.plan.waves.get(self.wave).map_or(0, Vec::len),
+        };
+        let failed = match &self.requested.aim {
+            Aim::Back { .. } => self.broken.len(),
+            Aim::Release(_) => {
+                let tasks = self.tasks.values();
+                tasks.filter(|task| task.phase == Phase::Failed).count()
+            }
+        };
+        let none_left = tasks <= failed;
         if (too_many || none_left) && self.failure.is_none() {
             self.failure = Some(stop);
         }

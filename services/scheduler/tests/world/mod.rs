@@ -1,5 +1,8 @@
 //! A scheduler without a bus: events in, the scheduler's own events fed back to it, tasks and
-//! observations answered by a script. Out: the story, a line an event.
+//! observations answered by a script, or by bases that keep what they were given. Out: the story, a line
+//! an event; what must always hold is looked at after each decision.
+
+pub mod fleet;
 
 use std::{collections::BTreeMap, collections::VecDeque, sync::Arc};
 
@@ -10,7 +13,7 @@ use ferry_events::{
     artifact::{Biz, Published, Release, Slimmed},
     base,
     body::BaseJoined,
-    fact::Wanted,
+    fact::{ActivePlan, Wanted},
     push::ChangeMerged,
     run::RunKind,
     subject, task, verify,
@@ -34,7 +37,14 @@ pub struct World {
     pub revisions: BTreeMap<String, u64>,
     /// What the verifier said of bases.
     pub sightings: u64,
+    /// Bases that keep what they were given; where there are some, the script is not asked.
+    pub fleet: Option<fleet::Fleet>,
+    /// Whether questions about what is paused get lost.
+    pub line_is_silent: bool,
+    /// Runs by their names in the story.
+    names: Vec<(String, String)>,
     sequence: u64,
+    told_at: Timestamp,
 }
 
 pub const CONFIG: &str = r#"
@@ -175,7 +185,22 @@ impl World {
             script,
             revisions: BTreeMap::new(),
             sightings: 0,
+            fleet: None,
+            line_is_silent: false,
+            names: Vec::new(),
             sequence: 0,
+            told_at: Timestamp::from_timestamp_millis(1_700_000_000_000).unwrap(),
+        }
+    }
+
+    /// A world with bases that keep what they were given, and a configuration of its own.
+    pub fn with_fleet(config: Config, now: Timestamp) -> Self {
+        Self {
+            config,
+            now,
+            told_at: now,
+            fleet: Some(fleet::Fleet::default()),
+            ..Self::new(well())
         }
     }
 
@@ -200,6 +225,7 @@ impl World {
     /// A push that builds: its change and its release.
     pub fn push(&mut self, n: u64) {
         self.story.push(format!("## push {n}"));
+        self.name(run(n), n.to_string());
         self.feed(Self::change(n));
         self.feed(
             Published {
@@ -212,20 +238,67 @@ impl World {
     pub fn rollback(&mut self, n: u128, to: Option<&str>) {
         self.story
             .push(format!("## ferry rollback cart --env prod (command {n})"));
-        let command = Command {
-            id: CommandId(Uuid::from_u128(n)),
-            at: self.now,
-            actor: "ops".into(),
-            why: Some("it is slow".into()),
-            based_on: None,
-            verb: Verb::Rollback {
-                module: "cart".into(),
-                environment: "prod".into(),
-                to: to.map(Into::into),
-            },
+        let verb = Verb::Rollback {
+            module: "cart".into(),
+            environment: "prod".into(),
+            to: to.map(Into::into),
         };
+        let command = self.command(n, "ops", Some("it is slow"), verb);
+        self.order(command);
+    }
+
+    pub fn command(&mut self, n: u128, actor: &str, why: Option<&str>, verb: Verb) -> Command {
+        let id = CommandId(Uuid::from_u128(n));
+        self.name(RunId::of_command(id, "cart"), format!("by-command-{n}"));
+        Command {
+            id,
+            at: self.now,
+            actor: actor.into(),
+            why: why.map(Into::into),
+            based_on: None,
+            verb,
+        }
+    }
+
+    pub fn order(&mut self, command: Command) {
         let keys = Scheduler.route_command(&command, &self.config);
         self.deliver(keys, Input::Command(Arc::new(command)));
+    }
+
+    /// Calls a run so in the story.
+    pub fn name(&mut self, run: RunId, name: String) {
+        let short = run.short();
+        if self.names.iter().all(|(known, _)| *known != short) {
+            self.names.push((short, name));
+        }
+    }
+
+    fn say(&mut self, body: &Body) {
+        if let Body::RunQueued(p) = body
+            && p.kind == RunKind::Repair
+        {
+            let n = self
+                .names
+                .iter()
+                .filter(|(_, name)| name.starts_with("repair"));
+            let name = format!("repair-{}", n.count() + 1);
+            self.name(p.run, name);
+        }
+        if self.fleet.is_some() && self.now != self.told_at {
+            self.story
+                .push(format!("-- {}", self.now.format("%m-%d %H:%M:%S")));
+            self.told_at = self.now;
+        }
+        let told = tell(body);
+        self.story.push(self.named(&told));
+    }
+
+    /// A text with runs by their names.
+    pub fn named(&self, text: &str) -> String {
+        let names = self.names.iter();
+        names.fold(text.to_owned(), |text, (short, name)| {
+            text.replace(short, name)
+        })
     }
 
     /// The verifier sees other versions on a base than were left there.
@@ -257,16 +330,22 @@ impl World {
 
     pub fn loses(&mut self, base: &str) {
         self.story.push(format!("## {base} is lost"));
+        let body = self.lost(base);
+        self.feed(body);
+    }
+
+    /// A base does not answer any more.
+    pub fn lost(&mut self, base: &str) -> Body {
         self.sightings += 1;
-        let body = base::Lost {
+        base::Lost {
             base: base.into(),
             pool: environment_of(base).into(),
             environment: environment_of(base).into(),
             last_seen: None,
             why: "connection refused".into(),
             sighting: self.sightings,
-        };
-        self.feed(body.into());
+        }
+        .into()
     }
 
     /// A base answers, with this version of the module.
@@ -319,6 +398,43 @@ impl World {
             .min()
     }
 
+    /// Time goes on, from one deadline to the next.
+    pub fn live_until(&mut self, until: Timestamp) {
+        loop {
+            let replies = self.fleet.as_ref().and_then(fleet::Fleet::next);
+            let next = self.wakes_at().into_iter().chain(replies).min();
+            let Some(next) = next.filter(|next| *next <= until) else {
+                break;
+            };
+            self.now = self.now.max(next);
+            let (now, replies) = (self.now, self.fleet.as_mut());
+            let replies = replies.map(|fleet| fleet.due(now)).unwrap_or_default();
+            for reply in replies {
+                self.feed(reply);
+            }
+            self.wake();
+            let late = self.wakes_at().filter(|at| *at <= self.now);
+            assert_eq!(
+                late,
+                None,
+                "what was due is still due\n{}",
+                self.story.join("\n")
+            );
+        }
+        self.now = until;
+    }
+
+    /// Every deadline that has passed is looked at.
+    pub fn wake(&mut self) {
+        let now = self.now;
+        let due = self
+            .states
+            .iter()
+            .filter(|(_, state)| Scheduler.wake_at(state).is_some_and(|at| at <= now));
+        let keys: Vec<Key> = due.map(|(key, _)| key.clone()).collect();
+        self.deliver(keys, Input::Due);
+    }
+
     pub fn pass(&mut self, time: chrono::TimeDelta) {
         self.now += time;
         let passed = match time.num_minutes() {
@@ -365,13 +481,20 @@ impl World {
                     .expect("no fault");
                 let size = serde_json::to_vec(&decision.state).unwrap().len();
                 assert!(size < 64 * 1024, "a state stays under 64 KiB, not {size}");
-                self.states.insert(key, decision.state);
+                let kept = serde_json::to_value(&decision.state).unwrap();
+                let read: State = serde_json::from_value(kept).expect("a state can be read again");
+                assert!(read == decision.state, "a state is read as it was written");
                 self.facts.extend(decision.facts);
+                self.holds(&decision.state);
+                self.states.insert(key, decision.state);
                 for say in decision.events {
-                    self.story.push(tell(&say.body));
+                    self.say(&say.body);
                     self.said.push(say.body.clone());
-                    let answer = self.answer(&say.body);
-                    for body in std::iter::once(say.body).chain(answer) {
+                    if self.line_is_silent && matches!(say.body, Body::LineAsked(_)) {
+                        continue;
+                    }
+                    let answers = self.answer(&say.body);
+                    for body in std::iter::once(say.body).chain(answers) {
                         let event = self.event(body);
                         let keys = Scheduler.route(&event, &self.config);
                         inbox.push_back((keys, Input::Event(Arc::new(event))));
@@ -381,7 +504,44 @@ impl World {
         }
     }
 
+    /// The fact of the plan in force names the unit's plan exactly while it has bases in hand.
+    fn holds(&self, state: &State) {
+        if !matches!(state, State::Unit(_)) {
+            return;
+        }
+        let unit = look_into(state);
+        let (module, environment) = (&unit["module"], &unit["environment"]);
+        let (Some(module), Some(environment)) = (module.as_str(), environment.as_str()) else {
+            return;
+        };
+        let in_force = self.in_force(module, environment);
+        let active = unit["active"]["id"].as_str().map(str::to_owned);
+        assert_eq!(
+            in_force.map(|plan| plan.to_string()),
+            active,
+            "the plan in force in {environment}\n{}",
+            self.story.join("\n")
+        );
+    }
+
+    /// The plan that the installer finds in force.
+    pub fn in_force(&self, module: &str, environment: &str) -> Option<Digest> {
+        let fact = self.facts.get(&subject::plan_fact(module, environment))?;
+        let fact: ActivePlan = serde_json::from_value(fact.clone()).expect("a fact");
+        fact.plan
+    }
+
     fn answer(&mut self, body: &Body) -> Option<Body> {
+        let now = self.now;
+        if let Some(mut fleet) = self.fleet.take() {
+            let in_force = match body {
+                Body::TaskRequested(p) => self.in_force(&p.module, &p.environment),
+                _ => None,
+            };
+            let answer = fleet.answer(body, in_force.as_ref(), now, &mut self.revisions);
+            self.fleet = Some(fleet);
+            return answer;
+        }
         match body {
             Body::TaskRequested(p) => {
                 let result = (self.script)(body)?;
@@ -430,7 +590,17 @@ pub fn observed(p: &verify::Requested, result: Result<(), Stop>) -> Body {
     .into()
 }
 
-fn environment_of(base: &str) -> &str {
+/// A state as it is stored, whatever its kind.
+pub fn look_into(state: &State) -> serde_json::Value {
+    let state = serde_json::to_value(state).expect("a state is always JSON");
+    match state {
+        serde_json::Value::Object(kinds) => kinds.into_iter().next().map(|(_, state)| state),
+        _ => None,
+    }
+    .unwrap_or_default()
+}
+
+pub fn environment_of(base: &str) -> &str {
     base.split_once('-')
         .map_or(base, |(environment, _)| environment)
 }
@@ -450,10 +620,18 @@ fn tell(body: &Body) -> String {
                 (Some(message), RunKind::Repair) => format!(": {message}"),
                 _ => String::new(),
             };
-            format!("{:?} through {}{why}", p.kind, p.environments.join(", "))
+            let run = p.run.short();
+            format!(
+                "run {run} {:?} through {}{why}",
+                p.kind,
+                p.environments.join(", ")
+            )
         }
-        Body::RunFinished(p) => format!("{:?}{}", p.outcome, stop_of(&p.stop)),
-        Body::RolloutRequested(p) => p.environment.clone(),
+        Body::RunStarted(p) => format!("run {}", p.run.short()),
+        Body::RunFinished(p) => {
+            format!("run {} {:?}{}", p.run.short(), p.outcome, stop_of(&p.stop))
+        }
+        Body::RolloutRequested(p) => format!("{} run {}", p.environment, p.run.short()),
         Body::RolloutPlanned(p) => {
             let waves: Vec<String> = p
                 .plan
@@ -468,15 +646,17 @@ fn tell(body: &Body) -> String {
                 .collect();
             let version = p.version.as_deref().unwrap_or("nothing");
             format!(
-                "{:?} {version} to {}: {}",
-                p.plan.direction,
+                "{} run {} {:?} {version}: {}",
                 p.plan.environment,
+                p.plan.run.short(),
+                p.plan.direction,
                 waves.join(" then ")
             )
         }
         Body::RolloutFinished(p) => format!(
-            "{} {:?}, live {}{}",
+            "{} run {} {:?}, live {}{}",
             p.environment,
+            p.run.short(),
             p.outcome,
             p.live.as_deref().unwrap_or("nothing"),
             stop_of(&p.stop)
@@ -522,19 +702,54 @@ fn tell(body: &Body) -> String {
             p.version,
             p.before.as_deref().unwrap_or("-")
         ),
-        Body::GateRequested(p) => format!("{} {}, for {}", p.name, p.point, p.what),
+        Body::GateRequested(p) => {
+            let moment = |at: Timestamp| at.format("%m-%d %H:%M");
+            let opens = p.opens.map(|opens| format!(", opens {}", moment(opens)));
+            format!(
+                "{} run {} {}: {}, for {}{}, until {}",
+                p.environment,
+                p.run.short(),
+                p.name,
+                p.point,
+                p.what,
+                opens.unwrap_or_default(),
+                moment(p.until)
+            )
+        }
         Body::GateFinished(p) => {
             let by = match p.by.as_slice() {
                 [] => String::new(),
                 by => format!(" by {}", by.join(", ")),
             };
-            format!("{} {:?}{by}{}", p.name, p.outcome, stop_of(&p.stop))
+            let why = match (&p.stop, &p.why) {
+                (Some(_), _) | (_, None) => stop_of(&p.stop),
+                (None, Some(why)) => format!(": {why}"),
+            };
+            format!(
+                "{} run {} {}: {:?}{by}{why}",
+                p.environment,
+                p.run.short(),
+                p.name,
+                p.outcome
+            )
         }
-        Body::LineChanged(p) => format!("{} {:?} {}", p.actor, p.act, p.stretch),
+        Body::LineChanged(p) => {
+            let why = p.why.as_ref().map(|why| format!(": {why}"));
+            format!(
+                "{} {:?} {}{}",
+                p.actor,
+                p.act,
+                p.stretch,
+                why.unwrap_or_default()
+            )
+        }
         Body::LineTold(p) => format!("{}: {} stand", p.environment, p.standing.len()),
         Body::LineAsked(p) => p.environment.clone(),
         Body::ModuleGivenUp(p) => format!("{}{}", p.base, stop_of(&Some(p.stop.clone()))),
-        Body::CommandSettled(p) => format!("{} for {}{}", p.module, p.actor, stop_of(&p.stop)),
+        Body::CommandSettled(p) => {
+            let settled = p.stop.as_ref().map_or("taken", |_| "refused");
+            format!("{settled} from {}{}", p.actor, stop_of(&p.stop))
+        }
         _ => String::new(),
     };
     format!("{name} {rest}").trim_end().to_owned()
