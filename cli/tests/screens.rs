@@ -242,6 +242,11 @@ fn modules() {
 }
 
 #[test]
+fn a_plan_before_it_runs() {
+    insta::assert_snapshot!(screen::plan(&world::plan_view(), Paint::Plain));
+}
+
+#[test]
 fn a_push() {
     insta::assert_snapshot!(screen::push(
         &world::push_view(),

@@ -2,15 +2,17 @@
 
 use chrono::TimeDelta;
 use ferry_api::{
-    Action, CanView, CommandView, EnvironmentState, EnvironmentView, GateView, GrantView, LineView,
-    RunState, RunView, Standing, StopView, Stretch, TaskState, TaskView, VerdictView, WaitView,
+    Action, CanView, CommandView, EnvironmentPlan, EnvironmentState, EnvironmentView, GateView,
+    GrantView, LineView, RunState, RunView, Standing, StopView, Stretch, TaskState, TaskView,
+    VerdictView, WaitView,
 };
 use ferry_events::gate::{self, Ask, Point};
-use ferry_events::{Reason, RunId, Stop, Timestamp};
+use ferry_events::question::{Differing, Preview, Waiting};
+use ferry_events::{Digest, Reason, RunId, Stop, Timestamp, rollout};
 
 use super::events::plan;
 use super::runs::{on_base, step, summary};
-use super::{VERSION, began, good_view, now, refused};
+use super::{BEFORE, VERSION, began, good_view, now, refused};
 
 /// The run that waits.
 pub fn waiting_run() -> RunId {
@@ -256,5 +258,90 @@ pub fn can(allowed: bool) -> CanView {
         approvers: Some(names(&["bob", "carol"])),
         not_author: true,
         who: (!allowed).then(|| names(&["bob"])),
+    }
+}
+
+/// What would be done: in pre one base, in prod three zones with an approval, a metric and a lost base.
+pub fn plan_view() -> PlanView {
+    let step = |base: &str, zone: &str| rollout::Step {
+        base: base.into(),
+        pool: "prod".into(),
+        zone: zone.into(),
+    };
+    let zone = |bases| rollout::Zone {
+        bases,
+        max_unavailable: 1,
+        min_available: 1,
+    };
+    let zones = |names: &[(&str, u32)]| {
+        let named = names
+            .iter()
+            .map(|(name, bases)| ((*name).to_owned(), zone(*bases)));
+        named.collect()
+    };
+    let wait = |point, name: &str, what: &str| Waiting {
+        point,
+        name: name.into(),
+        what: what.into(),
+    };
+    let preview = |environment: &str, plan: Option<rollout::Plan>| Preview {
+        environment: environment.into(),
+        live: Some(BEFORE.into()),
+        version: VERSION.into(),
+        packaged: Digest::of(b"packaged"),
+        plan,
+        differing: Vec::new(),
+        waits: Vec::new(),
+        stops: Vec::new(),
+    };
+    let mut pre = plan();
+    pre.waves = vec![vec![step("pre-1", "default")]];
+    pre.limits.zones = zones(&[("default", 1)]);
+    let mut prod = plan();
+    prod.waves = vec![
+        vec![step("prod-1", "east")],
+        vec![step("prod-2", "east"), step("prod-3", "west")],
+        vec![step("prod-4", "west")],
+    ];
+    prod.limits.zones = zones(&[("east", 2), ("west", 2)]);
+    prod.limits.max_failures = 1;
+    prod.limits.soak_ms = 600_000;
+    let prod = Preview {
+        differing: vec![Differing {
+            base: "prod-3".into(),
+            actual: None,
+            lost: true,
+        }],
+        waits: vec![
+            wait(Point::Start, "approval", "the approval of 1 of bob, carol"),
+            wait(
+                Point::After(1),
+                "metric errors",
+                "errors to be at most 0.01, 3 times",
+            ),
+            wait(
+                Point::End,
+                "metric errors",
+                "errors to be at most 0.01, 3 times",
+            ),
+        ],
+        ..preview("prod", Some(prod))
+    };
+    let refused = Preview {
+        live: None,
+        stops: vec![Stop::new(
+            Reason::PlanRefused,
+            "zone east has 1 bases of the module, of which 1 must stay in service and 1 may be out of it",
+        )],
+        ..preview("far", None)
+    };
+    let of = |preview, takes_ms| EnvironmentPlan { preview, takes_ms };
+    PlanView {
+        module: "hello".into(),
+        environments: vec![
+            of(preview("pre", Some(pre)), Some(2_730)),
+            of(prod, Some(608_190)),
+            of(refused, None),
+        ],
     }
 }
