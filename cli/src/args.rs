@@ -5,8 +5,8 @@
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::commands::{
-    bases, bus, completions, config, dead, deploy, events, init, logs, modules, pushes, rollback,
-    run, runs, show, slim, status, token, watch,
+    approve, bases, bus, can, completions, config, dead, deploy, events, init, line, logs, modules,
+    plan, pushes, rollback, run, runs, show, slim, status, token, watch,
 };
 use crate::exit::Exit;
 use crate::up;
@@ -54,8 +54,22 @@ pub enum Task {
     Run(run::Args),
     /// Roll out a jar that was built elsewhere
     Deploy(deploy::Args),
+    /// Show what would be done with a module, and do nothing
+    Plan(plan::Args),
     /// Go back to a verified version
     Rollback(rollback::Args),
+    /// Say yes to a rollout that waits for approval
+    Approve(approve::ApproveArgs),
+    /// Let a rollout go on without what it waits for
+    Promote(approve::PromoteArgs),
+    /// Let no wave begin: of a run, a module, an environment, everything
+    Pause(line::PauseArgs),
+    /// Lift a pause
+    Resume(line::ResumeArgs),
+    /// Stop what is being rolled out, and take it back
+    Abort(line::AbortArgs),
+    /// Tell whether a token may do something, and by which grant
+    Can(can::Args),
     /// List the bases and what they carry
     Bases(bases::Args),
     /// List the modules and what is live of them

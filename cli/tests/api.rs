@@ -19,7 +19,9 @@ use axum::middleware::{self, Next};
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use ferry_api::{EventsQuery, LetterState, LettersQuery, LogQuery, Problem, RunsQuery};
+use ferry_api::{
+    CanQuery, EventsQuery, LetterState, LettersQuery, LineView, LogQuery, Problem, RunsQuery,
+};
 use ferry_events::RunId;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -129,6 +131,10 @@ async fn letters(Query(query): Query<LettersQuery>) -> Response {
     Json(letters).into_response()
 }
 
+async fn line() -> Json<LineView> {
+    Json(world::line())
+}
+
 /// The last wish decides what became of it.
 async fn command(State(gateway): State<Gateway>) -> Response {
     let asked = gateway.asked.lock().expect("a lock");
@@ -139,6 +145,12 @@ async fn command(State(gateway): State<Gateway>) -> Response {
         .unwrap_or_default();
     Json(match last {
         wish if wish.contains("/rollback") || wish.contains("/drop") => world::refused(),
+        // The run waits already: nothing is caused.
+        wish if wish.contains("/approve") || wish.contains("/resume") => ferry_api::CommandView {
+            run: None,
+            ..world::taken(world::good_run())
+        },
+        wish if wish.contains("/promote") => world::not_allowed(),
         wish if wish.contains("/deploy") => world::taken(world::bad_run()),
         _ => world::taken(world::good_run()),
     })
@@ -158,6 +170,16 @@ async fn serve() -> (String, Gateway) {
         )
         .route("/runs/{id}", get(run))
         .route("/runs/{id}/log", get(log))
+        .route("/runs/{id}/approve", post(wish))
+        .route("/runs/{id}/promote", post(wish))
+        .route("/line", get(line))
+        .route("/line/pause", post(wish))
+        .route("/line/resume", post(wish))
+        .route("/line/abort", post(wish))
+        .route(
+            "/can",
+            get(async |Query(query): Query<CanQuery>| Json(world::can(query.token.is_none()))),
+        )
         .route("/bases", get(async || Json(world::bases())))
         .route("/modules", get(async || Json(world::modules())))
         .route("/dead", get(letters))
@@ -498,6 +520,143 @@ async fn wishes_and_what_became_of_them() {
         .ferry(&["deploy", "hello", "--jar", "missing.jar"])
         .await;
     missing.is(5, &["missing.jar cannot be read"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn people_let_a_run_go_on() {
+    let rig = Rig::new().await;
+    let run = short(world::good_run());
+    let why = ["--why", "looks good"];
+    let taken = rig.ferry(&["approve", &run, why[0], why[1]]).await;
+    taken.is(0, &["asked: ", "taken"]);
+    let asked = rig.asked();
+    assert!(
+        asked.contains(&format!("POST /runs/{run}/approve")),
+        "{asked:?}"
+    );
+    assert!(
+        asked.contains(&r#"{"why":"looks good"}"#.to_owned()),
+        "{asked:?}"
+    );
+    // The command causes no run: the one that was named is followed.
+    let args = [
+        "approve",
+        &run[..4],
+        "--env",
+        "prod",
+        why[0],
+        why[1],
+        "--wait",
+    ];
+    rig.ferry(&args)
+        .await
+        .is(0, &["is live in prod", "succeeded"]);
+    let body = r#"{"environment":"prod","why":"looks good"}"#.to_owned();
+    assert!(rig.asked().contains(&body), "{:?}", rig.asked());
+    // The scheduler's refusal: somebody else must.
+    let refused = rig.ferry(&["promote", &run, why[0], why[1]]).await;
+    refused.is(4, &["refused", "not-allowed", "bob or carol", "next"]);
+    let json = rig
+        .ferry(&["promote", &run, why[0], why[1], "--json"])
+        .await;
+    assert_eq!(
+        (json.code, &json.json()["stop"]["code"]),
+        (4, &json!("not-allowed"))
+    );
+    for args in [
+        &["approve", &run][..],
+        &["promote", &run],
+        &["approve", "1a2", "--why", "x"],
+        &["approve", "--why", "x"],
+    ] {
+        assert_eq!(rig.ferry(args).await.code, 2, "{args:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn people_stop_the_line() {
+    let rig = Rig::new().await;
+    let run = short(world::good_run());
+    for (what, body) in [
+        (
+            vec![run.as_str()],
+            format!(r#"{{"run":"{run}","why":"w"}}"#),
+        ),
+        (
+            vec!["--module", "hello"],
+            r#"{"module":"hello","why":"w"}"#.to_owned(),
+        ),
+        (
+            vec!["--env", "prod"],
+            r#"{"environment":"prod","why":"w"}"#.to_owned(),
+        ),
+        (
+            vec!["--everything"],
+            r#"{"everything":true,"why":"w"}"#.to_owned(),
+        ),
+    ] {
+        for act in ["pause", "resume", "abort"] {
+            let args = [&[act], what.as_slice(), &["--why", "w"]].concat();
+            rig.ferry(&args).await.is(0, &["asked: ", "taken"]);
+            let asked = rig.asked();
+            let sent = [format!("POST /line/{act}"), body.clone()];
+            assert!(asked.windows(2).any(|it| it == sent), "{args:?}: {asked:?}");
+        }
+    }
+    rig.ferry(&["resume", "--everything"])
+        .await
+        .is(0, &["taken"]);
+    rig.ferry(&["resume", &run, "--wait"])
+        .await
+        .is(0, &["succeeded"]);
+    let told = rig
+        .ferry(&["pause", "--everything", "--why", "w", "--wait"])
+        .await;
+    told.is(2, &["--wait follows a run", "next"]);
+    for args in [
+        &["pause", "--everything"][..],
+        &["abort", &run],
+        &["pause", "--why", "w"],
+        &["pause", &run, "--everything", "--why", "w"],
+        &["pause", "--module", "hello", "--env", "prod", "--why", "w"],
+    ] {
+        assert_eq!(rig.ferry(args).await.code, 2, "{args:?}");
+    }
+    rig.ferry(&["status"]).await.is(
+        0,
+        &[
+            "paused\n",
+            "ferry resume --env prod",
+            "rollouts wait",
+            "ferry approve ",
+        ],
+    );
+    let json = rig.ferry(&["status", "--json"]).await.json();
+    assert_eq!(json["paused"], json!(world::pauses()));
+    assert_eq!(json["waiting"], json!(world::line().waiting));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_asks_what_they_may_gets_yes_or_no() {
+    let rig = Rig::new().await;
+    let can = ["can", "approve", "hello", "prod"];
+    rig.ferry(&can)
+        .await
+        .is(0, &["yes: token bob", "grants[1]"]);
+    let no = [&can[..], &["--as", "ci"]].concat();
+    rig.ferry(&no)
+        .await
+        .is(1, &["no: token ci", "who may: bob"]);
+    let json = rig.ferry(&[&no[..], &["--json"]].concat()).await;
+    assert_eq!((json.code, json.json()), (1, json!(world::can(false))));
+    let last = rig.asked().pop().expect("a question");
+    assert_eq!(
+        last,
+        "GET /can?action=approve&module=hello&environment=prod&as=ci"
+    );
+    rig.ferry(&["can", "fly", "hello", "prod"])
+        .await
+        .is(2, &["approve", "promote"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,7 @@
 
 mod world;
 
-use ferry_api::{BaseState, LetterState, RunState};
+use ferry_api::{Action, BaseState, CanView, LetterState, LineView, RunState};
 use ferry_cli::screen::{self, Paint, Status};
 use ferry_events::Body;
 
@@ -36,6 +36,11 @@ fn what_happens_to_bases() {
 }
 
 #[test]
+fn what_happens_at_gates() {
+    insta::assert_snapshot!(lines(&world::gate_events()));
+}
+
+#[test]
 fn the_event_stream() {
     let mut events = world::streamed(&world::events(true));
     events[0].event["type"] = "dev.cdeventsx.ferry-moon.landed.9.0.0".into();
@@ -65,6 +70,87 @@ fn show_a_run_that_goes_on() {
         world::now(),
         Paint::Plain
     ));
+}
+
+#[test]
+fn show_a_run_that_waits_for_approval() {
+    let view = world::approval_view();
+    insta::assert_snapshot!(screen::run(&view, world::now(), Paint::Plain));
+}
+
+#[test]
+fn show_a_run_that_is_halted() {
+    let view = world::halted_view();
+    insta::assert_snapshot!(screen::run(&view, world::now(), Paint::Plain));
+}
+
+#[test]
+fn show_a_run_that_is_paused() {
+    let view = world::paused_view();
+    let shown = screen::run(&view, world::now(), Paint::Plain);
+    let parts: Vec<&str> = shown.split("\n\n").collect();
+    insta::assert_snapshot!(parts[2]);
+    // A pause that was not told of: the gate itself says what to do.
+    let mut view = view;
+    view.paused.clear();
+    let shown = screen::run(&view, world::now(), Paint::Plain);
+    assert!(
+        shown.contains("next lift the pause with `ferry resume`"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn status_of_what_stands_still() {
+    let status = |line, runs| {
+        let status = Status::of(line, runs, Vec::new(), Vec::new(), Vec::new(), world::now());
+        screen::status(&status, world::now(), Paint::Plain)
+    };
+    insta::assert_snapshot!(status(world::line(), Vec::new()));
+    // What waits has its own deadline: it is not told a second time as stuck.
+    let mut run = world::approval_view().summary;
+    run.began_at = world::began() - chrono::TimeDelta::hours(3);
+    let alone = |run: &ferry_api::RunSummary| {
+        let line = LineView {
+            paused: Vec::new(),
+            waiting: vec![world::line().waiting.remove(0)],
+        };
+        status(line, vec![run.clone()])
+    };
+    let told = alone(&run);
+    assert!(told.starts_with("1 rollout waits\n"), "{told}");
+    assert!(!told.contains("is not over"), "{told}");
+    run.id = world::good_run();
+    assert!(alone(&run).contains("is not over"), "another one is stuck");
+}
+
+#[test]
+fn who_may_do_what() {
+    let show = |view: &CanView| screen::can(view, Paint::Plain);
+    let run = CanView {
+        action: Action::Run,
+        role: "operate".into(),
+        needed_in: vec!["pre".into(), "prod".into()],
+        approvers: None,
+        not_author: false,
+        who: None,
+        ..world::can(false)
+    };
+    let nobody = CanView {
+        allowed: false,
+        approvers: Some(Vec::new()),
+        who: Some(Vec::new()),
+        ..world::can(true)
+    };
+    insta::assert_snapshot!(
+        [
+            show(&world::can(true)),
+            show(&world::can(false)),
+            show(&run),
+            show(&nobody)
+        ]
+        .join("\n\n")
+    );
 }
 
 #[test]
@@ -135,7 +221,14 @@ fn bases() {
 fn bases_that_differ() {
     let bases = world::differing_bases();
     insta::assert_snapshot!(screen::bases(&bases, world::now(), Paint::Plain));
-    let status = Status::of(Vec::new(), bases, Vec::new(), Vec::new(), world::now());
+    let status = Status::of(
+        LineView::default(),
+        Vec::new(),
+        bases,
+        Vec::new(),
+        Vec::new(),
+        world::now(),
+    );
     insta::assert_snapshot!(screen::status(&status, world::now(), Paint::Plain));
 }
 
@@ -161,16 +254,18 @@ fn a_push() {
 fn what_became_of_a_wish() {
     let paint = Paint::Plain;
     insta::assert_snapshot!(format!(
-        "{}\n{}\n{}",
+        "{}\n{}\n{}\n{}",
         screen::asked(&world::answer()),
         screen::settled(&world::taken(world::good_run()), paint),
-        screen::settled(&world::refused(), paint)
+        screen::settled(&world::refused(), paint),
+        screen::settled(&world::not_allowed(), paint)
     ));
 }
 
 #[test]
 fn status_with_troubles() {
     let status = Status::of(
+        LineView::default(),
         world::summaries(),
         world::bases(),
         world::modules(),
@@ -194,7 +289,14 @@ fn status_without_troubles() {
         .into_iter()
         .filter(|run| run.state == RunState::Succeeded)
         .collect();
-    let status = Status::of(runs, bases, modules, Vec::new(), world::now());
+    let status = Status::of(
+        LineView::default(),
+        runs,
+        bases,
+        modules,
+        Vec::new(),
+        world::now(),
+    );
     assert_eq!(status.attention, []);
     insta::assert_snapshot!(screen::status(&status, world::now(), Paint::Plain));
 }
@@ -204,7 +306,14 @@ fn a_failure_is_past_once_a_newer_run_succeeded() {
     let mut runs = world::summaries();
     let good = runs.remove(2);
     runs.insert(0, good);
-    let status = Status::of(runs, Vec::new(), Vec::new(), Vec::new(), world::now());
+    let status = Status::of(
+        LineView::default(),
+        runs,
+        Vec::new(),
+        Vec::new(),
+        Vec::new(),
+        world::now(),
+    );
     let kinds: Vec<&str> = status.attention.iter().map(|it| it.kind).collect();
     assert_eq!(kinds, ["run-stuck"]);
 }

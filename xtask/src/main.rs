@@ -38,6 +38,8 @@ enum Command {
     Sim(commands::sim::Args),
     /// Break each invariant on purpose, in a copy, and see whether the simulation finds it
     Mutants(commands::mutants::Args),
+    /// Feed what strangers can send to cargo-fuzz, from the seeds on
+    Fuzz(commands::fuzz::Args),
     /// Bring compose.yaml up for real and carry one push through it
     ComposeTest(commands::compose_test::Args),
     /// Get the tools that are missing, and nothing else
@@ -54,8 +56,9 @@ fn main() -> ExitCode {
         Command::Chaos(args) => commands::chaos::run(args),
         Command::Sim(args) => commands::sim::run(args),
         Command::Mutants(args) => commands::mutants::run(args),
+        Command::Fuzz(args) => commands::fuzz::run(args),
         Command::ComposeTest(args) => commands::compose_test::run(args),
-        Command::Tools => tools::ensure(tools::EVERYTHING).map(|()| ExitCode::SUCCESS),
+        Command::Tools => tools::ensure(tools::TESTS).map(|()| ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

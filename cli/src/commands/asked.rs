@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use ferry_api::{Client, CommandAnswer, CommandState, CommandView};
+use ferry_events::{Reason, RunId};
 use tokio::time::{Instant, sleep};
 
 use super::follow::{Limit, follow_new};
@@ -30,20 +31,44 @@ pub struct Wait {
 }
 
 impl Wait {
-    /// Prints what became of a command.
+    /// Whether the run is to be followed to its end.
+    pub fn is_wanted(self) -> bool {
+        self.wait
+    }
+
+    /// Prints what became of a command that causes a run.
     pub async fn after(
         self,
         client: &Client,
         answer: CommandAnswer,
         output: Output,
     ) -> Result<Exit> {
+        self.after_on(client, answer, None, output).await
+    }
+
+    /// The same of a command on a run that there is.
+    pub async fn after_on(
+        self,
+        client: &Client,
+        answer: CommandAnswer,
+        run: Option<RunId>,
+        output: Output,
+    ) -> Result<Exit> {
         if !output.json {
             say(&screen::asked(&answer))?;
         }
-        self.limit.hold(self.see(client, &answer, output)).await
+        self.limit
+            .hold(self.see(client, &answer, run, output))
+            .await
     }
 
-    async fn see(self, client: &Client, answer: &CommandAnswer, output: Output) -> Result<Exit> {
+    async fn see(
+        self,
+        client: &Client,
+        answer: &CommandAnswer,
+        run: Option<RunId>,
+        output: Output,
+    ) -> Result<Exit> {
         let command = settled(client, answer, self.wait).await?;
         // With --wait JSON lines follow, so this is one too.
         if self.wait {
@@ -51,12 +76,20 @@ impl Wait {
         } else {
             output.print(&command, |paint| screen::settled(&command, paint))?;
         }
-        match (command.state, command.run) {
-            (CommandState::Refused, _) => Ok(Exit::Failed),
+        match (command.state, command.run.or(run)) {
+            (CommandState::Refused, _) => Ok(refused(&command)),
             (CommandState::Waiting, _) if self.wait => Ok(Exit::Unfinished),
             (CommandState::Taken, Some(run)) if self.wait => follow_new(client, run, output).await,
             _ => Ok(Exit::Success),
         }
+    }
+}
+
+/// Whoever may not do it is told so as by the gateway itself.
+fn refused(command: &CommandView) -> Exit {
+    match &command.stop {
+        Some(stop) if stop.code == Reason::NotAllowed => Exit::NotAllowed,
+        _ => Exit::Failed,
     }
 }
 

@@ -2,16 +2,20 @@
 //!
 //! In: the parsed command line. Out: an [`Exit`], or an error for the edge.
 
+pub mod approve;
 pub mod bases;
 pub mod bus;
+pub mod can;
 pub mod completions;
 pub mod config;
 pub mod dead;
 pub mod deploy;
 pub mod events;
 pub mod init;
+pub mod line;
 pub mod logs;
 pub mod modules;
+pub mod plan;
 pub mod pushes;
 pub mod rollback;
 pub mod run;
@@ -44,7 +48,14 @@ pub async fn run(cli: Cli) -> Result<Exit> {
         Task::Run(args) => run::run(args).await,
         Task::Deploy(args) => deploy::run(args).await,
         Task::Rollback(args) => rollback::run(args).await,
+        Task::Approve(args) => approve::approve(args).await,
+        Task::Promote(args) => approve::promote(args).await,
+        Task::Pause(args) => line::pause(args).await,
+        Task::Resume(args) => line::resume(args).await,
+        Task::Abort(args) => line::abort(args).await,
+        Task::Can(args) => can::run(args).await,
         Task::Bases(args) => bases::run(args).await,
+        Task::Plan(args) => plan::run(args).await,
         Task::Modules(args) => modules::run(args).await,
         Task::Pushes(task) => pushes::run(task).await,
         Task::Dead(task) => dead::run(task).await,

@@ -12,13 +12,13 @@ use crate::output::Output;
 /// Arguments of `ferry rollback`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  ferry rollback hello --why 'prices are wrong'\n  ferry rollback hello --environment pre --to 1.0.0-1a2b3c4d-0123456789ab --why 'trying' --wait"
+    after_help = "Examples:\n  ferry rollback hello --why 'prices are wrong'\n  ferry rollback hello --env pre --to 1.0.0-1a2b3c4d-0123456789ab --why 'trying' --wait"
 )]
 pub struct Args {
     /// The module
     module: String,
     /// The environment; default: the module's last
-    #[arg(long, value_name = "E")]
+    #[arg(long = "env", value_name = "E", alias = "environment")]
     environment: Option<String>,
     /// The version; default: the verified one before
     #[arg(long, value_name = "V")]

@@ -1,5 +1,5 @@
-//! `ferry status`. In: the gateway's runs, bases, modules and dead letters. Out: what needs
-//! attention, then what is live where.
+//! `ferry status`. In: the gateway's runs, bases, modules and dead letters, what stands still. Out: what
+//! waits and what needs attention, then what is live where.
 
 use anyhow::Result;
 use ferry_api::{LettersQuery, RunsQuery};
@@ -32,14 +32,15 @@ pub async fn run(args: Args) -> Result<Exit> {
         ..RunsQuery::default()
     };
     let letters = LettersQuery::default();
-    let (runs, bases, modules, letters) = futures::try_join!(
+    let (line, runs, bases, modules, letters) = futures::try_join!(
+        client.line(),
         client.runs(&query),
         client.bases(),
         client.modules(),
         client.letters(&letters)
     )?;
     let now = now();
-    let status = screen::Status::of(runs, bases, modules, letters, now);
+    let status = screen::Status::of(line, runs, bases, modules, letters, now);
     Output::new(args.json.json).print(&status, |paint| screen::status(&status, now, paint))?;
     Ok(Exit::Success)
 }

@@ -2,12 +2,15 @@
 //! terminal or a file.
 
 mod base;
+mod can;
 mod change;
 mod dead;
 mod event;
+mod gate;
 mod log;
 mod module;
 mod paint;
+mod plan;
 mod push;
 mod run;
 mod runs;
@@ -17,12 +20,14 @@ mod text;
 mod words;
 
 pub use base::bases;
+pub use can::can;
 pub use change::{asked, settled};
 pub use dead::{closed, letter, letters};
 pub use event::{event_line, history_line, is_bad};
 pub use log::log_line;
 pub use module::modules;
 pub use paint::{Paint, Tone};
+pub use plan::plan;
 pub use push::{push, push_line};
 pub use run::{end_of_run, run, stop};
 pub use runs::runs;

@@ -6,6 +6,7 @@ use ferry_api::{
     EnvironmentState, EnvironmentView, RetryView, RunKind, RunState, RunView, StepView, StopView,
     TaskState, TaskView,
 };
+use ferry_events::gate::Ask;
 use ferry_events::rollout::Direction;
 use ferry_events::run::{Finished, Outcome};
 use ferry_events::{Stop, Timestamp};
@@ -13,8 +14,8 @@ use ferry_events::{Stop, Timestamp};
 use super::paint::{Toned, indent, plain, table};
 use super::runs::state as run_state;
 use super::text::{age, clean, elapsed, millis, moment, one_line, short, took};
-use super::words::answered;
-use super::{Paint, Tone};
+use super::words::{answered, of};
+use super::{Paint, Tone, gate};
 
 /// Lines of a cause that a screen shows; `ferry logs` has the rest.
 const CAUSE_LINES: usize = 12;
@@ -37,7 +38,7 @@ pub fn run(run: &RunView, now: Timestamp, paint: Paint) -> String {
     if let Some(why) = &summary.stop {
         parts.push(stop(why, paint));
     } else if !summary.state.is_over() {
-        let mut text = format!("{}  {}", paint.strong("now"), waiting_for(run, now));
+        let mut text = where_it_is(run, now, paint);
         if let Some(it) = &run.retry {
             text.push_str(&format!("\n     {}", paint.bad(&retry(it, now))));
         }
@@ -120,6 +121,37 @@ fn about(run: &RunView, now: Timestamp) -> Vec<Vec<Toned>> {
     rows
 }
 
+/// What it waits for with the command that ends it, else the step that goes on; and what is paused.
+fn where_it_is(run: &RunView, now: Timestamp, paint: Paint) -> String {
+    let mut lines = Vec::new();
+    let id = run.summary.id;
+    for there in &run.environments {
+        for gate in &there.gates {
+            let place = format!("waits in {} {}", there.name, gate::what(gate));
+            lines.push(format!("{}  {place}", paint.strong("now")));
+            lines.push(format!("     {}", gate::times(gate, now)));
+            lines.extend(gate::seen(gate).map(|seen| format!("     {}", paint.bad(&seen))));
+            // The pauses below say it themselves.
+            if gate.ask != Ask::Line || run.paused.is_empty() {
+                lines.push(format!("{} {}", paint.strong("next"), gate::next(gate, id)));
+            }
+        }
+    }
+    if lines.is_empty() {
+        lines.push(format!(
+            "{}  {}",
+            paint.strong("now"),
+            waiting_for(run, now)
+        ));
+    }
+    for one in &run.paused {
+        lines.push(format!("     {}", paint.bad(&gate::paused(one, now))));
+        let next = gate::resume(&one.stretch);
+        lines.push(format!("{} {next}", paint.strong("next")));
+    }
+    lines.join("\n")
+}
+
 /// The step that goes on, or what comes next.
 fn waiting_for(run: &RunView, now: Timestamp) -> String {
     let open = run.steps.iter().rev().find(|step| step.ended_at.is_none());
@@ -152,16 +184,16 @@ pub(super) fn retry(retry: &RetryView, now: Timestamp) -> String {
     } else {
         format!("{}: {cause}", retry.stop.code)
     };
-    let (next, most) = (retry.tries + 1, retry.most);
+    let (next, most) = (retry.tries + 1, of(retry.most));
     if retry.next_at > now {
         let left = (retry.next_at - now).num_seconds().max(1);
         format!(
-            "{} again at {time} (in {left}s), try {next} of {most}: {why}",
+            "{} again at {time} (in {left}s), try {next}{most}: {why}",
             clean(&retry.what)
         )
     } else {
         format!(
-            "{} again since {time}, try {next} of {most}; before: {why}",
+            "{} again since {time}, try {next}{most}; before: {why}",
             clean(&retry.what)
         )
     }
@@ -223,6 +255,7 @@ fn environment_state(state: EnvironmentState) -> (&'static str, Tone) {
     match state {
         EnvironmentState::Waiting => ("waiting", Tone::Faint),
         EnvironmentState::RollingOut => ("rolling out", Tone::Busy),
+        EnvironmentState::WaitingForGate => ("waiting for a gate", Tone::Busy),
         EnvironmentState::RollingBack => ("rolling back", Tone::Busy),
         EnvironmentState::Verified => ("verified", Tone::Good),
         EnvironmentState::RolledBack => ("rolled back", Tone::Bad),

@@ -1,14 +1,16 @@
-//! `ferry status`: what needs attention first, then what is live where.
+//! `ferry status`: what stands still and what needs attention first, then what is live where.
 //!
-//! In: runs, bases, modules and the time. Out: [`Status`], and its text.
+//! In: what is paused and waits, runs, bases, modules and the time. Out: [`Status`], and its text.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::TimeDelta;
 use ferry_api::{
-    BaseState, BaseView, LetterSummary, ModuleView, RunKind, RunState, RunSummary, WantedView,
+    BaseState, BaseView, LetterSummary, LineView, ModuleView, RunKind, RunState, RunSummary,
+    Standing, WaitView, WantedView,
 };
-use ferry_events::{Reason, Service, Timestamp, base::Drifted};
+use ferry_events::gate::Ask;
+use ferry_events::{Reason, RunId, Service, Timestamp, base::Drifted};
 use serde::Serialize;
 
 use super::base::differs;
@@ -16,7 +18,7 @@ use super::module::{state as live_state, version};
 use super::paint::{indent, plain, table};
 use super::runs::runs as runs_table;
 use super::text::{LINE_MAX, age, count, one_line};
-use super::{Paint, Tone};
+use super::{Paint, Tone, gate};
 
 /// A run that began so long ago and is not over deserves a look: the longest
 /// single step, a build, is ended after 15 minutes by default.
@@ -37,6 +39,10 @@ pub struct Attention {
 /// The state of all.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Status {
+    /// What is paused, the oldest first.
+    pub paused: Vec<Standing>,
+    /// What rollouts wait for, the oldest first.
+    pub waiting: Vec<WaitView>,
     /// What needs attention, the worst first.
     pub attention: Vec<Attention>,
     /// The runs that go on.
@@ -52,6 +58,7 @@ pub struct Status {
 impl Status {
     /// Judges what was found. `runs` are newest first.
     pub fn of(
+        line: LineView,
         runs: Vec<RunSummary>,
         bases: Vec<BaseView>,
         modules: Vec<ModuleView>,
@@ -59,7 +66,8 @@ impl Status {
         now: Timestamp,
     ) -> Self {
         let mut attention = of_letters(&letters, now);
-        attention.extend(of_runs(&runs, now));
+        let waits: BTreeSet<RunId> = line.waiting.iter().map(|it| it.run).collect();
+        attention.extend(of_runs(&runs, &waits, now));
         attention.extend(bases.iter().filter_map(|base| of_base(base, now)));
         attention.extend(bases.iter().flat_map(|base| of_wanted(base, now)));
         // What is being brought back, or is given up, is told above.
@@ -101,6 +109,8 @@ impl Status {
             .filter(|run| !run.state.is_over())
             .collect();
         Self {
+            paused: line.paused,
+            waiting: line.waiting,
             attention,
             moving,
             modules,
@@ -157,8 +167,8 @@ fn of_letters(letters: &[LetterSummary], now: Timestamp) -> Vec<Attention> {
     groups.into_iter().map(line).collect()
 }
 
-/// A module's failure counts until a newer run of it has ended.
-fn of_runs(runs: &[RunSummary], now: Timestamp) -> Vec<Attention> {
+/// A module's failure counts until a newer run of it has ended. What `waits` is told with its deadline.
+fn of_runs(runs: &[RunSummary], waits: &BTreeSet<RunId>, now: Timestamp) -> Vec<Attention> {
     let mut ended: BTreeSet<&str> = BTreeSet::new();
     let mut found = Vec::new();
     // A repair is told by the base that it is for.
@@ -171,7 +181,9 @@ fn of_runs(runs: &[RunSummary], now: Timestamp) -> Vec<Attention> {
                 ended.insert(&run.module);
                 continue;
             }
-            _ if now - run.began_at > STUCK_AFTER => ("run-stuck", "is not over"),
+            _ if now - run.began_at > STUCK_AFTER && !waits.contains(&run.id) => {
+                ("run-stuck", "is not over")
+            }
             _ => continue,
         };
         if kind != "run-stuck" && !ended.insert(&run.module) {
@@ -270,8 +282,13 @@ fn of_base(base: &BaseView, now: Timestamp) -> Option<Attention> {
 /// The screen.
 pub fn status(status: &Status, now: Timestamp, paint: Paint) -> String {
     let mut parts = Vec::new();
+    parts.extend(paused(status, now, paint));
+    parts.extend(waiting(status, now, paint));
     if status.attention.is_empty() {
-        parts.push(paint.good("nothing needs attention"));
+        parts.push(match parts.is_empty() {
+            true => paint.good("nothing needs attention"),
+            false => "nothing else needs attention".to_owned(),
+        });
     } else {
         let things = count(status.attention.len(), "thing");
         let need = if status.attention.len() == 1 {
@@ -301,6 +318,43 @@ pub fn status(status: &Status, now: Timestamp, paint: Paint) -> String {
         count(status.bases.len(), "base")
     ));
     parts.join("\n\n")
+}
+
+fn paused(status: &Status, now: Timestamp, paint: Paint) -> Option<String> {
+    let mut text = paint.bad("paused");
+    for one in &status.paused {
+        let (what, next) = (gate::paused(one, now), gate::resume(&one.stretch));
+        text.push_str(&format!("\n  {what}\n      next: {next}"));
+    }
+    (!status.paused.is_empty()).then_some(text)
+}
+
+fn waiting(status: &Status, now: Timestamp, paint: Paint) -> Option<String> {
+    let rollouts: BTreeSet<(RunId, &str)> = status
+        .waiting
+        .iter()
+        .map(|it| (it.run, it.environment.as_str()))
+        .collect();
+    let verb = if rollouts.len() == 1 { "waits" } else { "wait" };
+    let mut text = paint.strong(&format!("{} {verb}", count(rollouts.len(), "rollout")));
+    for it in &status.waiting {
+        text.push_str(&format!(
+            "\n  {} in {}, run {}, {}\n      {}",
+            it.module,
+            it.environment,
+            it.run.short(),
+            gate::what(&it.gate),
+            gate::times(&it.gate, now)
+        ));
+        if let Some(seen) = gate::seen(&it.gate) {
+            text.push_str(&format!("\n      {}", paint.bad(&seen)));
+        }
+        // What is paused is told above, with how to lift it.
+        if it.gate.ask != Ask::Line || status.paused.is_empty() {
+            text.push_str(&format!("\n      next: {}", gate::next(&it.gate, it.run)));
+        }
+    }
+    (!rollouts.is_empty()).then_some(text)
 }
 
 /// Modules × environments.

@@ -7,7 +7,7 @@ use ferry_events::line::Act;
 use ferry_events::rollout::{Aim, Direction, RolloutOutcome};
 use ferry_events::run::{Outcome, RunKind};
 use ferry_events::{
-    Body, Event, Stop, artifact, base, gate, letter, push, rollout, run, task, verify,
+    Body, Event, Reason, Stop, artifact, base, gate, letter, push, rollout, run, task, verify,
 };
 
 use super::push::push_words;
@@ -172,10 +172,10 @@ pub fn event_words(event: &Event) -> String {
             (None, None) => format!("what {} asked for {} was taken", it.actor, it.module),
         },
         Body::WorkRetried(it) => format!(
-            "{} failed ({} of {}): {}; again at {}",
+            "{} failed ({}{}): {}; again at {}",
             clean(&it.what),
             it.tries,
-            it.most,
+            of(it.most),
             because(&it.stop),
             it.next_at.format("%H:%M:%S")
         ),
@@ -199,6 +199,14 @@ fn closed(how: &str, it: &letter::Closed) -> String {
 }
 
 /// The reason's code, its base, and the first line of the cause.
+/// Of how many attempts at most: nothing where there is no end to them.
+pub(super) fn of(most: u32) -> String {
+    match most {
+        u32::MAX => String::new(),
+        most => format!(" of {most}"),
+    }
+}
+
 fn because(stop: &Stop) -> String {
     let mut text = stop.reason.code().to_owned();
     if let Some(base) = &stop.base {
@@ -418,8 +426,12 @@ fn changed(it: &task::Finished) -> String {
                 base: None,
                 ..stop.clone()
             };
+            let what = match stop.reason {
+                Reason::UndrainFailed => "is still out of its load balancer",
+                _ => "could not be changed",
+            };
             format!(
-                "{} could not be changed: {}; it runs {left}{steps}",
+                "{} {what}: {}; it runs {left}{steps}",
                 it.base,
                 because(&stop)
             )

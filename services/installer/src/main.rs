@@ -13,7 +13,8 @@ fn main() -> ExitCode {
         |environment| {
             Ok((
                 InstallerDecide,
-                InstallerEffects::new(environment.hands, &environment.data_dir)?,
+                InstallerEffects::new(environment.hands, &environment.data_dir)?
+                    .with_secrets(environment.secrets_root),
             ))
         },
         Service::Installer,

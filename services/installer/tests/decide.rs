@@ -5,17 +5,22 @@ mod support;
 use std::{collections::BTreeSet, fmt::Write as _, sync::Arc};
 
 use ferry_ark::BizState;
-use ferry_events::{Body, PlanId, Reason, Stop, fact::BaseRecord, task::Requested};
+use ferry_config::{Drain, DrainFor};
+use ferry_events::{
+    Body, PlanId, Reason, Stop,
+    fact::BaseRecord,
+    task::{Requested, Want},
+};
 use ferry_installer::{
     InstallerDecide,
     decide::{
-        ActEnd, Acted, Base, Change, INTENTS_MAX, Outcome, Phase, Prepared, PreparedEnd, Present,
-        TRIES_MAX, Work,
+        ActEnd, Acted, Base, Change, Drained, DrainedEnd, INTENTS_MAX, Outcome, Phase, Prepared,
+        PreparedEnd, Present, TRIES_MAX, Undrained, Work,
     },
 };
 use ferry_runtime::{Context, Decide, Decision, Fault, Input, Key};
 use proptest::prelude::*;
-use support::{config, event, plan, start, task, want};
+use support::{MODULE, config, drain, event, plan, start, task, want};
 
 const BASE: &str = "pre-1";
 
@@ -35,6 +40,36 @@ fn decide(state: &Base, input: Input<Outcome>) -> Result<Decision<Base>, Fault> 
     InstallerDecide.decide(&key(), state, &input, &context())
 }
 
+/// The same where bases are drained for all changes, or for those of web modules.
+fn decide_draining(
+    modules: Option<DrainFor>,
+    state: &Base,
+    input: Input<Outcome>,
+) -> Result<Decision<Base>, Fault> {
+    let mut config = config(&[(BASE, "http://arklet.example", "http://base.example")]);
+    config.pools.get_mut("one").unwrap().drain = modules.map(|modules| Drain {
+        modules,
+        ..drain("http://balancer.example")
+    });
+    let context = Context {
+        config: Arc::new(config),
+        ..context()
+    };
+    InstallerDecide.decide(&key(), state, &input, &context)
+}
+
+fn drained(end: DrainedEnd) -> Outcome {
+    Outcome::Drained(Drained { end, millis: 11 })
+}
+
+fn undrained(stop: Option<Reason>) -> Outcome {
+    Outcome::Undrained(Undrained {
+        module: MODULE.into(),
+        stop: stop.map(|reason| Stop::new(reason, "as it was seen")),
+        millis: 13,
+    })
+}
+
 fn request(state: &Base, task: &Requested) -> Decision<Base> {
     decide(state, Input::Event(Arc::new(event(1, task.clone())))).unwrap()
 }
@@ -49,6 +84,7 @@ fn seen(versions: &[(&str, BizState)]) -> Vec<Present> {
         .map(|(version, state)| Present {
             version: (*version).into(),
             state: *state,
+            web: false,
         })
         .collect()
 }
@@ -89,6 +125,9 @@ fn line(decision: &Decision<Base>) -> String {
         None => "rests".to_owned(),
         Some(Work::Prepare { unsettled, .. }) if unsettled.is_empty() => "prepare".to_owned(),
         Some(Work::Prepare { unsettled, .. }) => format!("prepare, settling {}", unsettled.len()),
+        Some(Work::Drain { .. }) => "drain".to_owned(),
+        Some(Work::Undrain { waits: true, .. }) => "undrain".to_owned(),
+        Some(Work::Undrain { waits: false, .. }) => "undrain at rest".to_owned(),
         Some(Work::Act { intent, .. }) => {
             let how = match intent.change {
                 Change::Explain { .. } => " and wait",
@@ -102,6 +141,9 @@ fn line(decision: &Decision<Base>) -> String {
             )
         }
     };
+    if let Some(module) = decision.state.out_for() {
+        write!(text, " (out for {module})").unwrap();
+    }
     if !decision.state.unsettled.is_empty() {
         write!(text, " ({} unsettled)", decision.state.unsettled.len()).unwrap();
     }
@@ -294,6 +336,146 @@ fn each_phase_with_each_outcome() {
     insta::assert_snapshot!(text);
 }
 
+/// Where a base is drained: each phase of a task with what can come of it.
+#[test]
+fn a_base_is_drained_before_the_first_change_and_put_back_after_the_last() {
+    let go = |state: &Base, input| decide_draining(Some(DrainFor::All), state, input).unwrap();
+    let after = |state: &Base, outcome| go(state, Input::Outcome(outcome)).state;
+    let one = || seen(&[("1", BizState::Activated)]);
+    let two = || seen(&[("2", BizState::Activated)]);
+    let wanted = task(BASE, &plan("p"), Some(want("2")), Some(want("1")));
+    let prepare = request(&Base::default(), &wanted).state;
+    let draining = after(&prepare, ready(one(), true));
+    let uninstall = after(&draining, drained(DrainedEnd::Done { seen: one() }));
+    let gone = ActEnd::Done { seen: Vec::new() };
+    let install = after(&uninstall, acted(&uninstall, gone));
+    let back = after(&install, acted(&install, ActEnd::Done { seen: two() }));
+    let not_back = undrained(Some(Reason::UndrainFailed));
+    let owed = after(&back, not_back.clone());
+    let failed = ActEnd::Failed {
+        stop: stop(Reason::InstallFailed),
+        seen: Vec::new(),
+    };
+    let restore = after(&install, acted(&install, failed));
+    let after_failure = after(&restore, acted(&restore, ActEnd::Done { seen: one() }));
+    let next = task(BASE, &plan("q"), Some(want("2")), None);
+    let outdated = |state: &Base| acted(state, ActEnd::Outdated);
+    let cannot = || {
+        drained(DrainedEnd::Failed {
+            stop: stop(Reason::DrainFailed),
+        })
+    };
+    let silent = ActEnd::Silent {
+        stop: stop(Reason::BaseUnreachable),
+    };
+    let came = |state: &Base, outcome| (state.clone(), Input::Outcome(outcome));
+    let given_up = || Input::GivenUp {
+        tries: 5,
+        stop: None,
+    };
+    let done = |seen| drained(DrainedEnd::Done { seen });
+    let stories = [
+        (
+            "prepared, and right already",
+            came(&prepare, ready(two(), true)),
+        ),
+        ("prepared", came(&prepare, ready(one(), true))),
+        ("drained", came(&draining, done(one()))),
+        ("drained, and right by then", came(&draining, done(two()))),
+        (
+            "outdated before the drain",
+            came(&draining, drained(DrainedEnd::Outdated)),
+        ),
+        ("cannot be drained", came(&draining, cannot())),
+        ("the drain is given up", (draining.clone(), given_up())),
+        (
+            "outdated before a change",
+            came(&uninstall, outdated(&uninstall)),
+        ),
+        (
+            "taken out",
+            came(
+                &uninstall,
+                acted(&uninstall, ActEnd::Done { seen: Vec::new() }),
+            ),
+        ),
+        (
+            "put in",
+            came(&install, acted(&install, ActEnd::Done { seen: two() })),
+        ),
+        (
+            "the base falls silent",
+            came(&install, acted(&install, silent)),
+        ),
+        ("the change is given up", (install.clone(), given_up())),
+        (
+            "put back",
+            came(&restore, acted(&restore, ActEnd::Done { seen: one() })),
+        ),
+        ("undrained", came(&back, undrained(None))),
+        (
+            "undrained after a failure",
+            came(&after_failure, undrained(None)),
+        ),
+        ("cannot be undrained", came(&back, not_back.clone())),
+        (
+            "cannot be undrained after a failure",
+            came(&after_failure, not_back.clone()),
+        ),
+        ("the undrain is given up", (back.clone(), given_up())),
+        ("at rest, undrained", came(&owed, undrained(None))),
+        ("at rest, given up", (owed.clone(), given_up())),
+        (
+            "at rest, a task comes",
+            (owed.clone(), Input::Event(Arc::new(event(2, next.clone())))),
+        ),
+    ];
+    let mut text = String::new();
+    for (name, (state, input)) in stories {
+        writeln!(text, "{name} -> {}", line(&go(&state, input))).unwrap();
+    }
+    // What is owed is put right by the next task too, though it has nothing to change.
+    let owing = request(&owed, &next).state;
+    let again = go(&owing, Input::Outcome(ready(two(), false)));
+    writeln!(text, "owed, and right already -> {}", line(&again)).unwrap();
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn a_base_is_drained_for_web_modules_only_where_nothing_else_is_said() {
+    let first = |modules, wanted: Requested, seen: Vec<Present>| {
+        let state = request(&Base::default(), &wanted).state;
+        let input = Input::Outcome(ready(seen, true));
+        line(&decide_draining(modules, &state, input).unwrap())
+    };
+    let web = |version: &str| Want {
+        web_context_path: Some("/hello".into()),
+        ..want(version)
+    };
+    let to = |want, restore| task(BASE, &plan("p"), want, restore);
+    let plain = || to(Some(want("2")), Some(want("1")));
+    let is_drained = |text: String| text.starts_with("drain");
+    assert!(!is_drained(first(None, plain(), Vec::new())));
+    assert!(is_drained(first(Some(DrainFor::All), plain(), Vec::new())));
+    let only_web = Some(DrainFor::Web);
+    assert!(!is_drained(first(only_web, plain(), Vec::new())));
+    assert!(is_drained(first(
+        only_web,
+        to(Some(web("2")), None),
+        Vec::new()
+    )));
+    let puts_back = to(Some(want("2")), Some(web("1")));
+    assert!(is_drained(first(only_web, puts_back, Vec::new())));
+    // One that is taken out, whatever it was.
+    let running = |web| {
+        let mut seen = seen(&[("1", BizState::Activated)]);
+        seen[0].web = web;
+        seen
+    };
+    assert!(is_drained(first(only_web, to(None, None), running(true))));
+    assert!(!is_drained(first(only_web, to(None, None), running(false))));
+}
+
 #[test]
 fn a_task_that_comes_again_changes_nothing_and_says_nothing() {
     let first = task(BASE, &plan("p"), Some(want("2")), None);
@@ -378,7 +560,11 @@ fn states() -> impl Strategy<Value = Vec<Present>> {
     proptest::collection::btree_map("[1-4]", state, 0..3).prop_map(|versions| {
         versions
             .into_iter()
-            .map(|(version, state)| Present { version, state })
+            .map(|(version, state)| Present {
+                version,
+                state,
+                web: false,
+            })
             .collect()
     })
 }
@@ -438,6 +624,7 @@ proptest! {
         tasks in tasks(),
         at_first in states(),
         restorable in any::<bool>(),
+        drains in any::<bool>(),
         mut lies in proptest::collection::vec(lies(), 0..60),
     ) {
         let mut state = Base::default();
@@ -449,12 +636,23 @@ proptest! {
         let mut outdated = BTreeSet::new();
         let mut ended = Vec::new();
         let mut silent = false;
+        let modules = drains.then_some(DrainFor::All);
+        let mut at_rest = lies.len() + 1;
         let mut steps = 0;
         while let Some(work) = work(&state) {
             steps += 1;
-            prop_assert!(steps <= tasks.len() * (INTENTS_MAX as usize + 1), "it goes on and on");
+            // An intent each, and looking, draining and undraining.
+            prop_assert!(steps <= tasks.len() * (INTENTS_MAX as usize + 3), "it goes on and on");
             let lie = lies.pop().unwrap_or(Lie::Honest);
             let input = match (&work, lie) {
+                (Work::Undrain { waits: false, .. }, Lie::Honest) => Input::Outcome(undrained(None)),
+                // It is tried again, however often: no transition.
+                (Work::Undrain { waits: false, .. }, _) => {
+                    steps -= 1;
+                    at_rest -= 1;
+                    prop_assert!(at_rest > 0);
+                    continue;
+                }
                 (_, Lie::GivenUp) => {
                     silent |= matches!(work, Work::Act { .. });
                     Input::GivenUp {
@@ -475,7 +673,22 @@ proptest! {
                     silent = false;
                     Input::Outcome(ready(truth.clone(), restorable))
                 }
+                (Work::Drain { .. }, Lie::Honest | Lie::Done(_) | Lie::Void(_)) => {
+                    Input::Outcome(drained(DrainedEnd::Done { seen: truth.clone() }))
+                }
+                (Work::Drain { task }, Lie::Outdated) => {
+                    outdated.insert(task.task);
+                    Input::Outcome(drained(DrainedEnd::Outdated))
+                }
+                (Work::Drain { .. }, _) => {
+                    Input::Outcome(drained(DrainedEnd::Failed { stop: stop(Reason::DrainFailed) }))
+                }
+                (Work::Undrain { .. }, Lie::Failed(_) | Lie::Late(_)) => {
+                    Input::Outcome(undrained(Some(Reason::UndrainFailed)))
+                }
+                (Work::Undrain { .. }, _) => Input::Outcome(undrained(None)),
                 (Work::Act { task, intent }, lie) => {
+                    prop_assert_eq!(state.out_for(), drains.then_some(MODULE), "it is changed in service");
                     prop_assert!(!outdated.contains(&task.task), "it changes a base under an outdated plan");
                     prop_assert_eq!(&intent.plan, &task.plan);
                     prop_assert_eq!(intent.request, task.task.request(intent.step.as_str(), intent.attempt));
@@ -490,7 +703,7 @@ proptest! {
                                     true => BizState::Activated,
                                     false => BizState::Deactivated,
                                 };
-                                truth.push(Present { version: want.version.clone(), state });
+                                truth.push(Present { version: want.version.clone(), state, web: false });
                             }
                             ActEnd::Done { seen: truth.clone() }
                         }
@@ -514,7 +727,7 @@ proptest! {
                     Input::Outcome(acted(&state, end))
                 }
             };
-            let decision = decide(&state, input).unwrap();
+            let decision = decide_draining(modules, &state, input).unwrap();
             for say in &decision.events {
                 if let Body::TaskFinished(it) = &say.body {
                     if outdated.contains(&it.task) {
@@ -530,6 +743,7 @@ proptest! {
         }
         let wanted: Vec<_> = tasks.iter().map(|task| task.task).collect();
         prop_assert_eq!(ended, wanted, "each task ends once, in its turn");
+        prop_assert!(state.drained.is_empty(), "a base is left out");
         let size = serde_json::to_vec(&state).unwrap().len();
         prop_assert!(size < 64 * 1024, "a state of {size} bytes");
     }
@@ -547,6 +761,10 @@ proptest! {
         while let Some(work) = work(&state) {
             let outcome = match work {
                 Work::Prepare { .. } => ready(truth.clone(), false),
+                Work::Drain { .. } | Work::Undrain { .. } => {
+                    prop_assert!(false, "nothing says how to drain");
+                    continue;
+                }
                 Work::Act { intent, .. } => {
                     changes += 1;
                     match &intent.change {
@@ -554,7 +772,7 @@ proptest! {
                         Change::Install { want } | Change::Explain { want } => {
                             let there = truth.iter().any(|present| present.version == want.version);
                             prop_assert!(!there, "REPEAT_BIZ");
-                            truth.push(Present { version: want.version.clone(), state: BizState::Activated });
+                            truth.push(Present { version: want.version.clone(), state: BizState::Activated, web: false });
                         }
                     }
                     acted(&state, ActEnd::Done { seen: truth.clone() })

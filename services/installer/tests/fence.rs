@@ -2,29 +2,28 @@
 
 mod support;
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
 };
 
 use chrono::TimeDelta;
-use ferry_bus::{Bus, MemoryBus, StreamLimits, Write};
+use ferry_bus::{Bus, MemoryBus, StreamLimits};
 use ferry_config::Config;
-use ferry_events::{Digest, PlanId, fact::ActivePlan, subject, task::Want};
+use ferry_events::{Digest, PlanId, task::Want};
 use ferry_fake_base::{Entry, FakeBase, FakeJar, Options};
 use ferry_installer::{
     InstallerEffects,
     decide::{ActEnd, Acted, Change, Intent, Outcome, StepName, Work},
-    effects::Arklet,
 };
 use ferry_runtime::{Clock, Done, Effects, Hands, Job, Key};
-use support::{BIZ, ENVIRONMENT, MODULE, config, line::Line, plan, start, task};
+use support::{
+    BIZ, arklet, config, in_force,
+    line::{Line, WAIT},
+    on_fake::web,
+    plan, start, store, task,
+};
 use tokio_util::sync::CancellationToken;
-
-const WAIT: Duration = Duration::from_secs(20);
 
 async fn base() -> FakeBase {
     FakeBase::start(Options::default()).await.unwrap()
@@ -35,29 +34,7 @@ fn configured(base: &FakeBase) -> Config {
 }
 
 async fn put_in_force(bus: &MemoryBus, plan: &PlanId) {
-    let fact = ActivePlan {
-        plan: Some(plan.clone()),
-        run: None,
-    };
-    let fact = Write::fact(
-        subject::plan_fact(MODULE, ENVIRONMENT),
-        serde_json::to_vec(&fact).unwrap(),
-    );
-    bus.commit(vec![fact].into()).await.unwrap();
-}
-
-async fn store(bus: &MemoryBus, version: &str, folder: &std::path::Path) -> Want {
-    let bytes = FakeJar::new(BIZ, version).web("hello").bytes();
-    let digest = Digest::of(&bytes);
-    let file = folder.join("jar");
-    std::fs::write(&file, &bytes).unwrap();
-    bus.put_jar(&digest, &file).await.unwrap();
-    Want {
-        digest,
-        size: bytes.len() as u64,
-        version: version.into(),
-        web_context_path: None,
-    }
+    bus.commit(vec![in_force(Some(plan))].into()).await.unwrap();
 }
 
 fn job(base: &FakeBase, intent: &Intent, want: &Want, attempt: u32) -> Job<Work> {
@@ -95,7 +72,7 @@ async fn an_installer_that_wakes_after_another_took_over_does_nothing() {
     let bus = MemoryBus::new(start(), &StreamLimits::default());
     let old = plan("old");
     put_in_force(&bus, &old).await;
-    let want = store(&bus, "1", folder.path()).await;
+    let want = store(&bus, folder.path(), &web("1").bytes(), "1").await;
     let effects = InstallerEffects::new(Hands::new(Arc::new(bus.clone())), folder.path()).unwrap();
     let intent = install(&old, &want);
 
@@ -112,11 +89,7 @@ async fn an_installer_that_wakes_after_another_took_over_does_nothing() {
     // The first one's call, as it stood in its hands: the jar is really to be had.
     let jar = FakeJar::new(BIZ, "1").write(folder.path()).unwrap();
     let url = url::Url::from_file_path(jar).unwrap();
-    let arklet = Arklet::new(
-        Arc::new(ferry_web::Http::new().unwrap()),
-        base.arklet_url.parse().unwrap(),
-        WAIT,
-    );
+    let arklet = arklet(&base);
     let reply = arklet
         .install(BIZ, "1", &url, intent.request)
         .await
@@ -133,7 +106,7 @@ async fn whoever_takes_over_waits_for_what_the_base_has_begun() {
     let bus = MemoryBus::new(start(), &StreamLimits::default());
     let active = plan("active");
     put_in_force(&bus, &active).await;
-    let want = store(&bus, "1", folder.path()).await;
+    let want = store(&bus, folder.path(), &web("1").bytes(), "1").await;
     let effects = InstallerEffects::new(Hands::new(Arc::new(bus.clone())), folder.path()).unwrap();
     let intent = install(&active, &want);
     let jar = FakeJar::new(BIZ, "1")
@@ -141,11 +114,7 @@ async fn whoever_takes_over_waits_for_what_the_base_has_begun() {
         .write(folder.path())
         .unwrap();
     let url = url::Url::from_file_path(jar).unwrap();
-    let arklet = Arklet::new(
-        Arc::new(ferry_web::Http::new().unwrap()),
-        base.arklet_url.parse().unwrap(),
-        WAIT,
-    );
+    let arklet = arklet(&base);
     assert!(
         arklet
             .install(BIZ, "1", &url, intent.request)
@@ -170,7 +139,7 @@ async fn an_intent_of_an_outdated_plan_is_made_harmless() {
     let folder = tempfile::tempdir().unwrap();
     let bus = MemoryBus::new(start(), &StreamLimits::default());
     put_in_force(&bus, &plan("new")).await;
-    let want = store(&bus, "1", folder.path()).await;
+    let want = store(&bus, folder.path(), &web("1").bytes(), "1").await;
     let effects = InstallerEffects::new(Hands::new(Arc::new(bus.clone())), folder.path()).unwrap();
     let mut intent = install(&plan("old"), &want);
     intent.step = StepName::Uninstall;
@@ -184,11 +153,7 @@ async fn an_intent_of_an_outdated_plan_is_made_harmless() {
         panic!()
     };
     assert!(matches!(end, ActEnd::Outdated), "{end:?}");
-    let arklet = Arklet::new(
-        Arc::new(ferry_web::Http::new().unwrap()),
-        base.arklet_url.parse().unwrap(),
-        WAIT,
-    );
+    let arklet = arklet(&base);
     let late = arklet.uninstall(BIZ, "1", intent.request).await.unwrap();
     assert!(late.is_used_request_id(), "{late:?}");
 }
@@ -218,7 +183,7 @@ async fn an_address_is_of_use_to_its_installation_only_and_for_a_while() {
     let clock =
         Clock::from_fn(move || start() + TimeDelta::seconds(seconds.load(Ordering::SeqCst)));
     let mut line = Line::with_clock(&configured(&base), clock).await;
-    let jar = FakeJar::new(BIZ, "1").web("hello").bytes();
+    let jar = web("1").bytes();
     let want = line.store_bytes(&jar, "1").await;
     let task = line.ask("active", Some(want.clone()), None).await;
     let url = address(&base, &task.request("install", 1).to_string()).await;

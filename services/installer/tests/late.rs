@@ -18,31 +18,22 @@ use async_trait::async_trait;
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use ferry_bus::{
-    Batch, Bus, BusError, CommitError, Committed, Consumer, DeadLetter, LogLine, Message, Record,
-    Source, Start, User,
+    Asked, Batch, Bus, BusError, CommitError, Committed, Consumer, DeadLetter, LogLine, Message,
+    Record, Source, Start, User,
 };
-use ferry_events::{Digest, Reason, RunId, Service, TaskId, subject, task::Want};
-use ferry_fake_base::{FakeJar, Phase};
-use ferry_installer::{InstallerDecide, InstallerEffects, effects::Arklet};
+use ferry_config::Config;
+use ferry_events::{
+    Digest, Reason, RunId, Service, TaskId, question::Question, subject, task::Want,
+};
+use ferry_fake_base::{FakeJar, Faults, Phase};
+use ferry_installer::{InstallerDecide, InstallerEffects};
 use ferry_runtime::{Hands, Key, Settings};
 use futures::stream::BoxStream;
 use support::{
-    BASE, BIZ,
+    BASE, BIZ, arklet,
     line::{SILENCE, WAIT},
-    on_fake::{OnFake, active, reason},
+    on_fake::{OnFake, active, reason, web},
 };
-
-/// Waits until the base was asked for the first install of a task.
-async fn asked(line: &OnFake, task: TaskId) -> String {
-    let request = task.request("install", 1).to_string();
-    let asked = |entry: &ferry_fake_base::Entry| entry.request_id.as_deref() == Some(&*request);
-    line.base
-        .ledger()
-        .wait_for(WAIT, asked)
-        .await
-        .expect("the install is asked for");
-    request
-}
 
 #[tokio::test]
 async fn a_jar_that_comes_slowly_is_waited_for() {
@@ -52,7 +43,7 @@ async fn a_jar_that_comes_slowly_is_waited_for() {
         .set(|faults| faults.hold_download = Some("1".into()));
     let one = line.web("1").await;
     let task = line.ask("one", Some(one), None).await;
-    asked(&line, task).await;
+    line.asked(task).await;
     line.base.faults().clear();
     let done = line.finished(task).await;
     assert_eq!(
@@ -62,67 +53,38 @@ async fn a_jar_that_comes_slowly_is_waited_for() {
     assert_eq!(line.effects(), ["installBiz 1"]);
 }
 
+/// Gives an install up soon.
+fn gives_up_soon(config: &mut Config) {
+    config.installer.install_timeout = Duration::from_millis(600);
+}
+
 /// The jar stands still until the task was given up and the version before is back; then it arrives.
 #[tokio::test]
 async fn a_jar_that_comes_after_it_was_given_up_is_gone_after_the_next_plan() {
-    for web in [true, false] {
-        let mut line =
-            OnFake::with(|config| config.installer.install_timeout = Duration::from_millis(600))
-                .await;
-        let jar = |version| match web {
-            true => FakeJar::new(BIZ, version).web("hello"),
-            false => FakeJar::new(BIZ, version),
-        };
-        let one = line.store(&jar("1"), "1").await;
-        line.deploy("one", Some(one.clone()), None).await;
-        let two = line.store(&jar("2"), "2").await;
-        line.base
-            .faults()
-            .set(|faults| faults.hold_download = Some("2".into()));
-        let task = line.ask("two", Some(two), Some(one.clone())).await;
-        let request = asked(&line, task).await;
-        let late = line.finished(task).await;
+    for jar in [web, |version: &str| FakeJar::new(BIZ, version)] {
+        let mut line = OnFake::with(gives_up_soon).await;
+        let held = |faults: &mut Faults| faults.hold_download = Some("2".into());
+        let two = line.hanging(jar, held).await;
+        let late = line.finished(two.task).await;
         let stop = late.stop.as_ref().expect("it is given up");
         assert_eq!(stop.reason, Reason::BaseTimeout);
         assert_eq!(stop.base.as_deref(), Some(BASE), "the base is named");
         assert_eq!(late.running.as_deref(), Some("1"), "the version before");
-
-        line.base.faults().clear();
-        line.base
-            .ledger()
-            .wait_ended(WAIT, &request)
-            .await
-            .expect("the late one ends");
-        // The way back of the rollout, or a repair: whatever came late makes way.
-        let back = line.deploy("back", Some(one), None).await;
-        assert_eq!((back.stop.as_ref(), line.on_base()), (None, active("1")));
+        line.let_go(&two.request).await;
+        line.goes_back(two.before).await;
     }
 }
 
 #[tokio::test]
 async fn an_install_that_ends_after_it_was_given_up_leaves_what_was_decided() {
-    let mut line =
-        OnFake::with(|config| config.installer.install_timeout = Duration::from_millis(600)).await;
-    let one = line.web("1").await;
-    line.deploy("one", Some(one.clone()), None).await;
-    let two = line.web("2").await;
-    line.base
-        .faults()
-        .set(|faults| faults.hold_install = Some("2".into()));
-    let task = line.ask("two", Some(two), Some(one.clone())).await;
-    let request = asked(&line, task).await;
-    let late = line.finished(task).await;
+    let mut line = OnFake::with(gives_up_soon).await;
+    let held = |faults: &mut Faults| faults.hold_install = Some("2".into());
+    let two = line.hanging(web, held).await;
+    let late = line.finished(two.task).await;
     assert_eq!(reason(&late), Some(Reason::BaseTimeout));
     assert_eq!(late.stop.unwrap().base.as_deref(), Some(BASE));
-
-    line.base.faults().clear();
-    line.base
-        .ledger()
-        .wait_ended(WAIT, &request)
-        .await
-        .expect("the late one ends");
-    let back = line.deploy("back", Some(one), None).await;
-    assert_eq!((back.stop.as_ref(), line.on_base()), (None, active("1")));
+    line.let_go(&two.request).await;
+    line.goes_back(two.before).await;
     assert_eq!(line.answer().await, (200, format!("{BIZ} 1")));
 }
 
@@ -131,20 +93,16 @@ async fn an_install_that_ends_after_it_was_given_up_leaves_what_was_decided() {
 #[tokio::test]
 async fn a_version_that_is_there_already_by_another_hand_is_not_a_failure() {
     let mut line = OnFake::start().await;
-    let jar = FakeJar::new(BIZ, "1").web("hello");
+    let jar = web("1");
     let one = line.store(&jar, "1").await;
     line.base
         .faults()
         .set(|faults| faults.hold_download = Some("1".into()));
     let task = line.ask("one", Some(one), None).await;
-    let request = asked(&line, task).await;
+    let request = line.asked(task).await;
     let folder = tempfile::tempdir().unwrap();
     let url = url::Url::from_file_path(jar.write(folder.path()).unwrap()).unwrap();
-    let by_hand = Arklet::new(
-        Arc::new(ferry_web::Http::new().unwrap()),
-        line.base.arklet_url.parse().unwrap(),
-        WAIT,
-    );
+    let by_hand = arklet(&line.base);
     // Under another name, so that the base's lock does not notice: the manifest decides what it is.
     let other = TaskId::of(&Digest::of(b"by hand"), BASE).request("install", 1);
     by_hand.install("other", "9", &url, other).await.unwrap();
@@ -153,8 +111,7 @@ async fn a_version_that_is_there_already_by_another_hand_is_not_a_failure() {
         .wait_ended(WAIT, &other.to_string())
         .await
         .expect("it is put in");
-    line.base.faults().clear();
-    let ended = line.base.ledger().wait_ended(WAIT, &request).await.unwrap();
+    let ended = line.let_go(&request).await;
     assert!(!ended.effect, "REPEAT_BIZ: {ended:?}");
     let done = line.finished(task).await;
     assert_eq!((done.stop.as_ref(), line.on_base()), (None, active("1")));
@@ -163,28 +120,16 @@ async fn a_version_that_is_there_already_by_another_hand_is_not_a_failure() {
 #[tokio::test]
 async fn a_base_that_freezes_in_the_middle_is_named_and_set_right_once_it_answers() {
     let mut line = OnFake::start().await;
-    let one = line.web("1").await;
-    line.deploy("one", Some(one.clone()), None).await;
-    let two = line.web("2").await;
-    line.base
-        .faults()
-        .set(|faults| faults.hold_install = Some("2".into()));
-    let task = line.ask("two", Some(two), Some(one.clone())).await;
-    let request = asked(&line, task).await;
+    let held = |faults: &mut Faults| faults.hold_install = Some("2".into());
+    let two = line.hanging(web, held).await;
     line.base.faults().set(|faults| faults.freeze = true);
-    let frozen = line.finished(task).await;
+    let frozen = line.finished(two.task).await;
     assert_eq!(reason(&frozen), Some(Reason::BaseTimeout));
     assert_eq!(frozen.stop.unwrap().base.as_deref(), Some(BASE));
     assert_eq!(frozen.running, None, "nobody knows");
     // It thaws, and what it had begun ends after all.
-    line.base.faults().clear();
-    line.base
-        .ledger()
-        .wait_ended(WAIT, &request)
-        .await
-        .expect("it goes on");
-    let back = line.deploy("back", Some(one), None).await;
-    assert_eq!((back.stop.as_ref(), line.on_base()), (None, active("1")));
+    line.let_go(&two.request).await;
+    line.goes_back(two.before).await;
 }
 
 /// Where an installer freezes.
@@ -242,6 +187,10 @@ impl Bus for Freezing {
         self.inner.read_at(stream, sequence).await
     }
 
+    async fn first(&self, subject: &str) -> Result<Option<Record>, BusError> {
+        self.inner.first(subject).await
+    }
+
     async fn end(&self) -> Result<u64, BusError> {
         self.inner.end().await
     }
@@ -295,6 +244,14 @@ impl Bus for Freezing {
 
     async fn bury(&self, letter: &DeadLetter, parked: bool) -> Result<(), BusError> {
         self.inner.bury(letter, parked).await
+    }
+
+    async fn ask(&self, question: &Question, limit: Duration) -> Result<bytes::Bytes, BusError> {
+        self.inner.ask(question, limit).await
+    }
+
+    async fn questions(&self, service: Service) -> Result<BoxStream<'static, Asked>, BusError> {
+        self.inner.questions(service).await
     }
 
     fn connected(&self) -> tokio::sync::watch::Receiver<bool> {

@@ -10,8 +10,8 @@ use ferry_events::{Digest, Reason, TaskId, subject, task::Want};
 use ferry_fake_base::{FakeBase, FakeJar, Phase, StuckAt};
 use ferry_runtime::Settings;
 use support::{
-    BIZ, MODULE, event,
-    line::{Line, WAIT},
+    BIZ, MODULE, event, in_force,
+    line::WAIT,
     on_fake::{OnFake, active, reason},
     plan, task,
 };
@@ -336,15 +336,12 @@ async fn a_task_of_another_plan_changes_nothing() {
     let old = task("pre-1", &plan("old"), Some(one), None);
     let id = old.task;
     let new = plan("new");
-    let writes = vec![Line::in_force(Some(&new)), Write::event(&event(99, old))];
+    let writes = vec![in_force(Some(&new)), Write::event(&event(99, old))];
     line.bus.commit(writes.into()).await.unwrap();
     let finished = line.finished(id).await;
     assert_eq!(reason(&finished), Some(Reason::PlanOutdated));
     assert!(line.base.ledger().entries().is_empty());
-    line.bus
-        .commit(vec![Line::in_force(None)].into())
-        .await
-        .unwrap();
+    line.bus.commit(vec![in_force(None)].into()).await.unwrap();
     let none = task("pre-1", &plan("none"), None, None);
     let id = none.task;
     line.number += 1;
@@ -377,7 +374,7 @@ async fn a_plan_that_changes_in_the_middle_stops_the_task_before_its_next_change
         .await
         .expect("the install is asked for");
     line.bus
-        .commit(vec![Line::in_force(Some(&plan("three")))].into())
+        .commit(vec![in_force(Some(&plan("three")))].into())
         .await
         .unwrap();
     let finished = line.finished(task).await;

@@ -823,7 +823,7 @@ proptest! {
     }
 }
 
-/// A rollout over a hundred bases that fails on all of them, with long causes: the state stays within what one
+/// A rollout over a hundred bases that fails on nearly all of them, with long causes: the state stays within what one
 /// message may hold. [`World`] looks at its size after each decision.
 #[test]
 fn a_hundred_bases_fit_into_a_state() {
@@ -831,7 +831,7 @@ fn a_hundred_bases_fit_into_a_state() {
         zones: vec![50, 50],
         two_pools: true,
         strategy:
-            "canary = \"100%\"\nmax_unavailable = \"100%\"\nsoak = \"20m\"\nmax_failures = 99\n"
+            "canary = \"100%\"\nmax_unavailable = \"98%\"\nsoak = \"20m\"\nmax_failures = 99\n"
                 .into(),
         gates: String::new(),
     };

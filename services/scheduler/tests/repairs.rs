@@ -4,13 +4,9 @@
 mod world;
 
 use chrono::TimeDelta;
-use ferry_events::{Body, Reason, Stop, rollout::Direction};
+use ferry_events::{Body, Reason, rollout::Direction};
 use insta::assert_snapshot;
-use world::{World, fails_on, well};
-
-fn story(world: &World) -> String {
-    world.story.join("\n")
-}
+use world::{World, fails_on, silent_on, story, then_away, well};
 
 /// A world in which the n-th version is live everywhere.
 fn live(script: world::Script, n: u64) -> World {
@@ -80,18 +76,7 @@ fn a_base_that_is_new_in_a_pool_gets_what_is_live() {
 #[test]
 fn no_repair_begins_while_a_rollout_is_in_hand() {
     // The second rollout stays in hand: prod-1 says nothing.
-    let mut world = live(
-        Box::new(|body| match body {
-            Body::TaskRequested(p)
-                if p.base == "prod-1"
-                    && p.want.as_ref().is_some_and(|w| w.version == "1.0.0-2") =>
-            {
-                None
-            }
-            _ => Some(Ok(())),
-        }),
-        2,
-    );
+    let mut world = live(silent_on("prod-1", "1.0.0-2"), 2);
     world.drifts("prod-3", &[]);
     let held = world.wanted("prod");
     assert!(held.rollout.is_some() && held.owed.contains_key("prod-3"));
@@ -133,14 +118,7 @@ fn what_a_rollout_set_right_is_not_repaired() {
 #[test]
 fn a_repair_gives_way_to_a_rollout() {
     let mut world = live(well(), 1);
-    world.script = Box::new(|body| match body {
-        Body::TaskRequested(p) if p.base == "prod-2" => p
-            .want
-            .as_ref()
-            .is_some_and(|want| want.version == "1.0.0-2")
-            .then_some(Ok(())),
-        _ => Some(Ok(())),
-    });
+    world.script = silent_on("prod-2", "1.0.0-1");
     world.story.clear();
     world.drifts("prod-2", &[]);
     world.push(2);
@@ -211,19 +189,8 @@ fn a_repair_that_fails_is_tried_again_after_a_growing_pause() {
 
 #[test]
 fn a_base_that_could_not_be_brought_back_is_repaired_once_it_answers() {
-    let mut script = fails_on("prod-2", "task", "-2", Reason::InstallFailed);
-    let mut failed = false;
-    let mut world = World::new(Box::new(move |body| {
-        let answer = script(body);
-        failed |= matches!(answer, Some(Err(_)));
-        match body {
-            Body::TaskRequested(p) if failed && p.base == "prod-1" => Some(Err(Stop::new(
-                Reason::BaseUnreachable,
-                "connection refused",
-            ))),
-            _ => answer,
-        }
-    }));
+    let fails = fails_on("prod-2", "task", "-2", Reason::InstallFailed);
+    let mut world = World::new(then_away("prod-1", fails));
     world.push(1);
     world.push(2);
     world.story.clear();
@@ -260,18 +227,7 @@ fn repairs_that_are_switched_off_are_only_shown() {
 
 #[test]
 fn a_repair_keeps_to_the_bases_at_a_time() {
-    let mut world = live(
-        Box::new(|body| match body {
-            Body::TaskRequested(p)
-                if p.base == "prod-1"
-                    && p.want.as_ref().is_some_and(|w| w.version == "1.0.0-2") =>
-            {
-                None
-            }
-            _ => Some(Ok(())),
-        }),
-        2,
-    );
+    let mut world = live(silent_on("prod-1", "1.0.0-2"), 2);
     world.config.environments.get_mut("prod").unwrap().parallel = ferry_config::Amount::Count(1);
     // Both wait for the rollout's end, so that one repair takes them.
     world.drifts("prod-2", &[]);

@@ -6,11 +6,7 @@ mod world;
 
 use ferry_events::{Body, Reason, Stop, Verb, artifact::Refused, build, line::Stretch};
 use insta::assert_snapshot;
-use world::{World, release, run, well};
-
-fn story(world: &World) -> String {
-    world.story.join("\n")
-}
+use world::{World, release, run, story, well};
 
 #[test]
 fn a_build_that_fails_ends_the_run_before_any_base() {

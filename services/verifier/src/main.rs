@@ -10,7 +10,13 @@ use ferry_verifier::{VerifierDecide, VerifierEffects};
 fn main() -> ExitCode {
     ferry_runtime::start(
         &Args::parse(),
-        |environment| Ok((VerifierDecide, VerifierEffects::new(environment.hands)?)),
+        |environment| {
+            let effects = VerifierEffects::new(environment.hands)?;
+            Ok((
+                VerifierDecide,
+                effects.with_secrets(environment.secrets_root),
+            ))
+        },
         Service::Verifier,
     )
 }

@@ -9,14 +9,20 @@ use ferry_events::{
     Body, Reason, Stop,
     base::{ModuleOnBase, Seen},
     fact::{BaseRecord, Left},
+    gate::{Ask, Verdict},
     verify::Answer,
 };
 use ferry_runtime::{Context, Decide, Decision, Fault, Input, Key};
 use ferry_verifier::{
     VerifierDecide,
-    decide::{Difference, Failure, Looked, Missed, Outcome, State, Watch, Well, Work, differences},
+    decide::{
+        Difference, Failure, Judged, Looked, Missed, Outcome, State, Watch, Well, Work, differences,
+    },
 };
-use support::{BASE, BIZ, ENVIRONMENT, config, event, left, plan, probe, requested, start};
+use support::{
+    BASE, BIZ, ENVIRONMENT, check, config, event, finished, left, metric, plan, probe, question,
+    requested, start,
+};
 
 fn context() -> Context {
     Context {
@@ -102,6 +108,11 @@ fn missed() -> Outcome {
     }))
 }
 
+fn judged(verdict: Verdict) -> Outcome {
+    let seen = "as it was seen".into();
+    Outcome::Judged(Judged { verdict, seen })
+}
+
 fn line(before: &State, result: Result<Decision<State>, Fault>) -> String {
     let decision = match result {
         Ok(decision) => decision,
@@ -116,8 +127,12 @@ fn line(before: &State, result: Result<Decision<State>, Fault>) -> String {
         Some(Work::Soak { until, .. }) => {
             format!("soaks for {} ms", (until - start()).num_milliseconds())
         }
+        Some(Work::Metric(question)) => format!("asks {}", question.name),
+        Some(Work::Check { question, event }) => {
+            format!("asks {} with event {}", question.name, event["id"])
+        }
         None => match &decision.state {
-            State::Observation(_) => "over".into(),
+            State::Observation(_) | State::Gate(_) => "over".into(),
             State::Base(base) => format!("{:?}", base.status).to_lowercase(),
             State::Unknown => "unknown".into(),
         },
@@ -160,6 +175,7 @@ fn line(before: &State, result: Result<Decision<State>, Fault>) -> String {
                 "{} wanted {:?} actual {:?} at revision {}, sighting {}",
                 it.module, it.wanted, it.actual, it.revision, it.sighting
             ),
+            Body::GateJudged(it) => format!("{} {:?}: {}", it.name, it.verdict, it.seen),
             other => panic!("unexpected {other:?}"),
         };
         write!(text, "; {kind}: {about}").unwrap();
@@ -210,6 +226,105 @@ fn observations_in_each_phase_with_each_outcome() {
         }
     }
     insta::assert_snapshot!(text);
+}
+
+#[test]
+fn gates_in_each_phase_with_each_input() {
+    let mut text = String::new();
+    for question in [
+        question("metric errors", metric("http://prometheus")),
+        question("check board", check("http://board")),
+    ] {
+        let asked = Input::Event(Arc::new(event(1, question.clone())));
+        let asks = decide(&State::Unknown, asked.clone()).unwrap().state;
+        let finished = finished(&question);
+        let over = decide(&asks, Input::Outcome(judged(Verdict::Pass)))
+            .unwrap()
+            .state;
+        for (phase, state) in [("unknown", State::Unknown), ("asked", asks), ("over", over)] {
+            writeln!(text, "== {}, {phase}", question.name).unwrap();
+            let inputs = [
+                ("asked", asked.clone()),
+                ("passes", Input::Outcome(judged(Verdict::Pass))),
+                ("fails", Input::Outcome(judged(Verdict::Fail))),
+                (
+                    "inconclusive",
+                    Input::Outcome(judged(Verdict::Inconclusive)),
+                ),
+                (
+                    "given up",
+                    Input::GivenUp {
+                        tries: 5,
+                        stop: None,
+                    },
+                ),
+                (
+                    "ended otherwise",
+                    Input::Event(Arc::new(event(2, finished.clone()))),
+                ),
+                ("due", Input::Due),
+                ("a module's outcome", Input::Outcome(well(1))),
+                ("a base's report", Input::Report(missed())),
+            ];
+            for (name, input) in inputs {
+                writeln!(text, "{name} -> {}", line(&state, decide(&state, input))).unwrap();
+            }
+        }
+    }
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn only_metrics_and_checks_are_the_verifiers_to_judge() {
+    let routed = |body: Body| VerifierDecide.route(&event(1, body), &config(Vec::new()));
+    let names = [
+        "metric errors",
+        "check board",
+        "approval",
+        "pause",
+        "window office",
+        "paused everything",
+        "metricerrors",
+    ];
+    let asks = [
+        metric("http://prometheus"),
+        check("http://board"),
+        Ask::Calendar,
+        Ask::Pause,
+        Ask::Line,
+    ];
+    let judged = |name: &&&str| {
+        let question = question(name, Ask::Calendar);
+        !routed(finished(&question).into()).is_empty()
+    };
+    let finished: Vec<_> = names.iter().filter(judged).collect();
+    assert_eq!(finished, [&"metric errors", &"check board"]);
+    let asked = asks.map(|ask| routed(question("any", ask).into()).len());
+    assert_eq!(asked, [1, 1, 0, 0, 0]);
+    // A request and its end meet in one record.
+    let one = question("metric errors", metric("http://prometheus"));
+    assert_eq!(
+        routed(one.clone().into()),
+        routed(self::finished(&one).into())
+    );
+}
+
+#[test]
+fn what_is_posted_is_the_event_as_it_stands_on_the_bus() {
+    let asked = event(3, question("check board", check("http://board")));
+    let state = decide(&State::Unknown, Input::Event(Arc::new(asked.clone())))
+        .unwrap()
+        .state;
+    // Through the record, as after a crash.
+    let record = serde_json::to_string(&state).unwrap();
+    let state: State = serde_json::from_str(&record).unwrap();
+    let Some(Work::Check { event, .. }) = VerifierDecide.work(&Key::new("any", &[]), &state) else {
+        panic!()
+    };
+    let posted = serde_json::to_vec(&event).unwrap();
+    assert_eq!(ferry_events::Event::decode(&posted).unwrap(), asked);
+    assert_eq!(event["type"], "dev.cdeventsx.ferry-gate.requested.0.1.0");
+    assert_eq!(VerifierDecide.keep(&state), Keep::Forever);
 }
 
 #[test]

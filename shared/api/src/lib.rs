@@ -17,6 +17,10 @@
 //! | `POST /modules/{module}/run` [`RunRequest`] | [`CommandAnswer`] |
 //! | `POST /modules/{module}/deploy?`[`DeployQuery`], the jar as body | [`CommandAnswer`] |
 //! | `POST /modules/{module}/rollback` [`RollbackRequest`] | [`CommandAnswer`] |
+//! | `POST /runs/{id}/approve`, `/runs/{id}/promote` [`RolloutRequest`] | [`CommandAnswer`] |
+//! | `GET /line` | [`LineView`] |
+//! | `POST /line/pause`, `/line/resume`, `/line/abort` [`StretchRequest`] | [`CommandAnswer`] |
+//! | `GET /can?`[`CanQuery`] | [`CanView`] |
 //! | `GET /dead?`[`LettersQuery`] | list of [`LetterSummary`] |
 //! | `GET /dead/{id}` | [`LetterView`] |
 //! | `POST /dead/{id}/replay`, `/dead/{id}/drop` [`CloseRequest`] | [`CommandAnswer`] |
@@ -24,21 +28,26 @@
 //!
 //! Every refusal is a [`Problem`].
 
+pub mod access;
 pub mod base;
 #[cfg(feature = "client")]
 pub mod client;
 pub mod command;
 pub mod dead;
 pub mod event;
+pub mod gate;
 pub mod health;
 pub mod hook;
+pub mod line;
 pub mod log;
 pub mod module;
+mod plan;
 pub mod problem;
 pub mod route;
 pub mod run;
 pub mod stop;
 
+pub use access::{Action, CanQuery, CanView, GrantView};
 pub use base::{BaseState, BaseView, Metaspace, RepairView, WantedView};
 #[cfg(feature = "client")]
 pub use client::{Client, ClientError};
@@ -47,10 +56,13 @@ pub use command::{
 };
 pub use dead::{CloseRequest, LetterEnd, LetterState, LetterSummary, LetterView, LettersQuery};
 pub use event::{EventsQuery, StreamedEvent};
+pub use gate::{GateView, VerdictView};
 pub use health::{Check, Health, Ready};
 pub use hook::{HookAnswer, PushState, PushView, RefAnswer, Verdict};
+pub use line::{LineView, RolloutRequest, StretchRequest, WaitView};
 pub use log::{LogLine, LogQuery, LogView};
 pub use module::{LiveView, ModuleView};
+pub use plan::{EnvironmentPlan, PlanQuery, PlanView};
 pub use problem::Problem;
 pub use run::{
     EnvironmentState, EnvironmentView, RetryView, RunState, RunSummary, RunView, RunsQuery,
@@ -59,6 +71,7 @@ pub use run::{
 pub use stop::StopView;
 
 pub use ferry_events::base::ModuleOnBase;
+pub use ferry_events::line::{Standing, Stretch};
 pub use ferry_events::push::{Resolution, RunOf};
 pub use ferry_events::run::RunKind;
 pub use ferry_events::task::StepTime;

@@ -6,9 +6,10 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use crate::{
-    BaseView, CloseRequest, CommandAnswer, CommandView, DeployQuery, EventsQuery, Health,
-    HookAnswer, LetterSummary, LetterView, LettersQuery, LogLine, LogQuery, LogView, ModuleView,
-    PushView, Ready, RollbackRequest, RunRequest, RunSummary, RunView, RunsQuery,
+    BaseView, CanQuery, CanView, CloseRequest, CommandAnswer, CommandView, DeployQuery,
+    EventsQuery, Health, HookAnswer, LetterSummary, LetterView, LettersQuery, LineView, LogLine,
+    LogQuery, LogView, ModuleView, PlanQuery, PlanView, PushView, Ready, RollbackRequest,
+    RolloutRequest, RunRequest, RunSummary, RunView, RunsQuery, StretchRequest,
 };
 
 /// The JSON schema of a type, made by a generator that collects what it refers to.
@@ -112,6 +113,7 @@ fn cloud_event(_: &mut SchemaGenerator) -> Schema {
 
 const VIEW: Access = Access::Token("view");
 const OPERATE: Access = Access::Token("operate");
+const APPROVE: Access = Access::Token("approve");
 
 const fn json(status: u16, when: &'static str, shape: Shape) -> Reply {
     Reply {
@@ -219,6 +221,62 @@ pub const ROUTES: &[Route] = &[
             ],
         )
     },
+    Route {
+        access: APPROVE,
+        ..ask(
+            "/runs/{id}/approve",
+            "approveRun",
+            "Says yes to a rollout that waits for approval.",
+            Takes::Json(shape::<RolloutRequest>),
+            COMMAND,
+        )
+    },
+    Route {
+        access: APPROVE,
+        ..ask(
+            "/runs/{id}/promote",
+            "promoteRun",
+            "Lets a rollout go on without what it waits for.",
+            Takes::Json(shape::<RolloutRequest>),
+            COMMAND,
+        )
+    },
+    read(
+        "/line",
+        "getLine",
+        "What is paused, and what rollouts wait for, the oldest first.",
+        &[json(200, "What stands still.", shape::<LineView>)],
+    ),
+    ask(
+        "/line/pause",
+        "pauseLine",
+        "Lets no wave begin: of a run, a module, an environment or everything.",
+        Takes::Json(shape::<StretchRequest>),
+        COMMAND,
+    ),
+    ask(
+        "/line/resume",
+        "resumeLine",
+        "Lifts a pause.",
+        Takes::Json(shape::<StretchRequest>),
+        COMMAND,
+    ),
+    ask(
+        "/line/abort",
+        "abortLine",
+        "Stops what is being rolled out, and takes it back.",
+        Takes::Json(shape::<StretchRequest>),
+        COMMAND,
+    ),
+    Route {
+        query: Some(shape::<CanQuery>),
+        ..read(
+            "/can",
+            "getCan",
+            "Whether a token may do something, and by which grant.",
+            &[json(200, "The answer, yes or no.", shape::<CanView>)],
+        )
+    },
     read(
         "/bases",
         "listBases",
@@ -237,6 +295,15 @@ pub const ROUTES: &[Route] = &[
         "One module, and what is live where.",
         &[json(200, "The module.", shape::<ModuleView>)],
     ),
+    Route {
+        query: Some(shape::<PlanQuery>),
+        ..read(
+            "/modules/{module}/plan",
+            "planModule",
+            "What would be done with a module, and nothing done.",
+            &[json(200, "The plans.", shape::<PlanView>)],
+        )
+    },
     ask(
         "/modules/{module}/run",
         "runCommit",

@@ -2,6 +2,7 @@
 //!
 //! In: serde. Out: [`RunSummary`], [`RunView`] and their parts.
 
+use ferry_events::line::Standing;
 use ferry_events::rollout::Direction;
 use ferry_events::run::RunKind;
 use ferry_events::task::StepTime;
@@ -11,7 +12,7 @@ use ferry_events::{CommandId, Digest, PlanId, PushId, RunId, Service, Timestamp}
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::StopView;
+use crate::{GateView, StopView};
 
 /// Where a run is.
 #[derive(
@@ -129,6 +130,9 @@ pub struct RunView {
     /// What failed and is tried again, until it goes on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<RetryView>,
+    /// The pauses that concern it, in the environments that it has still to go through.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub paused: Vec<Standing>,
 }
 
 /// An attempt that failed for a cause that may pass, and the next one.
@@ -140,7 +144,7 @@ pub struct RetryView {
     pub what: String,
     /// Attempts that failed so far.
     pub tries: u32,
-    /// Attempts at most.
+    /// Attempts at most; 4294967295 says that there is no end to them.
     pub most: u32,
     /// When the first one failed.
     pub first_at: Timestamp,
@@ -167,12 +171,13 @@ impl From<&Retried> for RetryView {
 /// One step of a run's way.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StepView {
-    /// `resolve`, `queue`, `build`, `slim`, `rollout`, `wave`.
+    /// `resolve`, `queue`, `build`, `slim`, `rollout`, `wave`, `gate`.
     pub name: String,
     /// The environment, of steps that are in one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment: Option<String>,
-    /// What it was about, in a few words: a version, a wave's bases.
+    /// What it was about, in a few words: a version, a wave's bases, a gate and who let it
+    /// pass.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub note: String,
     /// When it began.
@@ -201,6 +206,8 @@ pub enum EnvironmentState {
     Waiting,
     /// Its bases are being changed.
     RollingOut,
+    /// Its rollout waits: see [`EnvironmentView::gates`].
+    WaitingForGate,
     /// It failed there, and its bases are being brought back.
     RollingBack,
     /// Verified on every base.
@@ -213,6 +220,16 @@ pub enum EnvironmentState {
     Stopped,
     /// A newer run took its place before it began.
     Superseded,
+}
+
+impl EnvironmentState {
+    /// Whether nothing more will happen there.
+    pub fn is_over(self) -> bool {
+        !matches!(
+            self,
+            Self::Waiting | Self::RollingOut | Self::WaitingForGate | Self::RollingBack
+        )
+    }
 }
 
 /// A run in one environment.
@@ -234,6 +251,9 @@ pub struct EnvironmentView {
     /// How many waves there are.
     #[serde(default)]
     pub waves: u32,
+    /// What its rollout waits for now, the oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gates: Vec<GateView>,
     /// The change on each base, in the plan's order.
     pub tasks: Vec<TaskView>,
     /// Why it did not succeed there.

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use ferry_events::{
     Digest, RunId, Service,
+    question::Question,
     subject::{STREAM, TIMERS},
 };
 use futures::stream::BoxStream;
@@ -130,11 +131,29 @@ pub trait Consumer: Send {
     async fn next(&mut self, max: usize) -> Result<Vec<Delivery>, BusError>;
 }
 
+/// How a question is answered.
+#[async_trait]
+pub trait Reply: Send + Sync {
+    /// Answers it. Nobody may be waiting any more.
+    async fn answer(self: Box<Self>, answer: Bytes) -> Result<(), BusError>;
+}
+
+/// A question that waits for its answer.
+pub struct Asked {
+    /// The question, as JSON.
+    pub payload: Bytes,
+    /// Answers it.
+    pub reply: Box<dyn Reply>,
+}
+
 /// The bus.
 #[async_trait]
 pub trait Bus: Send + Sync {
-    /// The last message on a subject of `FERRY`, from the stream's leader.
+    /// The last message on a subject of `FERRY`, or on any that it names with `*` or `>`, from the stream's leader.
     async fn read(&self, subject: &str) -> Result<Option<Record>, BusError>;
+
+    /// The oldest message on a subject of `FERRY`, or on any that it names, from the stream's leader.
+    async fn first(&self, subject: &str) -> Result<Option<Record>, BusError>;
 
     /// The message with a sequence of a stream, with its subject, from the stream's leader; none: there
     /// is none any more.
@@ -199,6 +218,19 @@ pub trait Bus: Send + Sync {
 
     /// Puts a dead letter on `FERRY_DEAD`, or an unknown newer event there as parked.
     async fn bury(&self, letter: &DeadLetter, parked: bool) -> Result<(), BusError>;
+
+    /// Asks a service a question that only reads. One of its replicas answers, with the JSON of an
+    /// [`Answer`](ferry_events::question::Answer).
+    ///
+    /// # Errors
+    /// [`BusError::Unavailable`] when nobody answers within `limit`.
+    async fn ask(&self, question: &Question, limit: Duration) -> Result<Bytes, BusError>;
+
+    /// The questions for a service, for ever, across reconnections. Replicas share them.
+    ///
+    /// # Errors
+    /// [`BusError::Refused`] when the service may not hear them.
+    async fn questions(&self, service: Service) -> Result<BoxStream<'static, Asked>, BusError>;
 
     /// Whether the bus answers now, and each change of that.
     fn connected(&self) -> watch::Receiver<bool>;

@@ -18,7 +18,9 @@ mod server_config;
 mod user;
 
 pub use batch::{Batch, Committed, Keep, Write};
-pub use contract::{Ack, Bus, Consumer, Delivery, LogLine, Message, Record, Source, Start};
+pub use contract::{
+    Ack, Asked, Bus, Consumer, Delivery, LogLine, Message, Record, Reply, Source, Start,
+};
 pub use dead::{Advisory, DeadLetter};
 pub use error::{BusError, CommitError};
 pub use jetstream::{CHUNK, CONNECT_WAIT, ConnectOptions, JetStream, REQUEST_TIMEOUT};

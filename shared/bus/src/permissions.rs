@@ -37,6 +37,8 @@ pub struct Permissions {
     pub publish: Vec<String>,
     /// Subjects, sorted.
     pub subscribe: Vec<String>,
+    /// Whether it may answer, once, who asked it.
+    pub responds: bool,
 }
 
 /// A user's permissions.
@@ -47,9 +49,19 @@ pub fn permissions(user: User) -> Permissions {
     };
     publish.sort();
     publish.dedup();
+    let mut subscribe = vec![format!("{}.>", user.inbox_prefix())];
+    let mut responds = false;
+    if let User::Service(service) = user
+        && service.contract().answers
+    {
+        subscribe.push(subject::questions_for(service));
+        responds = true;
+    }
+    subscribe.sort();
     Permissions {
         publish,
-        subscribe: vec![format!("{}.>", user.inbox_prefix())],
+        subscribe,
+        responds,
     }
 }
 
@@ -66,6 +78,12 @@ fn service_publishes(service: Service) -> Vec<String> {
             .commands
             .iter()
             .map(|taker| subject::commands_for(*taker)),
+    );
+    publish.extend(
+        contract
+            .asks
+            .iter()
+            .map(|asked| subject::questions_for(*asked)),
     );
     publish.push(subject::states_of(service));
     if contract.keeps_facts {

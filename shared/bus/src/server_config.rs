@@ -6,6 +6,9 @@ use std::{fmt::Write, path::PathBuf};
 
 use crate::{User, Users, permissions::permissions};
 
+/// How long a question may be answered: longer than anybody waits for an answer.
+const RESPONDS_WITHIN: &str = "30s";
+
 /// What differs between servers.
 #[derive(Clone, Debug)]
 pub struct ServerOptions {
@@ -86,6 +89,13 @@ pub fn authorization(users: &Users) -> String {
             "        subscribe {{ allow: [\n{}\n        ] }}",
             list(&allowed.subscribe)
         );
+        if allowed.responds {
+            // One answer to each question, while whoever asked still waits.
+            let _ = writeln!(
+                text,
+                "        allow_responses {{ max: 1, expires: \"{RESPONDS_WITHIN}\" }}"
+            );
+        }
         let _ = writeln!(text, "      }}\n    }}");
     }
     let _ = writeln!(text, "  ]\n}}");

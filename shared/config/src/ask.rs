@@ -2,6 +2,7 @@
 //! In: [`Config`] and names. Out: what follows from it, always in a fixed order.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -106,6 +107,18 @@ impl Config {
             let base = bases.bases.iter().find(|base| base.name == name)?;
             Some((pool.as_str(), base))
         })
+    }
+
+    /// How long draining may add to one change of a module on a base in an environment: until it is
+    /// drained, and until it is back. Zero where none of its pools there drains.
+    pub fn drain_time(&self, module: &str, environment: &str) -> Duration {
+        self.pools_of_module(module)
+            .into_iter()
+            .filter(|(_, pool)| pool.environment == environment)
+            .filter_map(|(_, pool)| pool.drain.as_ref())
+            .map(|drain| drain.deadline.saturating_mul(2))
+            .max()
+            .unwrap_or_default()
     }
 
     /// The team that owns a module through its repository, where it has one.

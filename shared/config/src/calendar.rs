@@ -2,17 +2,13 @@
 //! In: the configuration, a module, an environment, a moment. Out: [`Closed`], or nothing where it is open.
 //! Pure: the moment comes from the caller.
 
-use std::str::FromStr;
-
 use chrono::{DateTime, Duration, NaiveDate, NaiveDateTime, TimeZone, Utc};
 use chrono_tz::Tz;
 use croner::Cron;
+use croner::parser::{CronParser, Seconds, Year};
 
 use crate::model::{Config, Freeze, Window};
 use crate::text::duration;
-
-/// Freezes in a row that are looked through for the next opening: more than a year has.
-const LOOKS_MAX: usize = 64;
 
 /// Why no wave may begin now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,20 +25,31 @@ impl Config {
     /// What keeps a wave of this module from beginning in this environment at this moment.
     pub fn closed(&self, module: &str, environment: &str, now: DateTime<Utc>) -> Option<Closed> {
         let (by, why) = self.closed_by(module, environment, now)?;
-        // Each look goes to where the present obstacle ends; another one may stand there.
-        let mut at = now;
-        let mut opens = None;
-        for _ in 0..LOOKS_MAX {
-            at = match self.next_change(module, environment, at) {
-                Some(next) => next,
-                None => break,
-            };
-            if self.closed_by(module, environment, at).is_none() {
-                opens = Some(at);
-                break;
+        let opens = self.opens(module, environment, now);
+        Some(Closed { by, why, opens })
+    }
+
+    /// The first moment from `at` on at which a wave may begin.
+    fn opens(
+        &self,
+        module: &str,
+        environment: &str,
+        mut at: DateTime<Utc>,
+    ) -> Option<DateTime<Utc>> {
+        loop {
+            // Each turn leaves a freeze behind for good, so that this ends.
+            while let Some(until) = self.frozen_until(module, environment, at) {
+                at = until;
+            }
+            if self.closed_by_windows(environment, at).is_none() {
+                return Some(at);
+            }
+            let windows = self.environments.get(environment)?.windows.values();
+            at = windows.filter_map(|window| opens_after(window, at)).min()?;
+            if self.frozen_until(module, environment, at).is_none() {
+                return Some(at);
             }
         }
-        Some(Closed { by, why, opens })
     }
 
     fn freezes_of(
@@ -67,6 +74,10 @@ impl Config {
                 return Some((format!("freeze {name}"), freeze.why.clone()));
             }
         }
+        self.closed_by_windows(environment, at)
+    }
+
+    fn closed_by_windows(&self, environment: &str, at: DateTime<Utc>) -> Option<(String, String)> {
         let windows = &self.environments.get(environment)?.windows;
         if windows.is_empty() || windows.values().any(|window| is_open(window, at)) {
             return None;
@@ -76,25 +87,18 @@ impl Config {
         Some((format!("window {}", names.join(", ")), open.join("; or ")))
     }
 
-    /// The next moment after `at` at which a freeze ends or a window opens.
-    fn next_change(
+    /// When the freezes end that stand at this moment.
+    fn frozen_until(
         &self,
         module: &str,
         environment: &str,
         at: DateTime<Utc>,
     ) -> Option<DateTime<Utc>> {
-        let ends = self
-            .freezes_of(module, environment)
+        self.freezes_of(module, environment)
             .filter_map(|(_, freeze)| span(freeze))
+            .filter(|(from, until)| (*from..*until).contains(&at))
             .map(|(_, until)| until)
-            .filter(|until| *until > at);
-        let opens = self
-            .environments
-            .get(environment)
-            .into_iter()
-            .flat_map(|environment| environment.windows.values())
-            .filter_map(|window| opens_after(window, at));
-        ends.chain(opens).min()
+            .max()
     }
 }
 
@@ -108,10 +112,19 @@ fn described(window: &Window) -> String {
 }
 
 fn span(freeze: &Freeze) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
-    let zone = time_zone(&freeze.time_zone).ok()?;
+    span_of(&freeze.from, &freeze.until, &freeze.time_zone)
+}
+
+/// The first moment of a freeze and the first after it; none where one of the texts is wrong.
+pub(crate) fn span_of(
+    from: &str,
+    until: &str,
+    zone: &str,
+) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
+    let zone = time_zone(zone).ok()?;
     Some((
-        moment(local_time(&freeze.from).ok()?, zone),
-        moment(local_time(&freeze.until).ok()?, zone),
+        moment(local_time(from).ok()?, zone),
+        moment(local_time(until).ok()?, zone),
     ))
 }
 
@@ -152,8 +165,20 @@ fn parts(window: &Window) -> Option<(Cron, Tz, Duration)> {
 
 /// Reads a cron expression of five fields.
 pub(crate) fn cron(text: &str) -> Result<Cron, String> {
-    Cron::from_str(text).map_err(|error| {
+    let five = CronParser::builder()
+        .seconds(Seconds::Disallowed)
+        .year(Year::Disallowed);
+    five.build().parse(text).map_err(|error| {
         format!("{text:?} is not a cron expression such as \"0 9 * * mon-fri\": {error}")
+    })
+}
+
+/// Whether a cron expression that can be read names a date that never comes, such as the 30th of February.
+pub(crate) fn never_opens(text: &str) -> bool {
+    // Any moment does: a date comes once in eight years at least, or never.
+    cron(text).is_ok_and(|cron| {
+        cron.find_next_occurrence(&DateTime::<Utc>::UNIX_EPOCH, false)
+            .is_err()
     })
 }
 

@@ -12,6 +12,7 @@ mod load;
 mod model;
 mod schema;
 mod secret;
+mod template;
 pub mod text;
 mod tree;
 
@@ -23,9 +24,11 @@ pub use glob::{glob, glob_set};
 pub use init::{InitError, init_text};
 pub use load::{FOLDER, Loaded, load, parse};
 pub use model::{
-    AMOUNT_MAX, Amount, Approval, At, Base, Build, Builder, Bus, Check, Config, Environment, Forge,
-    Freeze, Gateway, Grant, Installer, Metric, Module, Percent, Pool, Probe, Reconcile, Repository,
-    Role, Rollback, Sandbox, Supersede, Team, Token, Verifier, Window,
+    AMOUNT_MAX, Amount, Approval, At, AtDeadline, Base, Build, Builder, Bus, Call, CallMethod,
+    Check, Config, Drain, DrainCheck, DrainFor, Environment, Forge, Freeze, Gateway, Grant,
+    Installer, Metric, Module, Percent, Pool, Probe, Reconcile, Repository, Role, Rollback,
+    Sandbox, Supersede, Team, Token, Verifier, Window,
 };
 pub use schema::schema;
 pub use secret::{Secret, SecretError, SecretRef};
+pub use template::{Names, TemplateError};

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use ferry_config::{
-    CloneUrlError, Config, Role, Scope, SecretError, SecretRef, check_clone_url, hash_token, load,
-    parse,
+    Amount, CloneUrlError, Config, Percent, Role, Scope, SecretError, SecretRef, check_clone_url,
+    hash_token, load, parse,
 };
 
 const TEXT: &str = r#"
@@ -324,4 +324,82 @@ fn clone_addresses() {
         check_clone_url("http://git.example/x", &default),
         Err(CloneUrlError::NotAllowed { .. })
     ));
+}
+
+const DRAIN: &str = r#"
+[environments.prod]
+[repositories.shop]
+url = "https://git.example/acme/shop.git"
+forge = "github"
+secret = "env:SHOP"
+[modules.cart]
+repository = "shop"
+[pools.prod]
+environment = "prod"
+[[pools.prod.bases]]
+name = "prod-1"
+arklet = "http://127.0.0.1:1238"
+url = "http://127.0.0.1:8080"
+[pools.prod.drain.drain]
+url = "http://lb.{zone}.example/{base}?of={module}"
+body = '{"server":"{base}","weight":0}'
+[pools.prod.drain.drain.check]
+url = "http://lb.example/{base}"
+contains = "{base},"
+matches = "(?m)^{base},[0]{1,2}$"
+[pools.prod.drain.undrain]
+url = "http://lb.example/{base}"
+status = 303
+"#;
+
+#[test]
+fn a_drain_names_its_base() {
+    let loaded = ferry_config::parse(&[("ferry.toml".into(), DRAIN.to_owned())]).unwrap();
+    let drain = loaded.config.pools["prod"].drain.clone().unwrap();
+    let names = ferry_config::Names {
+        base: "prod-1",
+        zone: "east",
+        module: "cart",
+    };
+    let url = drain.drain.url_for(&names).unwrap();
+    assert_eq!(url.as_str(), "http://lb.east.example/prod-1?of=cart");
+    let body = names.fill(drain.drain.body.as_deref().unwrap());
+    assert_eq!(body, r#"{"server":"prod-1","weight":0}"#);
+    assert!(drain.drain.is_done(204) && !drain.drain.is_done(303));
+    assert!(drain.undrain.is_done(303) && !drain.undrain.is_done(200));
+
+    let check = drain.drain.check.unwrap();
+    let met = |status, body| check.is_met(&names, status, body);
+    assert!(met(200, "prod-2,4\nprod-1,0\n"));
+    assert!(!met(503, "prod-1,0"), "another status");
+    assert!(!met(200, "prod-1,4"), "another number");
+    assert!(!met(200, "prod-12,0"), "another base");
+
+    let config = loaded.config;
+    let minute = std::time::Duration::from_secs(60);
+    assert_eq!(config.drain_time("cart", "prod"), minute);
+    assert!(config.drain_time("cart", "pre").is_zero());
+}
+
+#[test]
+fn parts_of_all_are_rounded_to_the_careful_side() {
+    let part = |part| Amount::Percent(Percent(part));
+    for (amount, all, at_most, at_least) in [
+        (part(25), 3, 0, 1),
+        (part(25), 4, 1, 1),
+        (part(25), 5, 1, 2),
+        (part(100), 7, 7, 7),
+        (part(0), 7, 0, 0),
+        (part(50), 0, 0, 0),
+        (Amount::Count(2), 3, 2, 2),
+        // No more can be lost than there are; what must stay may be more.
+        (Amount::Count(5), 3, 3, 5),
+    ] {
+        assert_eq!(amount.at_most_of(all), at_most, "at most {amount} of {all}");
+        assert_eq!(
+            amount.at_least_of(all),
+            at_least,
+            "at least {amount} of {all}"
+        );
+    }
 }

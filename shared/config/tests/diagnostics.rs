@@ -295,6 +295,176 @@ fn warnings() {
 }
 
 #[test]
+fn a_drain_that_is_wrong() {
+    let text = GOOD.replace(
+        "[[pools.prod.bases]]",
+        "[pools.prod.drain]\nmodules = \"webs\"\ndeadline = \"2h\"\nat_deadline = \"go-on\"\nheader = \"x y\"\nsecret = \"hunter2\"\n\
+         drain = { url = \"http://lb/{bse}\", method = \"PUSH\", content_type = \"json\", status = 99, check = { contains = \"x\", matches = \"(\" } }\n\
+         undrain = { url = \"http://me:hush@lb/{base}\", check = { url = \"lb/{base}\" } }\n[[pools.prod.bases]]",
+    );
+    insta::assert_snapshot!(one(&text).join("\n"));
+    let text = GOOD.replace(
+        "[[pools.prod.bases]]",
+        "[pools.prod.drain]\ndeadline = \"1s\"\nat_deadline = \"proceed\"\n\
+         drain = { url = \"http://lb/{base}\", wait = \"1s\" }\n\
+         undrain = { url = \"http://lb/{base}\", wait = \"1s\" }\n[[pools.prod.bases]]",
+    );
+    insta::assert_snapshot!(one(&text).join("\n"));
+}
+
+#[test]
+fn gates_and_limits_that_make_no_sense() {
+    let text = r#"
+[tokens.ann]
+hash = "sha256:0000000000000000000000000000000000000000000000000000000000000001"
+grants = [{ role = "approve" }]
+[tokens.bob]
+hash = "sha256:0000000000000000000000000000000000000000000000000000000000000002"
+grants = [{ role = "approve" }]
+[teams.core]
+members = ["ann", "bbo"]
+[teams.empty]
+
+[environments.pre]
+canary = 0
+parallel = "101%"
+max_unavailable = "0%"
+min_available = "100%"
+max_failures = -1
+pause = "8days"
+rollback = "at-onc"
+live_every = 0
+[environments.pre.approval]
+by = ["anne", "team:cora", "team:empty", "all of them", "nobody-at-all"]
+[environments.pre.metrics.none]
+url = "http://127.0.0.1:9090?query=up"
+query = ""
+[environments.pre.metrics.misspelt]
+url = "http://127.0.0.1:9090"
+query = "up"
+mim = "1"
+at = []
+[environments.pre.metrics.crossed]
+url = "http://127.0.0.1:9090"
+query = "up"
+min = "0.5"
+max = "0.25"
+[environments.pre.metrics.text]
+url = "http://127.0.0.1:9090"
+query = "up"
+min = "low"
+max = "inf"
+[environments.pre.windows.never]
+opens = "0 9 30 2 *"
+open_for = "8h"
+[environments.pre.windows.seconds]
+opens = "0 0 9 * * mon"
+open_for = "8h"
+[environments.pre.windows.short]
+opens = "0 25 * * *"
+open_for = "30s"
+time_zone = "Berlin"
+[environments.pre.checks.board]
+url = "ftp://127.0.0.1"
+token = "hunter2"
+at = ["finish"]
+
+[environments.prod]
+after = "pre"
+[environments.prod.approval]
+by = ["ann", "team:core", "bob"]
+count = 4
+[environments.gray]
+after = "prod"
+[environments.gray.approval]
+by = ["ann", "ann"]
+count = 2
+
+[freezes.backwards]
+from = "2026-12-24"
+until = "2026-12-24T00:00"
+why = "x"
+[freezes.zone]
+from = "2026-12-24T10:00"
+until = "2026-12-24"
+time_zone = "Mars/North"
+why = ""
+[freezes.date]
+from = "24.12.2026"
+until = "2026-12-25T10:00:00Z"
+why = "x"
+modules = ["[a-"]
+environments = []
+"#;
+    insta::assert_snapshot!(one(text).join("\n"));
+}
+
+#[test]
+fn approvals_that_nobody_can_give() {
+    let text = r#"
+[tokens.ann]
+hash = "sha256:0000000000000000000000000000000000000000000000000000000000000001"
+grants = [{ role = "approve", environments = ["pre"] }]
+[tokens.bob]
+hash = "sha256:0000000000000000000000000000000000000000000000000000000000000002"
+grants = [{ role = "operate" }, { role = "admin", modules = ["hello"], environments = ["pr*"] }]
+[tokens.ci]
+hash = "sha256:0000000000000000000000000000000000000000000000000000000000000003"
+grants = [{ role = "operate" }]
+[teams.core]
+members = ["ann", "bob"]
+
+[environments.pre.approval]
+by = ["team:core"]
+count = 2
+[environments.gray]
+after = "pre"
+[environments.gray.approval]
+[environments.prod]
+after = "gray"
+[environments.prod.approval]
+by = ["team:core", "ci"]
+count = 2
+"#;
+    insta::assert_snapshot!(one(text).join("\n"));
+}
+
+#[test]
+fn zones_that_could_never_be_changed() {
+    let base = |number: u32, zone: &str| {
+        format!(
+            "[[pools.prod.bases]]\nname = \"prod-{number}\"\narklet = \"http://127.0.0.1:{number}\"\nurl = \"http://127.0.0.1:8080\"\nzone = \"{zone}\"\n"
+        )
+    };
+    let bases: String = ["a", "a", "a", "b", "b", "c"]
+        .iter()
+        .zip(10..)
+        .map(|(zone, number)| base(number, zone))
+        .collect();
+    let with = |limits: &str| {
+        let text = GOOD.split("[[pools").next().unwrap();
+        let limits = format!("[environments.prod]\n{limits}\n");
+        one(&format!(
+            "{}{bases}",
+            text.replace("[environments.prod]\n", &limits)
+        ))
+        .join("\n")
+    };
+    assert_eq!(with("min_available = 0"), "");
+    assert_eq!(with("max_unavailable = 1"), "");
+    let mut text = String::new();
+    for limits in [
+        "min_available = 2",
+        "min_available = \"67%\"",
+        "max_unavailable = \"40%\"",
+        "max_unavailable = \"40%\"\nmin_available = 1",
+    ] {
+        text.push_str(&format!("== {limits}\n{}\n", with(limits)));
+    }
+    insta::assert_snapshot!(text);
+}
+
+#[test]
 fn columns_count_characters() {
     let text = GOOD.replace(
         "[environments.prod]",

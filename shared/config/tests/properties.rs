@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ferry_config::{
-    Base, Builder, Config, Diagnostic, Environment, Forge, Gateway, Grant, Installer, Module, Pool,
-    Probe, Reconcile, Repository, Role, Sandbox, SecretRef, Token, Verifier, hash_token, parse,
+    Amount, Approval, At, AtDeadline, Base, Builder, Call, CallMethod, Check, Config, Diagnostic,
+    Drain, DrainCheck, DrainFor, Environment, Forge, Freeze, Gateway, Grant, Installer, Metric,
+    Module, Percent, Pool, Probe, Reconcile, Repository, Role, Rollback, Sandbox, SecretRef,
+    Supersede, Team, Token, Verifier, Window, hash_token, parse,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -198,11 +200,202 @@ fn probe() -> impl Strategy<Value = Probe> {
     )
 }
 
+fn call() -> impl Strategy<Value = Call> {
+    let check = (100u16..600, option::of("\\PC{1,8}"), any::<bool>());
+    let method = select(vec![
+        CallMethod::Get,
+        CallMethod::Post,
+        CallMethod::Put,
+        CallMethod::Patch,
+        CallMethod::Delete,
+    ]);
+    let body = option::of("\\PC{0,8}");
+    (
+        method,
+        body,
+        option::of(100u16..600),
+        millis(0, 900),
+        option::of(check),
+    )
+        .prop_map(|(method, body, status, wait, check)| Call {
+            url: "http://balancer.example/{zone}/{base}?of={module}".to_owned(),
+            method,
+            body,
+            content_type: "text/plain; charset=utf-8".to_owned(),
+            status,
+            wait,
+            check: check.map(|(status, contains, pattern)| DrainCheck {
+                url: "https://balancer.example/{base}".to_owned(),
+                status,
+                contains,
+                matches: pattern.then(|| "(?m)^{base},[0-9]{2}$".to_owned()),
+            }),
+        })
+}
+
+fn drain() -> impl Strategy<Value = Drain> {
+    let modules = select(vec![DrainFor::Web, DrainFor::All]);
+    let at_deadline = select(vec![AtDeadline::Fail, AtDeadline::Proceed]);
+    let times = (millis(1000, 60_000), millis(10, 900), millis(10, 900));
+    (modules, at_deadline, times, any::<bool>(), call(), call()).prop_map(
+        |(modules, at_deadline, (deadline, timeout, interval), secret, drain, undrain)| Drain {
+            modules,
+            deadline,
+            at_deadline,
+            timeout,
+            interval,
+            secret: secret.then(|| SecretRef::Env("BALANCER".to_owned())),
+            header: "x-token".to_owned(),
+            drain,
+            undrain,
+        },
+    )
+}
+
+/// A number of bases; not none of them, and not all.
+fn amount() -> impl Strategy<Value = Amount> {
+    prop_oneof![
+        (1u32..10_000).prop_map(Amount::Count),
+        (1u8..100).prop_map(|part| Amount::Percent(Percent(part))),
+    ]
+}
+
+fn places() -> impl Strategy<Value = Vec<At>> {
+    select(vec![
+        vec![At::Start],
+        vec![At::Wave, At::End],
+        vec![At::Start, At::Wave, At::End],
+    ])
+}
+
+fn secret() -> impl Strategy<Value = Option<SecretRef>> {
+    option::of(select(vec![
+        SecretRef::File("/run/secrets/x".into()),
+        SecretRef::Env("X".to_owned()),
+    ]))
+}
+
+fn metric() -> impl Strategy<Value = Metric> {
+    let bounds = select(vec![
+        (Some("0.5"), None),
+        (None, Some("-1e3")),
+        (Some("0"), Some("0")),
+    ]);
+    let times = (millis(100, 3_600_000), millis(1000, 86_400_000));
+    ("\\PC{1,20}", bounds, times, 1u32..1000, places(), secret()).prop_map(
+        |(query, (min, max), (interval, deadline), count, at, token)| Metric {
+            url: "http://prometheus.example:9090/x".parse().unwrap(),
+            query,
+            min: min.map(str::to_owned),
+            max: max.map(str::to_owned),
+            interval,
+            count,
+            deadline,
+            at,
+            token,
+        },
+    )
+}
+
+fn check() -> impl Strategy<Value = Check> {
+    let times = (millis(100, 3_600_000), millis(1000, 86_400_000));
+    (times, places(), secret()).prop_map(|((interval, deadline), at, token)| Check {
+        url: "https://board.example/ferry".parse().unwrap(),
+        interval,
+        deadline,
+        at,
+        token,
+    })
+}
+
+fn window() -> impl Strategy<Value = Window> {
+    let opens = select(vec!["0 9 * * mon-thu", "*/15 * 1,15 jan *", "0 0 29 2 *"]);
+    let zone = select(vec!["UTC", "Europe/Berlin"]);
+    (opens, zone, millis(60_000, 86_400_000)).prop_map(|(opens, zone, open_for)| Window {
+        opens: opens.to_owned(),
+        open_for,
+        time_zone: zone.to_owned(),
+    })
+}
+
+fn freeze() -> impl Strategy<Value = Freeze> {
+    ("\\PC{1,12}", 1u32..28, 29u32..31, any::<bool>()).prop_map(|(why, from, until, hours)| {
+        let text = |day| match hours {
+            true => format!("2026-12-{day:02}T18:30"),
+            false => format!("2026-12-{day:02}"),
+        };
+        Freeze {
+            from: text(from),
+            until: text(until),
+            time_zone: "Europe/Berlin".to_owned(),
+            why,
+            environments: vec!["p*".to_owned()],
+            modules: vec!["*".to_owned()],
+        }
+    })
+}
+
+/// An environment at the chain's beginning, without an approval: that names tokens.
+fn environment() -> impl Strategy<Value = Environment> {
+    let limits = (
+        amount(),
+        amount(),
+        option::of(amount()),
+        amount(),
+        0u32..10_000,
+    );
+    let times = (
+        millis(0, 604_800_000),
+        millis(0, 604_800_000),
+        millis(1000, 604_800_000),
+        millis(1000, 604_800_000),
+    );
+    let ways = (
+        select(vec![Rollback::AtOnce, Rollback::ReverseWaves]),
+        select(vec![Supersede::Finish, Supersede::CutShort]),
+        1u32..1000,
+    );
+    let gates = (
+        btree_map(name(), metric(), 0..3),
+        btree_map(name(), window(), 0..3),
+        btree_map(name(), check(), 0..3),
+    );
+    (limits, times, ways, gates).prop_map(
+        |(
+            (canary, parallel, max_unavailable, min_available, max_failures),
+            (pause, soak, live_after, wait),
+            (rollback, supersede, live_every),
+            (metrics, windows, checks),
+        )| Environment {
+            after: None,
+            canary,
+            parallel,
+            max_unavailable,
+            min_available,
+            max_failures,
+            pause,
+            soak,
+            rollback,
+            supersede,
+            live_every,
+            live_after,
+            wait,
+            approval: None,
+            metrics,
+            windows,
+            checks,
+        },
+    )
+}
+
 /// Configurations that pass every check: environments in a chain, every pool
 /// with a base, every module from a repository that is there.
 fn config() -> impl Strategy<Value = Config> {
-    let environments = btree_map(name(), (1u32..10, 0u32..10), 1..4);
-    let pools = btree_map(name(), (any::<prop::sample::Index>(), 1usize..4), 1..4);
+    let environments = btree_map(name(), environment(), 1..4);
+    let approval = option::of((any::<bool>(), any::<bool>(), millis(1000, 86_400_000)));
+    let careful = (approval, btree_map(name(), freeze(), 0..3));
+    let pool = (any::<prop::sample::Index>(), 1usize..4, option::of(drain()));
+    let pools = btree_map(name(), pool, 1..4);
     let repositories = btree_map(name(), (select(Forge::ALL.to_vec()), any::<bool>()), 1..4);
     let module = (
         any::<prop::sample::Index>(),
@@ -219,28 +412,28 @@ fn config() -> impl Strategy<Value = Config> {
     (
         services(),
         environments,
+        careful,
         pools,
         repositories,
         modules,
         tokens,
     )
         .prop_map(
-            |(mut config, environments, pools, repositories, modules, tokens)| {
+            |(mut config, environments, careful, pools, repositories, modules, tokens)| {
+                let (approval, freezes) = careful;
+                config.freezes = freezes;
                 let mut before = None;
-                for (name, (canary, parallel)) in environments {
+                for (name, environment) in environments {
                     let after = before.replace(name.clone());
-                    config.environments.insert(
-                        name,
-                        Environment {
-                            after,
-                            canary,
-                            parallel,
-                        },
-                    );
+                    let environment = Environment {
+                        after,
+                        ..environment
+                    };
+                    config.environments.insert(name, environment);
                 }
                 let places: Vec<String> = config.environments.keys().cloned().collect();
                 let mut port = 1000;
-                for (name, (place, count)) in pools {
+                for (name, (place, count, drain)) in pools {
                     let bases = (0..count).map(|_| {
                         port += 1;
                         Base {
@@ -256,6 +449,7 @@ fn config() -> impl Strategy<Value = Config> {
                             environment: places[place.index(places.len())].clone(),
                             base_jar: None,
                             bases_file: None,
+                            drain,
                             bases: bases.collect(),
                         },
                     );
@@ -312,6 +506,28 @@ fn config() -> impl Strategy<Value = Config> {
                             grants,
                         },
                     );
+                }
+                let people: Vec<String> = config.tokens.keys().cloned().collect();
+                if let (Some(first), Some((team, not_author, deadline))) =
+                    (people.first(), approval)
+                {
+                    let core = Team {
+                        name: None,
+                        members: people.clone(),
+                    };
+                    let by = match team {
+                        true => "team:core".to_owned(),
+                        false => first.clone(),
+                    };
+                    config.teams.insert("core".to_owned(), core);
+                    for environment in config.environments.values_mut() {
+                        environment.approval = Some(Approval {
+                            by: vec![by.clone()],
+                            count: 1,
+                            not_author,
+                            deadline,
+                        });
+                    }
                 }
                 config
             },

@@ -94,6 +94,10 @@ pub struct Contract {
     pub says: &'static [Kind],
     /// Services whose commands it may publish.
     pub commands: &'static [Service],
+    /// Whether it answers questions.
+    pub answers: bool,
+    /// Services that it may ask.
+    pub asks: &'static [Service],
     /// Whether it keeps facts.
     pub keeps_facts: bool,
     /// Whether it may read jars.
@@ -111,6 +115,8 @@ const NOTHING: Contract = Contract {
     takes_commands: false,
     says: &[],
     commands: &[],
+    answers: false,
+    asks: &[],
     keeps_facts: false,
     reads_jars: false,
     stores_jars: false,
@@ -127,6 +133,7 @@ static GATEWAY: Contract = Contract {
         Service::Installer,
         Service::Verifier,
     ],
+    asks: &[Service::Scheduler],
     stores_jars: true,
     watches: true,
     ..NOTHING
@@ -211,6 +218,7 @@ static SCHEDULER: Contract = Contract {
         LetterReplayed,
         LetterDropped,
     ],
+    answers: true,
     keeps_facts: true,
     ..NOTHING
 };
@@ -232,7 +240,7 @@ static INSTALLER: Contract = Contract {
 };
 
 static VERIFIER: Contract = Contract {
-    takes: &[ObservationRequested, GateRequested],
+    takes: &[ObservationRequested, GateRequested, GateFinished],
     takes_commands: true,
     says: &[
         ModuleAnswering,

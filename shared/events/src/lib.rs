@@ -17,6 +17,7 @@ pub mod letter;
 pub mod line;
 pub mod name;
 pub mod push;
+pub mod question;
 pub mod reason;
 pub mod rollout;
 pub mod run;

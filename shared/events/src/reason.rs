@@ -167,6 +167,14 @@ reasons! {
         "The base still runs a version that it was told to drop.",
         BROUGHT_BACK,
         "Look at the base; restarting it clears it.";
+    DrainFailed = "drain-failed",
+        "The base could not be taken out of its load balancer, so it was not changed.",
+        BROUGHT_BACK,
+        "Look at the load balancer and at the pool's [drain]; then run the commit again.";
+    UndrainFailed = "undrain-failed",
+        "The base was changed and could not be put back into its load balancer.",
+        BROUGHT_BACK,
+        "Look at the load balancer and at the pool's [drain]; Ferry goes on trying to put the base back.";
     PlanOutdated = "plan-outdated",
         "A newer plan took the place of the task's.",
         STOOD_BACK,

@@ -43,6 +43,9 @@ pub struct Requested {
     /// Whether it may bring what failed there before.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub force: bool,
+    /// The environments in which the run is verified.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub passed: Vec<String>,
 }
 
 /// Whether a plan goes forward or undoes.

@@ -39,6 +39,11 @@ pub fn replays_of(service: Service) -> String {
     format!("ferry.commands.{}.replay", service.name())
 }
 
+/// Where a service is asked what it would do.
+pub fn questions_for(service: Service) -> String {
+    format!("ferry.ask.{}", service.name())
+}
+
 /// A command's subject.
 pub fn command(command: &Command) -> String {
     format!(

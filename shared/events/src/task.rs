@@ -64,7 +64,7 @@ pub struct Started {
 /// How long one step of a task took.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StepTime {
-    /// `observe`, `fetch`, `uninstall`, `install`, `restore`.
+    /// `observe`, `fetch`, `drain`, `uninstall`, `install`, `restore`, `undrain`.
     pub step: String,
     /// Milliseconds.
     pub millis: u64,

@@ -28,7 +28,7 @@ pub struct Retried {
     pub module: Option<String>,
     /// Attempts that failed so far.
     pub tries: u32,
-    /// Attempts at most.
+    /// Attempts at most; 4294967295 says that there is no end to them.
     pub most: u32,
     /// When the first one failed.
     pub first_at: Timestamp,

@@ -4,13 +4,16 @@
 //! that commit and done outside; deadlines kept. Other processes have actors for the same key: the
 //! compare-and-set decides, and the loser loads and decides again.
 
+mod batch;
+mod work;
+
 use std::{sync::Arc, time::Duration};
 
-use ferry_bus::{Batch, Bus, BusError, CommitError, Write};
-use ferry_events::{Event, EventId, Kind, Stop, Timestamp, ids, subject};
+use ferry_bus::{Bus, BusError, CommitError};
+use ferry_events::{Timestamp, subject};
 use tokio::{
     sync::watch,
-    task::JoinHandle,
+    task::JoinError,
     time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
@@ -18,11 +21,12 @@ use tracing::{debug, error, warn};
 use uuid::Uuid;
 
 use crate::{
-    Claim, Context, Decide, Done, Effects, Input, Job, Key, Settings, Stored,
+    Context, Decide, Done, Effects, Input, Key, Settings, Stored,
     jobs::{Jobs, Permit},
     registry::{Inbox, Item, Registry},
-    round::{Again, Held, Pending, Round, mark, pending},
+    round::{Again, Held, Pending, Round, pending},
 };
+use work::{Begun, Running};
 
 /// Inputs decided at once: what one batch can carry with a few events each.
 const FOLD_MAX: usize = 64;
@@ -30,12 +34,6 @@ const FOLD_MAX: usize = 64;
 const IDLE: Duration = Duration::from_secs(60);
 /// Between two looks at a deadline that has passed but changed nothing.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
-/// Work that took its worker down this often is given up.
-const TRIES_MAX: u32 = 5;
-/// Between two attempts at a disk that is full or broken: someone must act first.
-const DISK_PAUSE: Duration = Duration::from_secs(1);
-/// How long work that panicked is left alone.
-const AFTER_PANIC: chrono::TimeDelta = chrono::TimeDelta::seconds(2);
 
 /// What all actors of a service share.
 pub(crate) struct Shared<D: Decide, E> {
@@ -48,21 +46,6 @@ pub(crate) struct Shared<D: Decide, E> {
     pub settings: Settings,
     pub worker: Uuid,
     pub drain: CancellationToken,
-}
-
-struct Running<D: Decide> {
-    handle: JoinHandle<Option<Done<D::Outcome>>>,
-    cancel: CancellationToken,
-    number: u64,
-    work: D::Work,
-    renew_at: Instant,
-    _permit: Permit,
-}
-
-impl<D: Decide> Drop for Running<D> {
-    fn drop(&mut self) {
-        self.cancel.cancel();
-    }
 }
 
 pub(crate) struct Actor<D: Decide, E: Effects<D>> {
@@ -78,7 +61,7 @@ pub(crate) struct Actor<D: Decide, E: Effects<D>> {
 /// What woke the actor.
 enum Woken<O> {
     Item(Option<Item<O>>),
-    Finished(Result<Option<Done<O>>, tokio::task::JoinError>),
+    Finished(Result<Option<Done<O>>, JoinError>),
     Renew,
     Due,
     Idle,
@@ -172,37 +155,6 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
             }
         }
         self.settle(inputs, permit, None).await;
-    }
-
-    async fn finished(&mut self, result: Result<Option<Done<D::Outcome>>, tokio::task::JoinError>) {
-        let Some(running) = self.running.take() else {
-            return;
-        };
-        let number = running.number;
-        match result {
-            Ok(Some(Done::Outcome(outcome))) => {
-                let outcome = Pending {
-                    input: Input::Outcome(outcome),
-                    cause: None,
-                    done: None,
-                    claim: Some(number),
-                };
-                self.settle(vec![outcome], None, None).await;
-            }
-            Ok(Some(Done::Again(stop))) => {
-                let again = Again {
-                    work: running.work.clone(),
-                    claim: number,
-                    stop,
-                };
-                self.settle(Vec::new(), None, Some(again)).await;
-            }
-            Ok(None) => self.settle(Vec::new(), None, None).await,
-            Err(error) => {
-                error!(key = %self.key, %error, "work ended in a panic; it is tried again");
-                self.leave_alone(number).await;
-            }
-        }
     }
 
     /// Decides on all inputs, commits once, tells each, and begins the work that is now due.
@@ -338,219 +290,10 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
         }
     }
 
-    /// Waits before the bus is asked again. False when the service drains: then the inputs are given
-    /// back, because whoever waits for them is told nothing.
-    async fn pause(&self, error: &BusError) -> bool {
-        warn!(key = %self.key, %error, "waiting for the bus");
-        self.shared.settings.room.refused(error);
-        tokio::select! {
-            biased;
-            () = self.shared.drain.cancelled() => false,
-            () = tokio::time::sleep(self.shared.settings.bus_pause) => true,
-        }
-    }
-
-    /// Puts the claim right for the round's new state: dropped, renewed, kept, or made.
-    fn claim(
-        &mut self,
-        round: &mut Round<D::State>,
-        held: &Held<D::State>,
-        context: &Context,
-        permit: &mut Option<Permit>,
-    ) -> Option<Begun<D>> {
-        let settings = &self.shared.settings;
-        let until = context.now + settings.lease;
-        let ours = |claim: &Claim| claim.by == self.shared.worker;
-        let (mut before, mut begun) = (0, 0);
-        let mut renew_at = None;
-        let mut work = self.shared.decide.work(&self.key, &round.state);
-        if let Some(claim) = round.claim.clone() {
-            let running = self
-                .running
-                .as_ref()
-                .filter(|r| ours(&claim) && r.number == claim.number);
-            match running {
-                Some(running) if Some(&running.work) == work.as_ref() => {
-                    if Instant::now() >= running.renew_at {
-                        round.claim = Some(Claim { until, ..claim });
-                        renew_at = Some(Instant::now() + settings.lease / 3);
-                    }
-                    if let (Some(running), Some(renew_at)) = (&mut self.running, renew_at) {
-                        running.renew_at = renew_at;
-                    }
-                    return None;
-                }
-                // Ours, but the state wants something else now.
-                Some(_) => round.claim = None,
-                None if !ours(&claim) && claim.until > context.now => {
-                    self.running = None;
-                    return None;
-                }
-                None => {
-                    (before, begun) = (claim.tries, claim.begun.max(claim.tries));
-                    round.claim = None;
-                }
-            }
-        }
-        self.running = None;
-        if before >= TRIES_MAX {
-            let input = pending(Input::GivenUp {
-                tries: before,
-                stop: None,
-            });
-            round.decide(
-                &*self.shared.decide,
-                &self.key,
-                context,
-                &input,
-                self.shared.worker,
-            );
-            work = self.shared.decide.work(&self.key, &round.state);
-            (before, begun) = (0, 0);
-        }
-        // A retry is of one piece of work; what comes after it begins afresh.
-        if let Some(retry) = &round.retry {
-            match &work {
-                Some(work) if mark(work) == retry.of => {
-                    if context.now < retry.next_at {
-                        return None;
-                    }
-                    begun = begun.max(retry.begun);
-                }
-                _ => round.retry = None,
-            }
-        }
-        let work = work?;
-        if self.shared.drain.is_cancelled() {
-            return None;
-        }
-        let slot = self.shared.decide.slot(&self.key, &work);
-        let limit = self.shared.decide.limit(slot.pool, &context.config);
-        let Some(permit) = permit
-            .take()
-            .or_else(|| self.shared.jobs.try_now(&slot, limit))
-        else {
-            self.shared.jobs.ask(slot, self.key.clone(), limit);
-            return None;
-        };
-        round.claims = held.stored.claims + 1;
-        let claim = Claim {
-            by: self.shared.worker,
-            until,
-            tries: before + 1,
-            begun: begun + 1,
-            number: round.claims,
-        };
-        round.claim = Some(claim.clone());
-        Some(Begun {
-            work,
-            claim,
-            failed: round.retry.as_ref().map(|retry| retry.stop.clone()),
-            permit,
-        })
-    }
-
-    fn batch(
-        &self,
-        new: &Stored<D::State>,
-        expected: u64,
-        round: &Round<D::State>,
-        context: &Context,
-    ) -> Batch {
-        let service = self.shared.decide.service();
-        let payload = serde_json::to_vec(new).expect("a state is always JSON");
-        let keep = self.shared.decide.keep(&new.state);
-        let mut writes = vec![Write::state(
-            subject::state(service, self.key.as_str()),
-            payload,
-            expected,
-            keep,
-        )];
-        for (subject, value) in &round.facts {
-            writes.push(Write::fact(subject.clone(), value.to_string().into_bytes()));
-        }
-        for (index, (say, cause)) in round.events.iter().enumerate() {
-            let kind = say.body.kind().short_name();
-            writes.push(Write::event(&Event {
-                id: EventId::of(
-                    service.name(),
-                    self.key.as_str(),
-                    new.sequence,
-                    &kind,
-                    index,
-                ),
-                source: service,
-                time: context.now,
-                scope: say.scope.clone(),
-                cause: *cause,
-                body: say.body.clone(),
-            }));
-        }
-        for (index, say) in round.retried.iter().enumerate() {
-            // A retry is no transition: the claim that failed tells its events from others.
-            let (claim, index) = (round.failed.to_string(), index.to_string());
-            let id = ids::derive(
-                Kind::WorkRetried.subject(),
-                &[service.name(), self.key.as_str(), &claim, &index],
-            );
-            writes.push(Write::event(&Event {
-                id: EventId(id),
-                source: service,
-                time: context.now,
-                scope: say.scope.clone(),
-                cause: None,
-                body: say.body.clone(),
-            }));
-        }
-        writes.into()
-    }
-
     /// After the commit: work begins, deadlines are set.
     fn after(&mut self, context: &Context, begun: Option<Begun<D>>) {
-        if let Some(Begun {
-            work,
-            claim,
-            failed,
-            permit,
-        }) = begun
-        {
-            let cancel = CancellationToken::new();
-            let job = Job {
-                key: self.key.clone(),
-                work: work.clone(),
-                attempt: claim.begun,
-                failed,
-                config: context.config.clone(),
-                cancel: cancel.clone(),
-            };
-            let effects = self.shared.effects.clone();
-            let stop = cancel.clone();
-            let (settings, key) = (self.shared.settings.clone(), self.key.clone());
-            let claimed_at = self.held.as_ref().map_or(0, |held| held.at);
-            let done = async move {
-                // Nothing is done in the world that a restored stream could forget unnoticed.
-                while let Err(error) = settings.witness.cover(claimed_at).await {
-                    error!(%key, %error, "work waits for this service's disk");
-                    tokio::time::sleep(DISK_PAUSE).await;
-                }
-                effects.perform(job).await
-            };
-            let handle = tokio::spawn(async move {
-                tokio::select! {
-                    biased;
-                    () = stop.cancelled() => None,
-                    outcome = done => Some(outcome),
-                }
-            });
-            let renew_at = Instant::now() + self.shared.settings.lease / 3;
-            self.running = Some(Running {
-                handle,
-                cancel,
-                number: claim.number,
-                work,
-                renew_at,
-                _permit: permit,
-            });
+        if let Some(begun) = begun {
+            self.begin(begun, context);
         }
         let Some(held) = &self.held else { return };
         let again = held.stored.retry.as_ref().map(|retry| retry.next_at);
@@ -585,108 +328,15 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
         }
     }
 
-    /// After a panic: the claim is nobody's, and stands for a while.
-    async fn leave_alone(&mut self, number: u64) {
-        loop {
-            let Some(mut held) = self.load().await else {
-                return;
-            };
-            match &mut held.stored.claim {
-                Some(claim) if claim.number == number => {
-                    claim.by = Uuid::nil();
-                    claim.until = self.shared.settings.clock.now() + AFTER_PANIC;
-                    self.wake = Some(Instant::now() + AFTER_PANIC.to_std().unwrap_or_default());
-                }
-                _ => {
-                    self.held = Some(held);
-                    return;
-                }
-            }
-            if self.store(held).await {
-                return;
-            }
+    /// Waits before the bus is asked again. False when the service drains: then the inputs are given
+    /// back, because whoever waits for them is told nothing.
+    async fn pause(&self, error: &BusError) -> bool {
+        warn!(key = %self.key, %error, "waiting for the bus");
+        self.shared.settings.room.refused(error);
+        tokio::select! {
+            biased;
+            () = self.shared.drain.cancelled() => false,
+            () = tokio::time::sleep(self.shared.settings.bus_pause) => true,
         }
     }
-
-    /// Draining: the work gets a little time to end, then the claim is given back for the next replica.
-    async fn hand_back(&mut self) {
-        self.wake = None;
-        let Some(mut running) = self.running.take() else {
-            return;
-        };
-        let ended =
-            tokio::time::timeout(self.shared.settings.drain_work, &mut running.handle).await;
-        if let Ok(result) = ended {
-            self.running = Some(running);
-            return self.finished(result).await;
-        }
-        running.cancel.cancel();
-        let number = running.number;
-        if self.shared.settings.witness.stopped().is_some() {
-            return;
-        }
-        loop {
-            let Some(mut held) = self.load().await else {
-                return;
-            };
-            if held
-                .stored
-                .claim
-                .as_ref()
-                .is_none_or(|claim| claim.number != number)
-            {
-                return;
-            }
-            // Neither is the count lost, nor does a drain count as a worker that died.
-            if let Some(claim) = &mut held.stored.claim {
-                claim.by = Uuid::nil();
-                claim.until = self.shared.settings.clock.now();
-                claim.tries = claim.tries.saturating_sub(1);
-            }
-            if self.store(held).await {
-                let (service, key) = (self.shared.decide.service(), self.key.as_str());
-                if let Err(error) = self
-                    .shared
-                    .bus
-                    .set_timer(service, key, self.shared.settings.clock.now())
-                    .await
-                {
-                    warn!(%key, %error, "work is handed back, but nobody is told; the next sweep sees it");
-                }
-                return;
-            }
-        }
-    }
-
-    /// Stores a record whose claim alone changed. False: load it again.
-    async fn store(&mut self, held: Held<D::State>) -> bool {
-        let service = self.shared.decide.service();
-        let payload = serde_json::to_vec(&held.stored).expect("a state is always JSON");
-        let keep = self.shared.decide.keep(&held.stored.state);
-        let write = Write::state(
-            subject::state(service, self.key.as_str()),
-            payload,
-            held.at,
-            keep,
-        );
-        match self.shared.bus.commit(vec![write].into()).await {
-            Ok(committed) => {
-                self.held = Some(Held {
-                    stored: held.stored,
-                    at: committed.sequences[0],
-                });
-                true
-            }
-            Err(CommitError::Bus(error)) => !self.pause(&error).await,
-            Err(_) => false,
-        }
-    }
-}
-
-struct Begun<D: Decide> {
-    work: D::Work,
-    claim: Claim,
-    /// Why the attempt before failed.
-    failed: Option<Stop>,
-    permit: Permit,
 }

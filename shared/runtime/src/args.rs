@@ -120,13 +120,14 @@ async fn go<D: Decide, E: Effects<D>>(
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be caught")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be caught")?;
     let bus = args.connect(service).await?;
+    let data_dir = args.own_folder(service)?;
+    let witness = Witness::open(&data_dir)
+        .with_context(|| format!("{} cannot be used", data_dir.display()))?;
     let environment = Environment {
         secrets_root: args.secrets.clone(),
-        data_dir: args.own_folder(service)?,
-        hands: Hands::new(bus.clone()),
+        data_dir,
+        hands: Hands::watched(bus.clone(), witness.clone()),
     };
-    let witness = Witness::open(&environment.data_dir)
-        .with_context(|| format!("{} cannot be used", environment.data_dir.display()))?;
     let room = Room::default();
     let health = health::Health::new(bus.connected(), witness.clone(), room.clone());
     if let Some(address) = args.health {

@@ -3,13 +3,15 @@
 //! In: a state, an input, the time and the configuration. Out: a [`Decision`]. No I/O, no clock, no
 //! chance: the same inputs give the same decision, or a replay would differ.
 
-use std::{fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use ferry_bus::Keep;
 use ferry_config::Config;
 use ferry_events::{
-    Body, Command, CommandId, Digest, Event, PushId, RunId, Scope, Service, Stop, Timestamp,
+    Body, Command, CommandId, Digest, Event, PushId, Reason, RunId, Scope, Service, Stop,
+    Timestamp,
     name::token,
+    question::{Answer, Question},
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -189,6 +191,26 @@ pub trait Decide: Send + Sync + 'static {
     fn route_command(&self, command: &Command, config: &Config) -> Vec<Key> {
         let _ = (command, config);
         Vec::new()
+    }
+
+    /// The aggregates whose states are needed to answer a question.
+    fn route_question(&self, question: &Question, config: &Config) -> Vec<Key> {
+        let _ = (question, config);
+        Vec::new()
+    }
+
+    /// The answer to a question, from the states of those that there are. Nothing follows from it.
+    fn answer(
+        &self,
+        question: &Question,
+        states: &BTreeMap<Key, Self::State>,
+        context: &Context,
+    ) -> Answer {
+        let _ = (question, states, context);
+        Answer::Refused(Stop::new(
+            Reason::OurFault,
+            format!("the {} answers no such question", self.service()),
+        ))
     }
 
     /// What follows from an input. A stale or repeated input gives the same state and nothing said.

@@ -10,7 +10,7 @@ use ferry_config::Config;
 use ferry_events::{Digest, RunId, Stop};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Decide, Failure, Feeder, Key, Policy, retry};
+use crate::{Decide, Failure, Feeder, Key, Policy, Witness, retry};
 
 /// A claimed piece of work.
 pub struct Job<W> {
@@ -59,12 +59,18 @@ impl<O> Done<O> {
 #[derive(Clone)]
 pub struct Hands {
     bus: Arc<dyn Bus>,
+    witness: Witness,
 }
 
 impl Hands {
     /// Hands on a bus.
     pub fn new(bus: Arc<dyn Bus>) -> Self {
-        Self { bus }
+        Self::watched(bus, Witness::default())
+    }
+
+    /// Hands on a bus, with the witness of the service whose they are.
+    pub fn watched(bus: Arc<dyn Bus>, witness: Witness) -> Self {
+        Self { bus, witness }
     }
 
     /// The last message on a subject, from the leader.
@@ -73,6 +79,17 @@ impl Hands {
     /// When the bus does not answer.
     pub async fn read(&self, subject: &str) -> Result<Option<Record>, BusError> {
         self.bus.read(subject).await
+    }
+
+    /// As [`Self::read`], where something in the world follows from it: the stream is looked at afterwards,
+    /// so what is read is not of another moment than this service has seen.
+    ///
+    /// # Errors
+    /// When the bus does not answer, or was restored from another moment: then the service stops.
+    pub async fn fence(&self, subject: &str) -> Result<Option<Record>, BusError> {
+        let record = self.bus.read(subject).await?;
+        self.witness.vouch(self.bus.as_ref()).await?;
+        Ok(record)
     }
 
     /// Stores a file under its digest. Waits a while for a silent bus.

@@ -9,6 +9,7 @@
 //! outside, and comes back as an input.
 
 mod actor;
+mod answers;
 mod args;
 mod clock;
 mod decide;
@@ -38,4 +39,4 @@ pub use room::Room;
 pub use service::{Running, Settings, run};
 pub use stored::{Claim, Stored};
 pub use telemetry::{init as init_telemetry, print_chain};
-pub use witness::Witness;
+pub use witness::{Witness, WitnessDisk};

@@ -16,6 +16,7 @@ use uuid::Uuid;
 use crate::{
     Context, Decide, Effects, Feeder, Hands, Key,
     actor::{Actor, Shared},
+    answers,
     clock::Clock,
     jobs::Jobs,
     messages::Messages,
@@ -34,6 +35,8 @@ pub struct Settings {
     pub bus_pause: Duration,
     /// Between two sweeps for forgotten work and deadlines.
     pub sweep: Duration,
+    /// Between two looks at how far the stream is: what a replica that does nothing may miss of a restore.
+    pub look: Duration,
     /// How long work in hand may go on when the service drains.
     pub drain_work: Duration,
     /// How long the whole drain may take.
@@ -52,6 +55,7 @@ impl Default for Settings {
             lease: Duration::from_secs(15),
             bus_pause: Duration::from_millis(250),
             sweep: Duration::from_secs(60),
+            look: Duration::from_secs(5),
             drain_work: Duration::from_secs(5),
             drain: Duration::from_secs(10),
             clock: Clock::wall(),
@@ -134,12 +138,22 @@ pub async fn run<D: Decide, E: Effects<D>>(
         bus.clone(),
         witness.clone(),
         drain.clone(),
-        settings.sweep,
+        settings.look,
     ));
     let contract = decide.service().contract();
     if !contract.takes.is_empty() || contract.takes_commands {
         tasks.spawn(messages.clone().take(Source::Work));
         tasks.spawn(messages.take(Source::Timers));
+    }
+    if contract.answers {
+        tasks.spawn(answers::answer(
+            decide.clone(),
+            bus.clone(),
+            context.clone(),
+            settings.clock.clone(),
+            drain.clone(),
+            settings.bus_pause,
+        ));
     }
     tasks.spawn(sweep(
         decide.clone(),
@@ -153,7 +167,7 @@ pub async fn run<D: Decide, E: Effects<D>>(
         registry,
         config: context,
         drain: drain.clone(),
-        hands: Hands::new(bus),
+        hands: Hands::watched(bus, witness.clone()),
     };
     let ends = drain.clone();
     tasks.spawn(async move {
@@ -172,13 +186,15 @@ pub async fn run<D: Decide, E: Effects<D>>(
     }
 }
 
-/// Looks at the stream's end after each reconnection, and now and then: a restore may need none.
+/// Looks at the stream after each reconnection, and every few seconds: a restore may need none, and what is
+/// seen now is what a restore is noticed by later. What a process saw is noted when it ends.
 async fn watch_end(bus: Arc<dyn Bus>, witness: Witness, drain: CancellationToken, every: Duration) {
     let mut connected = bus.connected();
     loop {
         tokio::select! {
             biased;
-            () = drain.cancelled() => return,
+            _ = witness.stop() => return witness.remember().await,
+            () = drain.cancelled() => return witness.remember().await,
             changed = connected.changed() => if changed.is_err() { return },
             () = tokio::time::sleep(every) => {}
         }

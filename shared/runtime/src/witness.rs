@@ -1,37 +1,65 @@
 //! A second witness of how far the stream was: a restore from another moment is noticed by it alone.
 //!
-//! In: the sequences that this service's work stands on, kept in a file of its own, on the disk before
-//! the work begins. Out: whether the stream still knows them. Where it does not, what was done since is
-//! forgotten on the bus but not in the world, and nothing is done before a person says so.
+//! In: how far the stream is, looked at every few seconds and noted before any work begins, in a file of
+//! the service's own; and one event of it. Out: whether the stream still goes so far, and holds that event.
+//! Where it does not, what was done since is forgotten on the bus but not in the world, and nothing is done
+//! before a person says so.
+
+mod disk;
 
 use std::{
     collections::BTreeSet,
-    io::Write as _,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use ferry_bus::{
     Bus, BusError,
     restored::{self, Restored},
 };
+use ferry_events::{Digest, subject};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, watch};
 use tracing::{error, warn};
 
-/// The file in the service's own folder.
-const FILE: &str = "witness.json";
+pub use disk::WitnessDisk;
+
+/// Why a service that runs begins anew once an operator has said that the bus was restored.
+const AGAIN: &str = "an operator said that the bus was restored: this service begins anew with what it holds; see docs/operations.md#restoring";
 
 /// What is on the disk.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Seen {
-    /// The highest sequence that work stands on.
+    /// How far the stream was.
     sequence: u64,
+    /// The last event that was seen: a stream that was put back may have grown past `sequence` since, and
+    /// then holds another message there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    event: Option<Mark>,
     /// The last restore that an operator acknowledged.
     acknowledged: Option<Restored>,
+}
+
+/// A message that was seen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Mark {
+    sequence: u64,
+    digest: Digest,
+}
+
+/// When a look is made.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Look {
+    /// Before anything is done: an operator's word lets the service go on.
+    Admits,
+    /// While the service runs.
+    Runs,
+    /// Between an intent and its call: nothing is noted.
+    Fences,
 }
 
 /// The witness of a service; clones are the same one.
@@ -42,7 +70,8 @@ pub struct Witness {
 
 #[derive(Debug, Default)]
 struct Shared {
-    file: Option<PathBuf>,
+    /// None: it is kept nowhere.
+    disk: Option<Arc<dyn WitnessDisk>>,
     seen: Mutex<Seen>,
     /// The highest sequence that this process saw.
     highest: AtomicU64,
@@ -57,22 +86,27 @@ impl Witness {
     /// # Errors
     /// When the disk refuses.
     pub fn open(folder: &Path) -> std::io::Result<Self> {
-        let file = folder.join(FILE);
-        let seen = match std::fs::read(&file) {
-            Ok(bytes) => match serde_json::from_slice(&bytes) {
+        Self::kept_on(Arc::new(disk::File::in_folder(folder)))
+    }
+
+    /// As [`Self::open`], kept elsewhere.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn kept_on(disk: Arc<dyn WitnessDisk>) -> std::io::Result<Self> {
+        let seen = match disk.read()? {
+            Some(bytes) => match serde_json::from_slice(&bytes) {
                 Ok(seen) => seen,
                 Err(damage) => {
-                    let aside = file.with_extension("damaged");
-                    std::fs::rename(&file, &aside)?;
-                    error!(aside = %aside.display(), %damage, "the witness is damaged and set aside: a restore of the stream before now would not be noticed");
+                    let aside = disk.set_aside()?;
+                    error!(aside, %damage, "the witness is damaged and set aside: a restore of the stream before now would not be noticed");
                     Seen::default()
                 }
             },
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Seen::default(),
-            Err(error) => return Err(error),
+            None => Seen::default(),
         };
         let shared = Shared {
-            file: Some(file),
+            disk: Some(disk),
             highest: AtomicU64::new(seen.sequence),
             seen: Mutex::new(seen),
             ..Shared::default()
@@ -104,9 +138,9 @@ impl Witness {
 
     /// Looks, before anything is done, until the stream holds what was seen or an operator said that it
     /// was restored. While it waits, [`Self::stopped`] says why.
-    pub(crate) async fn admit(&self, bus: &dyn Bus, pause: std::time::Duration) {
+    pub(crate) async fn admit(&self, bus: &dyn Bus, pause: Duration) {
         loop {
-            match self.look(bus, true).await {
+            match self.look(bus, Look::Admits).await {
                 Ok(None) => {
                     self.shared.stopped.send_replace(None);
                     return;
@@ -129,11 +163,29 @@ impl Witness {
 
     /// Looks while the service runs; what is found stops it.
     pub(crate) async fn check(&self, bus: &dyn Bus) {
-        match self.look(bus, false).await {
+        match self.look(bus, Look::Runs).await {
             Ok(None) => {}
             Ok(Some(why)) => self.found(why),
             Err(error) => warn!(%error, "the end of the stream cannot be looked at now"),
         }
+    }
+
+    /// Says that what was just read is of the stream that was seen before; else the service stops.
+    ///
+    /// # Errors
+    /// [`BusError::Unavailable`] when it is of another one, or when that cannot be told now.
+    pub(crate) async fn vouch(&self, bus: &dyn Bus) -> Result<(), BusError> {
+        let why = match self.stopped() {
+            Some(why) => why,
+            None => match self.look(bus, Look::Fences).await? {
+                None => return Ok(()),
+                Some(why) => {
+                    self.found(why.clone());
+                    why
+                }
+            },
+        };
+        Err(BusError::Unavailable(why))
     }
 
     fn found(&self, why: String) {
@@ -141,25 +193,72 @@ impl Witness {
         self.shared.stopped.send_replace(Some(why));
     }
 
-    async fn look(&self, bus: &dyn Bus, admits: bool) -> Result<Option<String>, BusError> {
+    async fn look(&self, bus: &dyn Bus, look: Look) -> Result<Option<String>, BusError> {
         // Before the stream is asked: what is seen meanwhile counts next time.
         let highest = self.shared.highest.load(Ordering::Acquire);
-        let (end, said) = (bus.end().await?, restored::read(bus).await?);
+        let mark = self.shared.seen.lock().await.event.clone();
+        let said = restored::read(bus).await?;
+        let last = bus.read(subject::ALL_EVENTS).await?;
+        // After all that is noted, so that nothing of another stream is.
+        let end = bus.end().await?;
+        let other = if end < highest {
+            Some(text(&format!(
+                "FERRY ends at {end}, but {highest} was seen"
+            )))
+        } else {
+            is_other(bus, mark.as_ref()).await?
+        };
         let mut seen = self.shared.seen.lock().await;
-        let news = said.is_some() && said != seen.acknowledged;
-        if end < highest && !(admits && news) {
-            return Ok(Some(text(end, highest)));
+        // A stream that was put back may hold an older word: that one was not about this restore.
+        let news = match (&said, &seen.acknowledged) {
+            (Some(said), Some(known)) => said.at > known.at,
+            (said, _) => said.is_some(),
+        };
+        if news && look != Look::Admits {
+            // What is in memory is of the stream before.
+            return Ok(Some(AGAIN.to_owned()));
         }
-        if news || end < highest {
-            let next = Seen {
-                sequence: if end < highest { end } else { seen.sequence },
-                acknowledged: said,
-            };
+        if other.is_some() && !news {
+            return Ok(other);
+        }
+        if look == Look::Fences {
+            return Ok(None);
+        }
+        let last = last.map(|record| Mark {
+            sequence: record.sequence,
+            digest: Digest::of(&record.payload),
+        });
+        let newer = |mark: &Mark| {
+            seen.event
+                .as_ref()
+                .is_none_or(|it| it.sequence < mark.sequence)
+        };
+        let next = Seen {
+            sequence: if news { end } else { end.max(seen.sequence) },
+            event: if news {
+                last
+            } else {
+                last.filter(newer).or(seen.event.clone())
+            },
+            acknowledged: if news {
+                said
+            } else {
+                seen.acknowledged.clone()
+            },
+        };
+        if news {
             self.write(&next).await?;
-            self.shared
-                .highest
-                .store(end.min(highest), Ordering::Release);
+            self.shared.highest.store(end, Ordering::Release);
             *seen = next;
+            return Ok(None);
+        }
+        self.shared.highest.fetch_max(end, Ordering::AcqRel);
+        if next != *seen {
+            match self.write(&next).await {
+                Ok(()) => *seen = next,
+                // Work waits for the disk by itself; without any there is nothing to be forgotten.
+                Err(error) => warn!(%error, "how far the stream is cannot be noted now"),
+            }
         }
         Ok(None)
     }
@@ -173,7 +272,9 @@ impl Witness {
     /// the stream is another one now, and what follows from the commit must not be done.
     pub(crate) fn committed(&self, before: u64, sequence: u64) -> bool {
         if sequence <= before {
-            self.found(text(sequence, before));
+            self.found(text(&format!(
+                "FERRY took {sequence}, but {before} was seen"
+            )));
             return false;
         }
         self.shared.highest.fetch_max(sequence, Ordering::AcqRel);
@@ -208,34 +309,56 @@ impl Witness {
         Ok(())
     }
 
+    /// Notes all that this process saw, before it ends: the next one has to know it.
+    pub(crate) async fn remember(&self) {
+        let mut seen = self.shared.seen.lock().await;
+        let highest = self.shared.highest.load(Ordering::Acquire);
+        if highest <= seen.sequence {
+            return;
+        }
+        let next = Seen {
+            sequence: highest,
+            ..seen.clone()
+        };
+        match self.write(&next).await {
+            Ok(()) => *seen = next,
+            Err(error) => {
+                error!(%error, "what was seen cannot be noted: the next start may not notice a restore");
+            }
+        }
+    }
+
     async fn write(&self, seen: &Seen) -> Result<(), BusError> {
-        let Some(file) = self.shared.file.clone() else {
+        let Some(disk) = &self.shared.disk else {
             return Ok(());
         };
         let bytes = serde_json::to_vec(seen).expect("a witness is always JSON");
-        let shown = file.display().to_string();
-        let written = tokio::task::spawn_blocking(move || replace(&file, &bytes)).await;
-        written
-            .unwrap_or_else(|error| Err(std::io::Error::other(error)))
-            .map_err(|error| BusError::Io(format!("{shown} cannot be written"), error))
+        let written = disk.replace(bytes).await;
+        written.map_err(|error| BusError::Io(format!("{} cannot be written", disk.place()), error))
     }
 }
 
-/// Whole or not at all, and lasting.
-fn replace(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let part = file.with_extension("part");
-    let mut new = std::fs::File::create(&part)?;
-    new.write_all(bytes)?;
-    new.sync_data()?;
-    std::fs::rename(&part, file)?;
-    match file.parent() {
-        Some(folder) => std::fs::File::open(folder)?.sync_all(),
-        None => Ok(()),
-    }
+/// Whether the stream holds another message than the one that was seen, though it goes as far: why.
+async fn is_other(bus: &dyn Bus, mark: Option<&Mark>) -> Result<Option<String>, BusError> {
+    let Some(Mark { sequence, digest }) = mark else {
+        return Ok(None);
+    };
+    let why = match bus.read_at(subject::STREAM, *sequence).await? {
+        Some((_, record)) if Digest::of(&record.payload) == *digest => return Ok(None),
+        Some(_) => format!("at {sequence} FERRY holds another message than was seen"),
+        // Events grow too old in their order.
+        None => match bus.first(subject::ALL_EVENTS).await? {
+            Some(first) if first.sequence < *sequence => {
+                format!("FERRY lacks the event at {sequence} that was seen")
+            }
+            _ => return Ok(None),
+        },
+    };
+    Ok(Some(text(&why)))
 }
 
-fn text(end: u64, seen: u64) -> String {
+fn text(why: &str) -> String {
     format!(
-        "the stream was restored from another moment: FERRY ends at {end}, but {seen} was seen; see docs/operations.md#restoring, then `ferry bus restored --why …`"
+        "the stream was restored from another moment: {why}; see docs/operations.md#restoring, then `ferry bus restored --why …`"
     )
 }

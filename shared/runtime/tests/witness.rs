@@ -3,6 +3,8 @@
 //! In: a service on the real nats-server, whose folder is put back; one on the bus in memory. Out: the
 //! service stops, says why, and does nothing twice.
 
+mod support;
+
 use std::{
     path::Path,
     sync::{
@@ -19,123 +21,16 @@ use ferry_bus::{
     config_store, provision, restored,
 };
 use ferry_config::Config;
-use ferry_events::{
-    Digest, Event, EventId, RunId, Scope, Service, Timestamp,
-    artifact::{Biz, Packaged, Published, Release},
-    subject,
-};
+use ferry_events::{Event, EventId, RunId, Service, subject};
 use ferry_rig::nats::NatsServer;
 use ferry_runtime::{
     Clock, Context, Decide, Decision, Done, Effects, Fault, Input, Job, Key, Running, Settings,
-    Witness, run,
+    Witness, WitnessDisk, run,
 };
-use serde::{Deserialize, Serialize};
-use uuid::Uuid;
+use support::{Publisher, State, Work, bus as memory, packaged, settings as settings_of};
 
 /// No single wait takes longer; a machine that is busy with builds may be slow.
 const DEADLINE: Duration = Duration::from_secs(60);
-
-/// Publishes each packaged artifact once, after work that is counted.
-struct Publisher;
-
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct State {
-    waiting: Option<Packaged>,
-    done: bool,
-}
-
-impl Decide for Publisher {
-    type State = State;
-    type Work = RunId;
-    type Outcome = RunId;
-
-    fn service(&self) -> Service {
-        Service::Slimmer
-    }
-
-    fn route(&self, event: &Event, _: &Config) -> Vec<Key> {
-        let run = event.run().map(|run| run.to_string()).unwrap_or_default();
-        vec![Key::new("slim", &[&run])]
-    }
-
-    fn decide(
-        &self,
-        _: &Key,
-        state: &State,
-        input: &Input<RunId>,
-        _: &Context,
-    ) -> Result<Decision<State>, Fault> {
-        let mut state = state.clone();
-        match (input, state.waiting.clone()) {
-            (Input::Event(event), None) => {
-                if let ferry_events::Body::ArtifactPackaged(packaged) = &event.body {
-                    state.waiting = Some(packaged.as_ref().clone());
-                }
-                Ok(Decision::to(state))
-            }
-            (Input::Outcome(_), Some(packaged)) => {
-                state.done = true;
-                let release = Release {
-                    run: packaged.run,
-                    module: packaged.module.clone(),
-                    commit: None,
-                    packaged: packaged.digest,
-                    biz: packaged.biz,
-                    pools: std::collections::BTreeMap::new(),
-                };
-                let scope = Scope::module(None, &packaged.module);
-                Ok(Decision::to(state).say(scope, Published { release }))
-            }
-            _ => Ok(Decision::to(state)),
-        }
-    }
-
-    fn work(&self, _: &Key, state: &State) -> Option<RunId> {
-        let waiting = state.waiting.as_ref().filter(|_| !state.done)?;
-        Some(waiting.run)
-    }
-}
-
-#[derive(Clone, Default)]
-struct Counted(Arc<AtomicUsize>);
-
-impl Counted {
-    fn times(&self) -> usize {
-        self.0.load(Ordering::SeqCst)
-    }
-}
-
-#[async_trait]
-impl Effects<Publisher> for Counted {
-    async fn perform(&self, job: Job<RunId>) -> Done<RunId> {
-        self.0.fetch_add(1, Ordering::SeqCst);
-        job.work.into()
-    }
-}
-
-fn packaged(n: u64) -> Event {
-    let run = RunId::of("shop", "main", n, "cart");
-    Event {
-        id: EventId(Uuid::from_u128(u128::from(n))),
-        source: Service::Builder,
-        time: Timestamp::from_timestamp_millis(1_700_000_000_000).expect("a moment"),
-        scope: Scope::module(None, "cart"),
-        cause: None,
-        body: Packaged {
-            run,
-            module: "cart".into(),
-            digest: Digest::of(b"jar"),
-            size: 3,
-            commit: None,
-            biz: Biz {
-                name: "cart".into(),
-                version: "1".into(),
-                web_context_path: None,
-            },
-        }
-        .into(),
-    }
-}
 
 fn key(n: u64) -> String {
     let run = RunId::of("shop", "main", n, "cart").to_string();
@@ -158,7 +53,9 @@ async fn done(bus: &dyn Bus, n: u64) -> Result<()> {
     let subject = subject::state(Service::Slimmer, &key(n));
     until("the work's outcome", async || {
         Ok(match bus.read(&subject).await {
-            Ok(Some(record)) => String::from_utf8_lossy(&record.payload).contains("\"done\":true"),
+            Ok(Some(record)) => {
+                String::from_utf8_lossy(&record.payload).contains("\"published\":true")
+            }
             _ => false,
         })
     })
@@ -166,7 +63,8 @@ async fn done(bus: &dyn Bus, n: u64) -> Result<()> {
 }
 
 async fn publish(bus: &dyn Bus, n: u64) -> Result<()> {
-    bus.commit(vec![Write::event(&packaged(n))].into()).await?;
+    bus.commit(vec![Write::event(&packaged(n, "cart"))].into())
+        .await?;
     Ok(())
 }
 
@@ -196,12 +94,12 @@ async fn connect(server: &NatsServer, users: &Users, user: User) -> Result<Arc<J
     Ok(Arc::new(bus))
 }
 
-async fn start(bus: Arc<dyn Bus>, work: &Counted, witness: &Witness) -> Running {
+async fn start(bus: Arc<dyn Bus>, work: &Work, witness: &Witness) -> Running {
     let settings = Settings {
         witness: witness.clone(),
         ..Settings::default()
     };
-    run(Publisher, work.clone(), bus, settings).await
+    run(Publisher::default(), work.clone(), bus, settings).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -215,7 +113,7 @@ async fn a_stream_restored_from_another_moment_stops_the_service() -> Result<()>
     let builder = connect(&server, &users, User::Service(Service::Builder)).await?;
     let slimmer = connect(&server, &users, User::Service(Service::Slimmer)).await?;
     let (folder, backup) = (tempfile::tempdir()?, tempfile::tempdir()?);
-    let work = Counted::default();
+    let work = Work::free();
     let witness = Witness::open(folder.path())?;
     let running = start(slimmer.clone(), &work, &witness).await;
     publish(builder.as_ref(), 1).await?;
@@ -232,7 +130,7 @@ async fn a_stream_restored_from_another_moment_stops_the_service() -> Result<()>
     })
     .await?;
     done(slimmer.as_ref(), 2).await?;
-    assert_eq!(work.times(), 2);
+    assert_eq!(work.begun(), 2);
     let seen = slimmer.end().await?;
     server.stop().await?;
     std::fs::remove_dir_all(&store)?;
@@ -267,7 +165,7 @@ async fn a_stream_restored_from_another_moment_stops_the_service() -> Result<()>
     let why = witness.stopped().context("it spoke")?;
     assert!(why.contains(&format!("FERRY ends at {end}")), "{why}");
     assert!(!starting.is_finished());
-    assert_eq!(work.times(), 2, "nothing was done twice");
+    assert_eq!(work.begun(), 2, "nothing was done twice");
 
     // A person says so: it goes on with what the bus holds.
     let at = Clock::wall().now();
@@ -275,7 +173,7 @@ async fn a_stream_restored_from_another_moment_stops_the_service() -> Result<()>
     let running = tokio::time::timeout(DEADLINE, starting).await??;
     assert_eq!(witness.stopped(), None);
     done(slimmer.as_ref(), 2).await?;
-    assert_eq!(work.times(), 3, "the bus knew nothing of the second one");
+    assert_eq!(work.begun(), 3, "the bus knew nothing of the second one");
     assert!(running.drain().await);
     // And that word counts once: another start needs none, another restore would.
     let witness = Witness::open(folder.path())?;
@@ -284,35 +182,24 @@ async fn a_stream_restored_from_another_moment_stops_the_service() -> Result<()>
     Ok(())
 }
 
-async fn memory() -> Result<MemoryBus> {
-    let bus = MemoryBus::default();
-    let config = serde_json::to_vec(&Config::default())?;
-    config_store::put(&bus, config.into(), 0).await?;
-    Ok(bus)
+fn settings(bus: &MemoryBus, witness: &Witness) -> Settings {
+    Settings {
+        witness: witness.clone(),
+        ..settings_of(bus)
+    }
 }
 
-fn settings(bus: &MemoryBus, witness: &Witness) -> Settings {
-    let time = bus.clone();
-    Settings {
-        clock: Clock::from_fn(move || time.now()),
-        witness: witness.clone(),
-        ..Settings::default()
-    }
+async fn start_on(bus: &MemoryBus, work: &Work, settings: Settings) -> Running {
+    let own = bus.as_user(User::Service(Service::Slimmer));
+    run(Publisher::default(), work.clone(), Arc::new(own), settings).await
 }
 
 /// Without a reconnection, as with a stream that is restored under a server that runs.
 #[tokio::test(start_paused = true)]
 async fn a_commit_below_what_was_seen_has_no_consequences() -> Result<()> {
-    let bus = memory().await?;
-    let own = bus.as_user(User::Service(Service::Slimmer));
-    let (work, witness) = (Counted::default(), Witness::default());
-    let running = run(
-        Publisher,
-        work.clone(),
-        Arc::new(own),
-        settings(&bus, &witness),
-    )
-    .await;
+    let bus = memory().await;
+    let (work, witness) = (Work::free(), Witness::default());
+    let running = start_on(&bus, &work, settings(&bus, &witness)).await;
     let saved = bus.save();
     publish(&bus, 1).await?;
     done(&bus, 1).await?;
@@ -322,7 +209,7 @@ async fn a_commit_below_what_was_seen_has_no_consequences() -> Result<()> {
     let why = running.stopped().await;
     assert!(why.contains("restored from another moment"), "{why}");
     assert!(running.drain().await);
-    assert_eq!(work.times(), 1);
+    assert_eq!(work.begun(), 1);
     assert!(
         bus.messages(subject::DEAD)?.is_empty(),
         "nothing is at fault"
@@ -332,23 +219,16 @@ async fn a_commit_below_what_was_seen_has_no_consequences() -> Result<()> {
 
 #[tokio::test(start_paused = true)]
 async fn an_aggregate_that_does_not_fit_the_stream_stops_alone() -> Result<()> {
-    let bus = memory().await?;
-    let own = bus.as_user(User::Service(Service::Slimmer));
-    let (work, witness) = (Counted::default(), Witness::default());
+    let bus = memory().await;
+    let (work, witness) = (Work::free(), Witness::default());
     // What the second transition of the first one would say is there already.
     let id = EventId::of("slimmer", &key(1), 2, "artifact.published", 0);
     let known = Write {
         id: Some(id.to_string()),
-        ..Write::event(&packaged(77))
+        ..Write::event(&packaged(77, "cart"))
     };
     bus.commit(vec![known].into()).await?;
-    let running = run(
-        Publisher,
-        work.clone(),
-        Arc::new(own),
-        settings(&bus, &witness),
-    )
-    .await;
+    let running = start_on(&bus, &work, settings(&bus, &witness)).await;
     publish(&bus, 1).await?;
     until("it to stop", async || Ok(!witness.held().is_empty())).await?;
     assert_eq!(witness.held(), [key(1)]);
@@ -374,9 +254,8 @@ async fn a_full_bus_is_waited_for_and_said() -> Result<()> {
     let bus = MemoryBus::new(MemoryBus::START, &limits);
     let config = serde_json::to_vec(&Config::default())?;
     config_store::put(&bus, config.into(), 0).await?;
-    let own = bus.as_user(User::Service(Service::Slimmer));
     let settings = settings(&bus, &Witness::default());
-    let (work, room) = (Counted::default(), settings.room.clone());
+    let (work, room) = (Work::free(), settings.room.clone());
     publish(&bus, 1).await?;
     // Something else takes what is left, all but a few bytes.
     let subject = subject::state(Service::Scheduler, "large");
@@ -389,39 +268,32 @@ async fn a_full_bus_is_waited_for_and_said() -> Result<()> {
             Err(_) => size -= 8,
         }
     };
-    let running = run(Publisher, work.clone(), Arc::new(own), settings).await;
+    let running = start_on(&bus, &work, settings).await;
     until("it to say so", async || Ok(room.full().is_some())).await?;
     assert!(
         room.full()
             .context("it said so")?
             .contains("the bus is full")
     );
-    assert_eq!(work.times(), 0);
+    assert_eq!(work.begun(), 0);
     // Made smaller, it leaves room; the bus counts before it replaces, so this must be nothing.
     let write = Write::state(subject.clone(), Vec::new(), filled, keep);
     bus.commit(vec![write].into()).await?;
     done(&bus, 1).await?;
-    assert_eq!((room.full(), work.times()), (None, 1));
+    assert_eq!((room.full(), work.begun()), (None, 1));
     assert!(running.drain().await);
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn work_waits_for_a_disk_that_refuses() -> Result<()> {
-    let bus = memory().await?;
-    let own = bus.as_user(User::Service(Service::Slimmer));
+    let bus = memory().await;
     let folder = tempfile::tempdir()?;
     let place = folder.path().join("slimmer");
     std::fs::create_dir(&place)?;
-    let (work, witness) = (Counted::default(), Witness::open(&place)?);
+    let (work, witness) = (Work::free(), Witness::open(&place)?);
     std::fs::remove_dir(&place)?;
-    let running = run(
-        Publisher,
-        work.clone(),
-        Arc::new(own),
-        settings(&bus, &witness),
-    )
-    .await;
+    let running = start_on(&bus, &work, settings(&bus, &witness)).await;
     publish(&bus, 1).await?;
     let subject = subject::state(Service::Slimmer, &key(1));
     until("the claim", async || {
@@ -429,14 +301,310 @@ async fn work_waits_for_a_disk_that_refuses() -> Result<()> {
         Ok(record.is_some_and(|record| String::from_utf8_lossy(&record.payload).contains("claim")))
     })
     .await?;
-    assert_eq!(work.times(), 0, "nothing is done that could be forgotten");
+    assert_eq!(work.begun(), 0, "nothing is done that could be forgotten");
     std::fs::create_dir(&place)?;
     done(&bus, 1).await?;
-    assert_eq!(work.times(), 1);
+    assert_eq!(work.begun(), 1);
     assert!(running.drain().await);
     // A damaged one is set aside.
     std::fs::write(place.join("witness.json"), b"{\"seq")?;
     Witness::open(&place)?;
     assert!(place.join("witness.damaged").exists());
+    Ok(())
+}
+
+/// A disk in memory; clones are the same one.
+#[derive(Clone, Debug, Default)]
+struct Paper(Arc<std::sync::Mutex<Option<Vec<u8>>>>);
+
+impl Paper {
+    fn witness(&self) -> Result<Witness> {
+        Ok(Witness::kept_on(Arc::new(self.clone()))?)
+    }
+
+    fn sequence(&self) -> u64 {
+        let bytes = self.0.lock().unwrap().clone().unwrap_or_default();
+        let seen: serde_json::Value = serde_json::from_slice(&bytes).unwrap_or_default();
+        seen["sequence"].as_u64().unwrap_or_default()
+    }
+}
+
+#[async_trait]
+impl WitnessDisk for Paper {
+    fn read(&self) -> std::io::Result<Option<Vec<u8>>> {
+        Ok(self.0.lock().unwrap().clone())
+    }
+
+    async fn replace(&self, bytes: Vec<u8>) -> std::io::Result<()> {
+        *self.0.lock().unwrap() = Some(bytes);
+        Ok(())
+    }
+
+    fn set_aside(&self) -> std::io::Result<String> {
+        Ok(self.place())
+    }
+
+    fn place(&self) -> String {
+        "memory".into()
+    }
+}
+
+/// A service that has seen a message which it had nothing to do with; ended. The bus as it was before.
+async fn idle(bus: &MemoryBus, paper: &Paper) -> Result<ferry_bus::Saved> {
+    publish(bus, 1).await?;
+    let saved = bus.save();
+    let own = bus.as_user(User::Service(Service::Verifier));
+    let witness = paper.witness()?;
+    let running = run(Idle, NoWork, Arc::new(own), settings(bus, &witness)).await;
+    publish(bus, 2).await?;
+    let end = bus.end().await?;
+    until("it to look", async || Ok(paper.sequence() == end)).await?;
+    assert!(running.drain().await);
+    Ok(saved)
+}
+
+/// Takes nothing and does nothing.
+struct Idle;
+
+impl Decide for Idle {
+    type State = State;
+    type Work = RunId;
+    type Outcome = RunId;
+
+    fn service(&self) -> Service {
+        Service::Verifier
+    }
+
+    fn route(&self, _: &Event, _: &Config) -> Vec<Key> {
+        Vec::new()
+    }
+
+    fn decide(
+        &self,
+        _: &Key,
+        state: &State,
+        _: &Input<RunId>,
+        _: &Context,
+    ) -> Result<Decision<State>, Fault> {
+        Ok(Decision::to(state.clone()))
+    }
+
+    fn work(&self, _: &Key, _: &State) -> Option<RunId> {
+        None
+    }
+}
+
+struct NoWork;
+
+#[async_trait]
+impl Effects<Idle> for NoWork {
+    async fn perform(&self, job: Job<RunId>) -> Done<RunId> {
+        job.work.into()
+    }
+}
+
+/// Starts it again on what it has seen; why it waits.
+async fn waits(bus: &MemoryBus, paper: &Paper) -> Result<String> {
+    let witness = paper.witness()?;
+    let own = bus.as_user(User::Service(Service::Verifier));
+    let settings = settings(bus, &witness);
+    let starting = tokio::spawn(run(Idle, NoWork, Arc::new(own), settings));
+    let spoken = tokio::time::timeout(DEADLINE, witness.stop()).await;
+    assert!(!starting.is_finished());
+    starting.abort();
+    spoken.context("it goes on as if nothing had been forgotten")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replica_that_does_nothing_notices_too() -> Result<()> {
+    let (bus, paper) = (memory().await, Paper::default());
+    let saved = idle(&bus, &paper).await?;
+    bus.restore(&saved, &[subject::STREAM])?;
+    let why = waits(&bus, &paper).await?;
+    assert!(why.contains("was seen"), "{why}");
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_has_grown_past_what_was_seen_is_noticed() -> Result<()> {
+    for others in [1, 9] {
+        let (bus, paper) = (memory().await, Paper::default());
+        let saved = idle(&bus, &paper).await?;
+        let seen = bus.end().await?;
+        bus.restore(&saved, &[subject::STREAM])?;
+        // Gateways go on: a push is answered 202, and its event stands where another one stood.
+        for n in 0..others {
+            publish(&bus, 100 + n).await?;
+        }
+        assert!(bus.end().await? >= seen);
+        let why = waits(&bus, &paper).await?;
+        assert!(why.contains("holds another message"), "{why}");
+    }
+    // What stood there may be gone again: a state is replaced by the next one.
+    let (bus, paper) = (memory().await, Paper::default());
+    let saved = idle(&bus, &paper).await?;
+    bus.restore(&saved, &[subject::STREAM])?;
+    let mut at = 0;
+    for _ in 0..3 {
+        let subject = subject::state(Service::Gateway, "x");
+        let write = Write::state(subject, b"{}".to_vec(), at, ferry_bus::Keep::Forever);
+        at = bus.commit(vec![write].into()).await?.sequences[0];
+    }
+    let why = waits(&bus, &paper).await?;
+    assert!(why.contains("lacks the event"), "{why}");
+    Ok(())
+}
+
+/// Events that have grown too old are no sign of anything.
+#[tokio::test(start_paused = true)]
+async fn a_service_that_was_down_for_longer_than_events_are_kept_starts() -> Result<()> {
+    let (bus, paper) = (memory().await, Paper::default());
+    idle(&bus, &paper).await?;
+    tokio::time::advance(StreamLimits::default().keep_events * 2).await;
+    publish(&bus, 3).await?;
+    let witness = paper.witness()?;
+    let own = bus.as_user(User::Service(Service::Verifier));
+    let starting = run(Idle, NoWork, Arc::new(own), settings(&bus, &witness));
+    let running = tokio::time::timeout(DEADLINE, starting).await?;
+    assert!(running.drain().await);
+    Ok(())
+}
+
+/// The word of an earlier restore says nothing of this one.
+#[tokio::test(start_paused = true)]
+async fn an_older_word_on_the_stream_admits_nothing() -> Result<()> {
+    let (bus, paper) = (memory().await?, Paper::default());
+    restored::acknowledge(&bus, "the first time", bus.now()).await?;
+    let saved = idle(&bus, &paper).await?;
+    tokio::time::advance(Duration::from_secs(60)).await;
+    restored::acknowledge(&bus, "the second time", bus.now()).await?;
+    let second = bus.end().await?;
+    let witness = paper.witness()?;
+    let own = bus.as_user(User::Service(Service::Verifier));
+    let running = run(Idle, NoWork, Arc::new(own), settings(&bus, &witness)).await;
+    assert!(running.drain().await);
+    assert_eq!(paper.sequence(), second);
+    bus.restore(&saved, &[subject::STREAM])?;
+    let why = waits(&bus, &paper).await?;
+    assert!(why.contains("was seen"), "{why}");
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fence_is_of_the_stream_that_was_seen() -> Result<()> {
+    let (bus, paper) = (memory().await, Paper::default());
+    let saved = idle(&bus, &paper).await?;
+    let witness = paper.witness()?;
+    let hands = ferry_runtime::Hands::watched(Arc::new(bus.clone()), witness.clone());
+    assert!(hands.fence(subject::CONFIG).await?.is_some());
+    bus.restore(&saved, &[subject::STREAM])?;
+    let error = hands.fence(subject::CONFIG).await.expect_err("another one");
+    assert!(
+        error.to_string().contains("restored from another moment"),
+        "{error}"
+    );
+    assert!(witness.stopped().is_some(), "and the service stops");
+    Ok(())
+}
+
+/// A process that has noticed by what it had committed itself, right before; the next one knows it.
+#[tokio::test(start_paused = true)]
+async fn what_a_process_has_noticed_the_next_one_knows() -> Result<()> {
+    let (bus, paper) = (memory().await?, Paper::default());
+    let own: Arc<dyn Bus> = Arc::new(bus.as_user(User::Service(Service::Slimmer)));
+    let (work, witness) = (Counted::default(), paper.witness()?);
+    let settings = settings(&bus, &witness);
+    let running = run(Publisher, work.clone(), own.clone(), settings.clone()).await;
+    let saved = bus.save();
+    publish(&bus, 1).await?;
+    done(&bus, 1).await?;
+    assert!(paper.sequence() < bus.end().await?, "not all is noted yet");
+    bus.set_connected(false);
+    bus.restore(&saved, &[subject::STREAM])?;
+    // Up to what is noted, and no further: what was seen after it is known to the process alone.
+    while bus.end().await.unwrap_or_default() < paper.sequence() {
+        bus.set_connected(true);
+        publish(&bus, 100 + bus.end().await?).await?;
+    }
+    bus.set_connected(true);
+    running.stopped().await;
+    assert!(running.drain().await);
+    let witness = paper.witness()?;
+    let again = Settings {
+        witness: witness.clone(),
+        ..settings
+    };
+    let starting = tokio::spawn(run(Publisher, work.clone(), own, again));
+    tokio::time::timeout(DEADLINE, witness.stop())
+        .await
+        .context("it goes on")?;
+    assert!(!starting.is_finished());
+    starting.abort();
+    Ok(())
+}
+
+/// Work that goes on until it is dropped.
+#[derive(Clone, Default)]
+struct Endless {
+    begun: Arc<AtomicUsize>,
+    dropped: Arc<AtomicUsize>,
+}
+
+struct Drops(Arc<AtomicUsize>);
+
+impl Drop for Drops {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[async_trait]
+impl Effects<Publisher> for Endless {
+    async fn perform(&self, _: Job<RunId>) -> Done<RunId> {
+        let _drops = Drops(self.dropped.clone());
+        self.begun.fetch_add(1, Ordering::SeqCst);
+        std::future::pending().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn work_in_hand_ends_as_soon_as_the_stream_is_another_one() -> Result<()> {
+    let (bus, work) = (memory().await, Endless::default());
+    let own = bus.as_user(User::Service(Service::Slimmer));
+    let witness = Paper::default().witness()?;
+    let saved = bus.save();
+    let settings = settings(&bus, &witness);
+    let running = run(Publisher::default(), work.clone(), Arc::new(own), settings).await;
+    publish(&bus, 1).await?;
+    until("the work", async || {
+        Ok(work.begun.load(Ordering::SeqCst) == 1)
+    })
+    .await?;
+    bus.set_connected(false);
+    bus.restore(&saved, &[subject::STREAM])?;
+    bus.set_connected(true);
+    running.stopped().await;
+    until("the work's end", async || {
+        Ok(work.dropped.load(Ordering::SeqCst) == 1)
+    })
+    .await?;
+    assert!(running.drain().await);
+    assert_eq!(work.begun.load(Ordering::SeqCst), 1);
+    Ok(())
+}
+
+/// What is in memory may be of the stream before.
+#[tokio::test(start_paused = true)]
+async fn a_service_that_runs_begins_anew_when_an_operator_speaks() -> Result<()> {
+    let (bus, paper) = (memory().await, Paper::default());
+    for _ in 0..2 {
+        let own = bus.as_user(User::Service(Service::Verifier));
+        let witness = paper.witness()?;
+        let running = run(Idle, NoWork, Arc::new(own), settings(&bus, &witness)).await;
+        restored::acknowledge(&bus, "it was", bus.now()).await?;
+        let why = tokio::time::timeout(DEADLINE, running.stopped()).await?;
+        assert!(why.contains("begins anew"), "{why}");
+        assert!(running.drain().await);
+    }
     Ok(())
 }

@@ -1,13 +1,14 @@
 //! The real network.
 //!
-//! In: an [`Ask`]. Out: the answer. No proxy, no redirects, no connection kept: arklet closes each, and a
-//! probe shall meet a module as a new visitor does.
+//! In: an [`Ask`] or a [`Request`]. Out: the answer. No proxy, no redirects, no connection kept: arklet
+//! closes each, and a probe shall meet a module as a new visitor does.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
+use reqwest::Method;
 
-use crate::{Answer, Ask, Unanswered, Web};
+use crate::{Answer, Ask, Request, Unanswered, Web};
 
 /// How long a connection may take to be made. Bases are near; a stopped one accepts all the same.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -35,19 +36,26 @@ impl Http {
 #[async_trait]
 impl Web for Http {
     async fn ask(&self, ask: Ask) -> Result<Answer, Unanswered> {
+        self.send(ask.into()).await
+    }
+
+    async fn send(&self, ask: Request) -> Result<Answer, Unanswered> {
         let broken = |error: reqwest::Error| match error.is_timeout() && !error.is_connect() {
             true => Unanswered::TimedOut(ask.timeout),
             false => Unanswered::Broken(cause(&error)),
         };
-        let request = match ask.json {
-            None => self.0.get(ask.url),
-            Some(body) => self
-                .0
-                .post(ask.url)
-                .header("content-type", "application/json")
-                .body(body),
-        };
-        let mut response = request.timeout(ask.timeout).send().await.map_err(broken)?;
+        let refused = |what: String| Unanswered::Broken(what);
+        let method = Method::from_bytes(ask.method.as_bytes())
+            .map_err(|error| refused(error.to_string()))?;
+        let mut request = self.0.request(method, ask.url.clone());
+        if let Some(body) = &ask.body {
+            request = request
+                .header("content-type", body.content_type.as_str())
+                .body(body.bytes.clone());
+        }
+        // These stand over what goes before.
+        let request = request.headers(ask.headers).timeout(ask.timeout);
+        let mut response = request.send().await.map_err(broken)?;
         let status = response.status().as_u16();
         let location = response
             .headers()

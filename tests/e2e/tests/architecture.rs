@@ -177,6 +177,7 @@ fn only_the_runtime_and_the_gateway_hold_a_bus() {
                 "JetStream",
                 "async_nats",
                 "Hands::new",
+                "Hands::watched",
                 "ferry_runtime::run",
             ] {
                 assert!(

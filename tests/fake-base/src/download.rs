@@ -60,6 +60,7 @@ async fn read(base: &Base, address: &str, version: &str) -> Result<Vec<u8>, Thro
             let ask = Ask {
                 url,
                 json: None,
+                headers: Default::default(),
                 timeout: FOR_EVER,
                 body_max: usize::MAX,
             };

@@ -1,10 +1,11 @@
 //! Real parts on one machine, for tests, the demo and benchmarks.
 //!
 //! Each module starts one kind of part as it is in production: nats-server,
-//! Koupleless bases, git, Maven, a forge's webhook, and with [`stack`] the whole
+//! Koupleless bases, HAProxy, git, Maven, a forge's webhook, and with [`stack`] the whole
 //! of Ferry. What is started is killed when its handle is dropped; files go to
 //! `target/` and to folders that the caller names.
 
+pub mod balancer;
 pub mod base;
 pub mod digest;
 pub mod disk;

@@ -11,12 +11,13 @@ use std::{
 };
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use ferry_bus::{
-    Ack, Batch, Bus, BusError, CommitError, Committed, Consumer, DeadLetter, Delivery, LogLine,
-    MemoryBus, Message, Record, Source, Start,
+    Ack, Asked, Batch, Bus, BusError, CommitError, Committed, Consumer, DeadLetter, Delivery,
+    LogLine, MemoryBus, Message, Record, Source, Start,
 };
-use ferry_events::{Digest, RunId, Service};
+use ferry_events::{Digest, RunId, Service, question::Question, subject};
 use futures::{StreamExt, stream::BoxStream};
 use tokio::sync::watch;
 
@@ -25,6 +26,9 @@ use crate::process::{Fate, Life};
 /// How long a request to a bus that is not there takes to fail: less than a real one's 5 s, so that a
 /// short absence is met more than once.
 const SILENCE: Duration = Duration::from_millis(400);
+
+/// What is asked for every few seconds.
+const LOOKED_AT: [&str; 3] = [subject::CONFIG, subject::RESTORED, subject::ALL_EVENTS];
 
 /// A process's connection.
 pub struct SimBus {
@@ -56,6 +60,17 @@ impl SimBus {
         Ok(())
     }
 
+    /// Of what is asked for every few seconds: only that the process runs, and reaches the bus, matters.
+    async fn looked_at(&self) -> Result<(), BusError> {
+        self.life.open().await;
+        if self.life.link.see(|there| *there) {
+            return Ok(());
+        }
+        tokio::time::sleep(SILENCE).await;
+        self.life.open().await;
+        Err(BusError::Unavailable("no connection".into()))
+    }
+
     async fn after(&self, what: &str) -> Result<(), BusError> {
         match self.life.pass(what).await {
             Fate::Go => Ok(()),
@@ -67,9 +82,8 @@ impl SimBus {
 #[async_trait]
 impl Bus for SimBus {
     async fn read(&self, subject: &str) -> Result<Option<Record>, BusError> {
-        if subject == ferry_events::subject::CONFIG {
-            // Asked for every second: only that the process runs matters.
-            self.life.open().await;
+        if LOOKED_AT.contains(&subject) {
+            self.looked_at().await?;
             return self.inner.read(subject).await;
         }
         self.before("read").await?;
@@ -83,12 +97,21 @@ impl Bus for SimBus {
         stream: &str,
         sequence: u64,
     ) -> Result<Option<(String, Record)>, BusError> {
-        self.before("read at").await?;
+        if stream == subject::STREAM {
+            self.looked_at().await?;
+        } else {
+            self.before("read at").await?;
+        }
         self.inner.read_at(stream, sequence).await
     }
 
+    async fn first(&self, subject: &str) -> Result<Option<Record>, BusError> {
+        self.looked_at().await?;
+        self.inner.first(subject).await
+    }
+
     async fn end(&self) -> Result<u64, BusError> {
-        self.before("end").await?;
+        self.looked_at().await?;
         self.inner.end().await
     }
 
@@ -185,6 +208,14 @@ impl Bus for SimBus {
         }
         self.inner.bury(letter, parked).await?;
         self.after("has buried").await
+    }
+
+    async fn ask(&self, question: &Question, limit: Duration) -> Result<Bytes, BusError> {
+        self.inner.ask(question, limit).await
+    }
+
+    async fn questions(&self, service: Service) -> Result<BoxStream<'static, Asked>, BusError> {
+        self.inner.questions(service).await
     }
 
     fn connected(&self) -> watch::Receiver<bool> {

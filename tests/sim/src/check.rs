@@ -15,6 +15,7 @@ use ferry_events::{
 use ferry_fake_base::Phase;
 
 use crate::{
+    balancer::BEHIND,
     script::{Act, BASES, ENVIRONMENTS, MODULES, Quality},
     world::World,
 };
@@ -46,17 +47,39 @@ struct Told {
     newest: BTreeMap<String, (u64, RunId, String)>,
     /// Modules that are not brought back on a base any more.
     given_up: BTreeSet<(String, String)>,
+    /// Where a module was asked for on a base, as the bus still knows.
+    touched: BTreeSet<(String, String)>,
     /// Whether a person asked to go back.
     rolled_back_by_hand: BTreeSet<String>,
+}
+
+impl Told {
+    /// What bases may be asked for, of events that the bus holds or has forgotten.
+    fn requested(&mut self, event: &ferry_events::Event) {
+        match &event.body {
+            Body::RolloutPlanned(p) => {
+                let unit = (p.plan.module.clone(), p.plan.environment.clone());
+                self.plans.insert(p.id.clone(), (unit, p.plan.generation));
+            }
+            Body::TaskRequested(p) => {
+                self.tasks.insert(p.task, (p.plan.clone(), p.base.clone()));
+            }
+            _ => {}
+        }
+    }
 }
 
 /// Looks at everything.
 pub fn all(world: &World) -> BTreeMap<Unit, String> {
     let events = world.seen().events.clone();
     let mut told = Told::default();
+    for event in &world.restores().forgotten {
+        told.requested(event);
+    }
     once_each(world, &events, &mut told);
     ends(world, &told);
     ledgers(world, &told);
+    in_service(world);
     let live = bases(world, &told);
     oracle(world, &told, &live);
     letters(world);
@@ -172,7 +195,7 @@ fn once_each(world: &World, events: &[ferry_events::Event], told: &mut Told) {
                         }
                     }
                 }
-                told.plans.insert(p.id.clone(), (unit, p.plan.generation));
+                told.requested(event);
                 if p.plan.direction == Direction::Forward {
                     let waves = p.plan.waves.iter();
                     let bases = waves.map(|wave| wave.iter().map(|s| s.base.clone()).collect());
@@ -180,7 +203,8 @@ fn once_each(world: &World, events: &[ferry_events::Event], told: &mut Told) {
                 }
             }
             Body::TaskRequested(p) => {
-                told.tasks.insert(p.task, (p.plan.clone(), p.base.clone()));
+                told.requested(event);
+                told.touched.insert((p.module.clone(), p.base.clone()));
                 // A wave begins when every base of the one before is verified.
                 if let Some(waves) = canary.get(&p.plan) {
                     let wave = waves.iter().position(|wave| wave.contains(&p.base));
@@ -246,8 +270,8 @@ fn ends(world: &World, told: &Told) {
     }
 }
 
-/// Each base's own ledger: no request twice, nothing of an old plan after a newer one's first change, and
-/// never two changes of one module at once.
+/// Each base's own ledger: no request twice, and nothing of an old plan after a newer one's first change.
+/// Where the bus was put back, plans are counted anew; what was asked before belongs to no count.
 fn ledgers(world: &World, told: &Told) {
     let mut requests = BTreeMap::new();
     for (task, (plan, base)) in &told.tasks {
@@ -264,10 +288,16 @@ fn ledgers(world: &World, told: &Told) {
         };
         let mut effects: BTreeMap<String, u32> = BTreeMap::new();
         let mut newest: BTreeMap<Unit, u64> = BTreeMap::new();
-        let mut asked: BTreeMap<String, u64> = BTreeMap::new();
-        for entry in base.ledger().entries() {
+        let mut asked: BTreeMap<String, (u64, usize)> = BTreeMap::new();
+        let cuts = world.restores().cuts.get(name).cloned();
+        let cuts = cuts.unwrap_or_default();
+        for (line, entry) in base.ledger().entries().into_iter().enumerate() {
+            let before = cuts.iter().filter(|cut| **cut <= line).count();
+            if cuts.contains(&line) {
+                newest.clear();
+            }
             if let (Phase::Asked, Some(id)) = (entry.phase, &entry.request_id) {
-                asked.insert(id.clone(), entry.at_ms);
+                asked.insert(id.clone(), (entry.at_ms, before));
             }
             if entry.phase != Phase::Ended || !entry.effect {
                 continue;
@@ -276,6 +306,10 @@ fn ledgers(world: &World, told: &Told) {
             let Some(id) = &entry.request_id else {
                 continue;
             };
+            let drained = world.script.settings.drains && name.starts_with(BEHIND);
+            if drained && world.balancer().was_in_service(id) {
+                world.broken(format!("{name} was changed while it was in service: {id}"));
+            }
             let times = effects.entry(id.clone()).or_default();
             *times += 1;
             let Some((task, step, attempt, plan, of)) = requests.get(id) else {
@@ -299,8 +333,12 @@ fn ledgers(world: &World, told: &Told) {
                 ));
                 continue;
             };
+            let (asked_ms, asked_before) = asked.get(id).copied().unwrap_or((entry.at_ms, before));
+            if asked_before != before {
+                continue;
+            }
             let newest = newest.entry(unit.clone()).or_default();
-            let took = entry.at_ms - asked.get(id).copied().unwrap_or(entry.at_ms);
+            let took = entry.at_ms - asked_ms;
             if generation < newest && took <= HANGS_MS {
                 world.broken(format!(
                     "{name} was changed by generation {generation} of {unit:?} after {newest}"
@@ -308,6 +346,13 @@ fn ledgers(world: &World, told: &Told) {
             }
             *newest = (*newest).max(*generation);
         }
+    }
+}
+
+/// At rest no base is out of its load balancer.
+fn in_service(world: &World) {
+    for base in world.balancer().out() {
+        world.broken(format!("{base} is left out of its load balancer"));
     }
 }
 
@@ -341,7 +386,13 @@ fn bases(world: &World, told: &Told) -> BTreeMap<Unit, String> {
                 let given_up = told
                     .given_up
                     .contains(&(module.to_owned(), (*name).to_owned()));
-                if there != wanted && !given_up {
+                // What a base got since the copy that the bus was put back to is none of Ferry's business.
+                let unknown = version.is_none()
+                    && world.restores().times > 0
+                    && !told
+                        .touched
+                        .contains(&(module.to_owned(), (*name).to_owned()));
+                if there != wanted && !given_up && !unknown {
                     world.broken(format!(
                         "{name} runs {there:?} of {module}, and {wanted:?} was decided"
                     ));

@@ -14,7 +14,7 @@ use ferry_bus::{Bus, Source, User, Write, config_store};
 use ferry_events::{Body, Command, CommandId, PushId, Service, Verb, ids::derive, push::Received};
 use ferry_fake_base::StuckAt;
 use ferry_installer::{InstallerDecide, InstallerEffects};
-use ferry_runtime::{Clock, Decide, Effects, Hands, Running, Settings};
+use ferry_runtime::{Clock, Decide, Effects, Hands, Running, Settings, Witness};
 use ferry_verifier::{VerifierDecide, VerifierEffects};
 use tokio::sync::mpsc;
 
@@ -27,6 +27,7 @@ use crate::{
         slimmer::Slims,
     },
     process::Life,
+    restore::{Kept, Paper},
     script::{Act, BASES, BaseAct, ENVIRONMENTS, MODULES, ProcessAct, Script},
     web::SimWeb,
     world::{Line, Order, World},
@@ -66,19 +67,27 @@ pub struct Outcome {
     pub accepted: usize,
     /// How many runs there were.
     pub runs: usize,
+    /// How often the services had to stop for a restored stream.
+    pub restores: u64,
 }
 
-struct Slot {
-    life: Arc<Life>,
+pub(crate) struct Slot {
+    pub(crate) life: Arc<Life>,
+    /// The gateway has none.
+    pub(crate) witness: Option<Witness>,
     running: Arc<Mutex<Option<Running>>>,
     gateway: Option<Arc<Gateway>>,
 }
 
-struct Driver {
-    world: Arc<World>,
+pub(crate) struct Driver {
+    pub(crate) world: Arc<World>,
     orders: mpsc::UnboundedReceiver<Order>,
-    slots: BTreeMap<(Service, usize), Slot>,
-    disks: Vec<Arc<Disk>>,
+    pub(crate) slots: BTreeMap<(Service, usize), Slot>,
+    pub(crate) disks: Vec<Arc<Disk>>,
+    /// The disks of the witnesses.
+    pub(crate) papers: BTreeMap<(Service, usize), Arc<Paper>>,
+    /// Copies of the bus, by the act's number.
+    pub(crate) kept: BTreeMap<usize, Kept>,
     /// What was pushed, by the act's number.
     pushed: BTreeMap<usize, Received>,
 }
@@ -100,6 +109,8 @@ pub fn run(script: Script) -> Outcome {
             world: world.clone(),
             orders,
             slots: BTreeMap::new(),
+            papers: BTreeMap::new(),
+            kept: BTreeMap::new(),
             pushed: BTreeMap::new(),
         };
         let boundaries = driver.go().await;
@@ -116,6 +127,7 @@ pub fn run(script: Script) -> Outcome {
             passed: world.passed(),
             live,
             hard: world.is_hard(),
+            restores: world.restores().times,
             accepted: seen.accepted.len(),
             runs: seen
                 .events
@@ -161,7 +173,13 @@ impl Driver {
         }
         // What is owed to a base has pauses that grow; after it, everything rests again.
         let until = world.now_ms() + OWED_MS;
-        while world.now_ms() < until && !(check::nothing_owed(&world).await && self.rests()) {
+        loop {
+            let back = world.balancer().out().is_empty();
+            if world.now_ms() >= until
+                || (back && check::nothing_owed(&world).await && self.rests())
+            {
+                break;
+            }
             self.take_orders(LOOK).await;
         }
         boundaries
@@ -190,7 +208,7 @@ impl Driver {
         still >= STUCK_MS || (seen.is_over() && still >= quiet)
     }
 
-    async fn take_orders(&mut self, within: Duration) {
+    pub(crate) async fn take_orders(&mut self, within: Duration) {
         let until = tokio::time::Instant::now() + within;
         loop {
             let order = tokio::select! {
@@ -226,7 +244,7 @@ impl Driver {
         }
     }
 
-    fn start(&mut self, service: Service, replica: usize) {
+    pub(crate) fn start(&mut self, service: Service, replica: usize) {
         let world = &self.world;
         let skew = world.script.settings.skew_ms.get(replica).copied();
         let skew = TimeDelta::milliseconds(skew.unwrap_or_default());
@@ -235,7 +253,15 @@ impl Driver {
         let bus: Arc<dyn Bus> = Arc::new(SimBus::new(life.clone(), user));
         let running = Arc::default();
         let mut gateway = None;
-        let hands = Hands::new(bus.clone());
+        let paper = self.papers.entry((service, replica)).or_default();
+        let witness = Witness::kept_on(paper.clone().of(&life)).expect("a disk in memory");
+        let start = Start {
+            life: &life,
+            bus: bus.clone(),
+            running: &running,
+            witness: &witness,
+        };
+        let hands = Hands::watched(bus.clone(), witness.clone());
         match service {
             Service::Gateway => {
                 let disk = self.disks[replica].clone();
@@ -244,15 +270,15 @@ impl Driver {
             }
             Service::Builder => {
                 let effects = Builds::new(life.clone(), hands);
-                spawn(&life, ferry_builder::BuilderDecide, effects, bus, &running);
+                start.spawn(ferry_builder::BuilderDecide, effects);
             }
             Service::Slimmer => {
                 let effects = Slims::new(life.clone(), hands);
-                spawn(&life, ferry_slimmer::Slimmer, effects, bus, &running);
+                start.spawn(ferry_slimmer::Slimmer, effects);
             }
             Service::Scheduler => {
                 let decide = ferry_scheduler::Scheduler;
-                spawn(&life, decide, ferry_scheduler::NoEffects, bus, &running);
+                start.spawn(decide, ferry_scheduler::NoEffects);
             }
             Service::Installer => {
                 // A folder of its own: what is in it from before would have to be checked first.
@@ -264,18 +290,19 @@ impl Driver {
                     .with_web(SimWeb::of(&life))
                     .served_at(url.parse().expect("an address"));
                 world.serve(&life, effects.artifact_routes());
-                spawn(&life, InstallerDecide, effects, bus, &running);
+                start.spawn(InstallerDecide, effects);
             }
             Service::Verifier => {
                 let effects = VerifierEffects::new(hands)
                     .expect("effects")
                     .with_clock(clock(&life))
                     .with_web(SimWeb::of(&life));
-                spawn(&life, VerifierDecide, effects, bus, &running);
+                start.spawn(VerifierDecide, effects);
             }
         }
         let slot = Slot {
             life,
+            witness: (service != Service::Gateway).then_some(witness),
             running,
             gateway,
         };
@@ -341,7 +368,8 @@ impl Driver {
                 world.tell("someone", format!("{:?}", command.verb));
                 if let Some(gateway) = self.gateway(0) {
                     tokio::spawn(async move {
-                        if gateway.command(&command).await {
+                        let times = world.restores().times;
+                        if gateway.command(&command).await && times == world.restores().times {
                             world.seen().commands.insert(command.id);
                         }
                     });
@@ -391,6 +419,8 @@ impl Driver {
                     }
                 }
             }
+            Act::Backup => self.backup(number),
+            Act::Restore(put) => self.put_back(put).await,
             Act::Strange { newer } => {
                 world.tell(
                     "stranger",
@@ -448,7 +478,12 @@ impl Driver {
         tokio::spawn(async move {
             tokio::time::sleep(Duration::from_millis(after_ms)).await;
             let Some(gateway) = gateway else { return };
+            let times = world.restores().times;
             if gateway.take(&received).await {
+                if times != world.restores().times {
+                    // It may have been taken before, and is forgotten then.
+                    return;
+                }
                 world.tell(
                     "forge",
                     format!("hook {} is answered 202", received.push.short()),
@@ -571,6 +606,13 @@ impl Driver {
             }
         }
         self.take_orders(LOOK).await;
+        self.tell_again();
+        self.take_orders(LOOK).await;
+    }
+
+    /// The forge tells of where the branch is once more.
+    pub(crate) fn tell_again(&self) {
+        let world = &self.world;
         let tip = world.git.lock().expect("no panic under this lock").tip();
         let last = self
             .pushed
@@ -579,9 +621,9 @@ impl Driver {
             .map(|(number, _)| *number)
             .next_back();
         if let Some(last) = last {
-            self.hook(last, 99, 0, 0);
+            let delivery = 99 + world.restores().times as u32;
+            self.hook(last, delivery, 0, 0);
         }
-        self.take_orders(LOOK).await;
     }
 }
 
@@ -618,20 +660,37 @@ fn clock(life: &Arc<Life>) -> Clock {
     })
 }
 
-fn spawn<D: Decide, E: Effects<D>>(
-    life: &Arc<Life>,
-    decide: D,
-    effects: E,
+/// What a service is started with.
+struct Start<'a> {
+    life: &'a Arc<Life>,
     bus: Arc<dyn Bus>,
-    running: &Arc<Mutex<Option<Running>>>,
-) {
-    let settings = Settings {
-        clock: clock(life),
-        ..Settings::default()
-    };
-    let running = running.clone();
-    tokio::spawn(async move {
-        let started = ferry_runtime::run(decide, effects, bus, settings).await;
-        *running.lock().expect("no panic under this lock") = Some(started);
-    });
+    running: &'a Arc<Mutex<Option<Running>>>,
+    witness: &'a Witness,
+}
+
+impl Start<'_> {
+    fn spawn<D: Decide, E: Effects<D>>(self, decide: D, effects: E) {
+        let settings = Settings {
+            clock: clock(self.life),
+            witness: self.witness.clone(),
+            ..Settings::default()
+        };
+        let (life, running) = (self.life.clone(), self.running.clone());
+        let (bus, witness) = (self.bus, self.witness.clone());
+        tokio::spawn(async move {
+            let started = ferry_runtime::run(decide, effects, bus, settings).await;
+            *running.lock().expect("no panic under this lock") = Some(started);
+            // As the process does: it ends, and is started again.
+            let why = witness.stop().await;
+            let Some(world) = life.world.upgrade() else {
+                return;
+            };
+            world.tell(&life.name, why);
+            let started = running.lock().expect("no panic under this lock").take();
+            if let Some(started) = started {
+                started.drain().await;
+            }
+            world.crash(&life, 0);
+        });
+    }
 }

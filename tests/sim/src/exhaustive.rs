@@ -2,7 +2,7 @@
 //! exchange there. In: nothing. Out: how many boundaries there are, and what ended otherwise.
 
 use crate::{
-    Outcome, Script, run,
+    Outcome, Script,
     script::{Act, Fault, Quality, Settings, Timed, Wrong},
 };
 
@@ -18,6 +18,7 @@ pub fn whole(twice: bool) -> Script {
         twice,
         keep_s: 2 * 3600,
         newer_from: None,
+        drains: true,
     };
     let push = |number, at_ms, quality| Timed {
         at_ms,
@@ -73,9 +74,4 @@ pub fn differs(plain: &Outcome, other: &Outcome) -> Option<String> {
     };
     (commits(plain) != commits(other))
         .then(|| format!("{:?} is live, not {:?}", commits(other), commits(plain)))
-}
-
-/// The run without a fault.
-pub fn plain(script: &Script) -> Outcome {
-    run(script.clone())
 }

@@ -4,6 +4,7 @@
 //! world outside: git, builds, slimming, bases (with arklet's semantics and lies), disks, the network,
 //! clocks, and processes that die or stand still at every boundary.
 
+mod balancer;
 mod bus;
 mod check;
 mod describe;
@@ -12,6 +13,7 @@ pub mod exhaustive;
 mod panics;
 mod parts;
 mod process;
+mod restore;
 pub mod script;
 pub mod shrink;
 mod web;

@@ -112,6 +112,17 @@ impl Life {
         });
     }
 
+    /// Whether it runs.
+    pub fn runs(&self) -> bool {
+        self.gate.see(|gate| *gate == Gate::Open)
+    }
+
+    /// It goes on, whatever stopped it.
+    pub fn thaw(&self) {
+        let by = *self.shut_by.lock().expect("no panic under this lock");
+        self.open_again(by);
+    }
+
     /// Goes on as soon as the process does; never when it is gone.
     pub async fn open(&self) {
         self.gate.wait_for(|gate| *gate == Gate::Open).await;

@@ -54,6 +54,8 @@ pub struct Settings {
     pub keep_s: u64,
     /// Replicas from this number on are of a version that adds a field to what it writes.
     pub newer_from: Option<usize>,
+    /// Whether the bases of one environment are behind a load balancer.
+    pub drains: bool,
 }
 
 /// An act at a moment.
@@ -142,11 +144,32 @@ pub enum Act {
     TimersFire(Service),
     /// The next message of a service takes the process that has it in hand down, so many times.
     Poison(Service, u64),
+    /// The bus is copied.
+    Backup,
+    /// Streams are put back to what copies of them hold.
+    Restore(Put),
     /// Something that is no event, or one of a newer Ferry, is published.
     Strange {
         /// Whether it is an event of a newer version.
         newer: bool,
     },
+}
+
+/// How streams are put back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Put {
+    /// To which copy, by that act's number; none: it stays as it is.
+    pub ferry: Option<usize>,
+    /// The deadlines' stream.
+    pub timers: Option<usize>,
+    /// The dead letters' stream.
+    pub dead: Option<usize>,
+    /// Whether all services are stopped for it; else all go on.
+    pub all_down: bool,
+    /// Whether the forge tells of the last push once more as soon as the bus is back.
+    pub hook: bool,
+    /// How long after the services stopped the operator says that it was meant, in milliseconds.
+    pub said_ms: u64,
 }
 
 /// What happens to a base.
@@ -220,6 +243,8 @@ impl Act {
             ),
             // Half a minute passes before each next delivery: a wave's deadline may, too.
             Self::GitAway { .. } | Self::Poison(..) => true,
+            // What was done since is not known, and in its way.
+            Self::Restore(_) => true,
             Self::Process(_, _, ProcessAct::Freeze(ms) | ProcessAct::CutOff(ms)) => *ms > 30_000,
             _ => false,
         }
@@ -262,6 +287,7 @@ impl Script {
             twice: random.u8(..6) == 0,
             keep_s: 2 * 3600,
             newer_from: (random.u8(..8) == 0).then_some(1),
+            drains: seed.is_multiple_of(3),
         };
         let mut acts = Vec::new();
         let mut at = 100;
@@ -351,6 +377,10 @@ impl Script {
         if random.u8(..8) == 0 {
             late.extend(inbox_and_kill(random, &acts));
         }
+        if random.u8(..10) == 0 {
+            let next = acts.len() + late.len();
+            late.extend(put_back(random, end, next));
+        }
         for (at_ms, act) in late {
             let number = acts.len();
             acts.push(Timed { at_ms, number, act });
@@ -407,6 +437,32 @@ fn inbox_and_kill(random: &mut fastrand::Rng, acts: &[Timed]) -> Vec<(u64, Act)>
     vec![
         (at_ms.saturating_sub(50), Act::BusAway { ms: 3_000 }),
         (killed_ms, Act::Process(Service::Gateway, gateway, kill)),
+    ]
+}
+
+/// The bus is copied twice, and its streams are put back to one copy or the other.
+fn put_back(random: &mut fastrand::Rng, end: u64, next: usize) -> Vec<(u64, Act)> {
+    let first = random.u64(0..end);
+    let second = first + random.u64(0..30_000);
+    let restored = second + pick(random, &[200, 2_000, 10_000, 40_000, 300_000]);
+    let copies = [Some(next), Some(next + 1), None];
+    let put = Put {
+        // Most often the stream that everything stands on.
+        ferry: match random.u8(..8) {
+            0 => None,
+            1..=3 => copies[1],
+            _ => copies[0],
+        },
+        timers: pick(random, &copies),
+        dead: pick(random, &copies),
+        all_down: random.bool(),
+        hook: random.bool(),
+        said_ms: pick(random, &[0, 3_000, 60_000, 900_000]),
+    };
+    vec![
+        (first, Act::Backup),
+        (second, Act::Backup),
+        (restored, Act::Restore(put)),
     ]
 }
 

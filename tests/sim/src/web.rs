@@ -7,10 +7,10 @@ use std::{
 };
 
 use async_trait::async_trait;
-use axum::{body::Body, extract::Request};
+use axum::{body::Body, extract};
 use ferry_events::Service;
 use ferry_fake_base::Port;
-use ferry_web::{Answer, Ask, Unanswered, Web};
+use ferry_web::{Answer, Ask, Request, Unanswered, Web};
 use tower::ServiceExt as _;
 
 use crate::{
@@ -59,7 +59,7 @@ impl SimWeb {
             }
             let dies = life.clone();
             let target = ask.url[url::Position::BeforePath..].to_owned();
-            let request = Request::get(target).body(Body::empty());
+            let request = extract::Request::get(target).body(Body::empty());
             let request = request.map_err(|error| Unanswered::Broken(error.to_string()))?;
             let served = async {
                 life.open().await;
@@ -91,6 +91,9 @@ impl SimWeb {
             Port::Modules
         };
         let base = world.base(name).ok_or_else(refused)?;
+        if let (Port::Arklet, Some(body)) = (&port, &ask.json) {
+            world.balancer().reaches(name, ask.url.path(), body);
+        }
         let latency = world.network();
         drop(world);
         tokio::time::sleep(latency).await;
@@ -106,6 +109,11 @@ impl Web for SimWeb {
             life.open().await;
         }
         let what = ask.url.path().to_owned();
+        if let Some(life) = self.bounded()
+            && let Some(world) = self.world.upgrade()
+        {
+            world.asks(life, ask.url.host_str().unwrap_or_default(), &what);
+        }
         if let Some(life) = self.bounded()
             && life.pass(&format!("ask {what}")).await == Fate::Fail
         {
@@ -124,6 +132,35 @@ impl Web for SimWeb {
             life.open().await;
         }
         answer
+    }
+
+    async fn send(&self, request: Request) -> Result<Answer, Unanswered> {
+        let refused = || Unanswered::Broken("Connection refused".into());
+        if request.url.host_str() != Some("lb.balancer") {
+            return Err(refused());
+        }
+        let Some(life) = &self.life else {
+            return Err(refused());
+        };
+        life.open().await;
+        let what = request.url.path().to_owned();
+        let began = self.world.upgrade().ok_or_else(refused)?.now_ms();
+        if life.pass(&format!("ask the balancer {what}")).await == Fate::Fail {
+            return Err(Unanswered::Broken("the request is lost".into()));
+        }
+        tokio::time::sleep(NETWORK).await;
+        let answer = {
+            let world = self.world.upgrade().ok_or_else(refused)?;
+            let late = world.now_ms() - began;
+            if request.method == "POST" {
+                world.tell(&life.name, format!("asks the balancer for {what}"));
+            }
+            world.balancer().answer(&request, late)
+        };
+        if life.pass(&format!("has asked the balancer {what}")).await == Fate::Fail {
+            return Err(Unanswered::Broken("the reply is lost".into()));
+        }
+        Ok(answer)
     }
 }
 

@@ -24,9 +24,11 @@ use tempfile::TempDir;
 use tokio::{sync::mpsc, time::Instant};
 
 use crate::{
+    balancer::{self, Balancer},
     describe::describe,
     parts::git::Git,
     process::Life,
+    restore::Restores,
     script::{BASES, ENVIRONMENTS, MODULES, Quality, Script, Settings, Wrong},
     web::{NETWORK, SimWeb},
 };
@@ -66,7 +68,7 @@ pub struct Line {
 }
 
 /// What was seen so far.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Seen {
     /// Every event that was committed, in order.
     pub events: Vec<Event>,
@@ -111,6 +113,7 @@ pub struct World {
     /// Messages that take down who has them in hand: which, once it is known, and how often still.
     poison: Mutex<BTreeMap<Service, (Option<u64>, u64)>>,
     orders: mpsc::UnboundedSender<Order>,
+    restores: Mutex<Restores>,
     seen: Mutex<Seen>,
     story: Mutex<Vec<Line>>,
     made: Mutex<BTreeMap<Digest, Made>>,
@@ -118,6 +121,7 @@ pub struct World {
     passed: Mutex<BTreeMap<String, u64>>,
     still: Mutex<BTreeSet<String>>,
     hard: AtomicBool,
+    balancer: Mutex<Balancer>,
     folder: TempDir,
 }
 
@@ -155,6 +159,9 @@ pub fn config(settings: &Settings) -> Config {
             ));
         }
     }
+    if settings.drains {
+        text.push_str(&balancer::config());
+    }
     match ferry_config::parse(&[("ferry.toml".into(), text)]) {
         Ok(loaded) => loaded.config,
         Err(problems) => panic!("the simulation's configuration: {problems:?}"),
@@ -184,6 +191,7 @@ impl World {
             resting: Mutex::default(),
             poison: Mutex::default(),
             orders,
+            restores: Mutex::default(),
             seen: Mutex::default(),
             story: Mutex::default(),
             made: Mutex::default(),
@@ -191,6 +199,7 @@ impl World {
             passed: Mutex::default(),
             still: Mutex::default(),
             hard: AtomicBool::new(false),
+            balancer: Mutex::default(),
             folder: tempfile::tempdir().expect("a folder for jars"),
             script,
         });
@@ -247,6 +256,11 @@ impl World {
     /// What was seen so far.
     pub fn seen(&self) -> MutexGuard<'_, Seen> {
         lock(&self.seen)
+    }
+
+    /// What restores have done so far.
+    pub fn restores(&self) -> MutexGuard<'_, Restores> {
+        lock(&self.restores)
     }
 
     /// Something is as it must never be.
@@ -364,6 +378,11 @@ impl World {
             life.open_again(*by);
         }
         resting.len()
+    }
+
+    /// The load balancer.
+    pub fn balancer(&self) -> MutexGuard<'_, Balancer> {
+        lock(&self.balancer)
     }
 
     /// A base.
@@ -497,6 +516,19 @@ impl World {
 }
 
 impl Seen {
+    /// The bus is as it was when `before` was seen. What was said since; pushes that wait in an inbox are
+    /// still to come.
+    pub fn forget(&mut self, before: &Self, waiting: &BTreeSet<PushId>, now_ms: u64) -> Vec<Event> {
+        let forgotten = self.events.split_off(before.events.len());
+        self.accepted = before.accepted.union(waiting).copied().collect();
+        self.commands.clone_from(&before.commands);
+        self.open.clone_from(&before.open);
+        self.resolved.clone_from(&before.resolved);
+        self.settled.clone_from(&before.settled);
+        self.last_change_ms = now_ms;
+        forgotten
+    }
+
     fn take(&mut self, event: Event) {
         use ferry_events::Body;
         match &event.body {

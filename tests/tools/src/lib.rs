@@ -1,5 +1,5 @@
 //! Finds the tools that Ferry does not carry: nats-server, a JDK, Maven, git,
-//! bubblewrap.
+//! bubblewrap, HAProxy.
 //!
 //! In: the environment and the file system. Out: paths, or an error that says
 //! what to do. It installs nothing: `cargo xtask tools` does. Nothing here
@@ -197,6 +197,17 @@ pub fn maven() -> Result<PathBuf> {
 /// When `git` is not on the `PATH`.
 pub fn git() -> Result<PathBuf> {
     on_path("git").context("git is not on the PATH")
+}
+
+/// HAProxy. Debian keeps it where only root looks for programs.
+///
+/// # Errors
+/// When `haproxy` is neither on the `PATH` nor in `/usr/sbin`.
+pub fn haproxy() -> Result<PathBuf> {
+    let system = PathBuf::from("/usr/sbin/haproxy");
+    on_path("haproxy")
+        .or_else(|| Some(system).filter(|path| is_executable(path)))
+        .context("HAProxy (haproxy) is not on the PATH")
 }
 
 /// bubblewrap, tried: a container may have the binary and forbid its

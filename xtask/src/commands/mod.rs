@@ -5,6 +5,7 @@ pub mod chaos;
 pub mod check;
 pub mod compose_test;
 pub mod demo;
+pub mod fuzz;
 pub mod mutants;
 pub mod schemas;
 pub mod sim;

@@ -18,7 +18,7 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> Result<ExitCode> {
-    tools::ensure(tools::EVERYTHING)?;
+    tools::ensure(tools::TESTS)?;
     // The end-to-end tests start the services as processes of their own.
     build_programs(Profile::Dev)?;
     let mut tests = cargo()

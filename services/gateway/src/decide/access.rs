@@ -1,9 +1,9 @@
 //! Who may see and do what.
 //!
 //! In: the configuration, a bearer token, an event or a wish. Out: the caller,
-//! yes or no.
+//! yes or no. The explanation of a yes or no is in `can.rs`.
 
-use ferry_api::LetterSummary;
+use ferry_api::{LetterSummary, Stretch};
 use ferry_config::{Config, Role, Scope, Token};
 use ferry_events::{Body, Event};
 use subtle::ConstantTimeEq as _;
@@ -40,6 +40,19 @@ pub fn still_there(config: &Config, caller: &Caller) -> bool {
 }
 
 impl Caller {
+    /// Its own token.
+    #[must_use]
+    pub fn token(&self) -> &Token {
+        &self.token
+    }
+
+    /// Whether it has every right on a module in an environment.
+    #[must_use]
+    pub fn administers(&self, module: &str, environment: &str) -> bool {
+        self.token
+            .allows(Role::Admin, Scope::One(module), Scope::One(environment))
+    }
+
     /// Whether it may see a module.
     #[must_use]
     pub fn sees_module(&self, module: &str) -> bool {
@@ -81,6 +94,68 @@ impl Caller {
     pub fn operates(&self, module: &str, environment: &str) -> bool {
         self.token
             .allows(Role::Operate, Scope::One(module), Scope::One(environment))
+    }
+
+    /// Whether it may let a rollout of a module in an environment go on.
+    #[must_use]
+    pub fn approves(&self, module: &str, environment: &str) -> bool {
+        self.token
+            .allows(Role::Approve, Scope::One(module), Scope::One(environment))
+    }
+
+    /// Whether it may see that something is paused.
+    #[must_use]
+    pub fn sees_stretch(&self, stretch: &Stretch) -> bool {
+        match stretch {
+            Stretch::Everything => true,
+            Stretch::Environment(name) => self.sees_environment(name),
+            Stretch::Module(module) | Stretch::Run { module, .. } => self.sees_module(module),
+        }
+    }
+
+    /// Holds it to what it may pause, resume and abort. `through` are the environments that a run has
+    /// to go through.
+    ///
+    /// # Errors
+    /// On what it needs the role `operate`, in words.
+    pub fn operates_stretch(
+        &self,
+        config: &Config,
+        stretch: &Stretch,
+        through: &[String],
+    ) -> Result<(), String> {
+        match stretch {
+            Stretch::Everything if !self.may_operate(Scope::All, Scope::All) => {
+                Err("every module (\"*\") in every environment (\"*\")".to_owned())
+            }
+            Stretch::Environment(name) if !self.may_operate(Scope::All, Scope::One(name)) => {
+                Err(format!("every module (\"*\") in {name}"))
+            }
+            Stretch::Everything | Stretch::Environment(_) => Ok(()),
+            Stretch::Run { module, .. } if !through.is_empty() => {
+                let through: Vec<&str> = through.iter().map(String::as_str).collect();
+                self.operates_in_all(module, &through)
+            }
+            Stretch::Module(module) | Stretch::Run { module, .. } => {
+                self.operates_in_all(module, &config.environments_of_module(module))
+            }
+        }
+    }
+
+    fn may_operate(&self, modules: Scope<'_>, environments: Scope<'_>) -> bool {
+        self.token.allows(Role::Operate, modules, environments)
+    }
+
+    /// Holds it to a module in these environments; without any, in those that may come.
+    fn operates_in_all(&self, module: &str, environments: &[&str]) -> Result<(), String> {
+        let lacking = environments.iter().find(|it| !self.operates(module, it));
+        if let Some(environment) = lacking {
+            return Err(format!("module {module} in {environment}"));
+        }
+        if environments.is_empty() && !self.may_operate(Scope::One(module), Scope::All) {
+            return Err(format!("module {module} in every environment (\"*\")"));
+        }
+        Ok(())
     }
 
     /// Whether it may see a dead letter. One that is about no module is for whoever sees all.

@@ -2,7 +2,9 @@
 //! as an argument.
 
 pub mod access;
+pub mod can;
 pub mod command;
+pub mod estimate;
 pub mod filter;
 pub mod forge;
 pub mod record;

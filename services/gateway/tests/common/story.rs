@@ -8,7 +8,10 @@ use ferry_events::rollout::{
 };
 use ferry_events::run::{self, Outcome, RunKind};
 use ferry_events::task::{self, StepTime, Want};
-use ferry_events::{Body, Digest, PushId, RunId, Scope, Service, Stop, TaskId, build, verify};
+use ferry_events::{
+    Body, CommandId, Digest, Event, PushId, RunId, Scope, Service, Stop, TaskId, Timestamp, build,
+    gate, line, verify,
+};
 use ferry_gateway::decide::views::Views;
 use uuid::Uuid;
 
@@ -23,6 +26,7 @@ pub struct Story {
     pub run: RunId,
     pub push: PushId,
     pub plan: Option<Planned>,
+    pub events: Vec<Event>,
 }
 
 impl Story {
@@ -33,6 +37,7 @@ impl Story {
             run: RunId::of("hello", "main", head, "hello"),
             push: PushId::of("github", "hello", &head.to_string(), "refs/heads/main"),
             plan: None,
+            events: Vec::new(),
         }
     }
 
@@ -43,6 +48,7 @@ impl Story {
         self.second += 1;
         // The stream has other messages between.
         self.views.apply(u64::from(self.second) * 3, &event);
+        self.events.push(event);
     }
 
     pub fn pushed(&mut self) {
@@ -188,6 +194,7 @@ impl Story {
                 aim: Aim::Back { to: None },
                 author: None,
                 force: false,
+                passed: Vec::new(),
             };
             self.say(Service::Scheduler, Some(environment), requested);
         }
@@ -350,6 +357,88 @@ impl Story {
             environment: environment.map(Into::into),
         };
         self.say(Service::Scheduler, None, finished);
+    }
+
+    /// The rollout waits at a gate of the plan in force.
+    pub fn waits(&mut self, name: &str, point: gate::Point, ask: gate::Ask) {
+        let Planned { id, plan, .. } = self.plan.clone().unwrap();
+        let since = self.now();
+        let requested = gate::Requested {
+            gate: gate::gate_id(&id, point, name),
+            run: self.run,
+            plan: id,
+            module: "hello".into(),
+            environment: plan.environment.clone(),
+            version: NEW.into(),
+            name: name.into(),
+            point,
+            what: format!("{name} is waited for"),
+            ask,
+            since,
+            until: since + chrono::TimeDelta::hours(24),
+            opens: None,
+        };
+        self.say(Service::Scheduler, Some(&plan.environment), requested);
+    }
+
+    pub fn judged(&mut self, name: &str, point: gate::Point, verdict: gate::Verdict, seen: &str) {
+        let Planned { id, plan, .. } = self.plan.clone().unwrap();
+        let judged = gate::Judged {
+            gate: gate::gate_id(&id, point, name),
+            run: self.run,
+            plan: id,
+            module: "hello".into(),
+            environment: plan.environment.clone(),
+            name: name.into(),
+            verdict,
+            seen: seen.into(),
+        };
+        self.say(Service::Verifier, Some(&plan.environment), judged);
+    }
+
+    pub fn waited(
+        &mut self,
+        name: &str,
+        point: gate::Point,
+        outcome: gate::Outcome,
+        by: &[&str],
+        stop: Option<Stop>,
+    ) {
+        let Planned { id, plan, .. } = self.plan.clone().unwrap();
+        let finished = gate::Finished {
+            gate: gate::gate_id(&id, point, name),
+            run: self.run,
+            plan: id,
+            module: "hello".into(),
+            environment: plan.environment.clone(),
+            name: name.into(),
+            point,
+            outcome,
+            by: by.iter().map(|it| (*it).to_owned()).collect(),
+            why: by.first().map(|_| "the numbers are good".to_owned()),
+            stop,
+        };
+        self.say(Service::Scheduler, Some(&plan.environment), finished);
+    }
+
+    /// Somebody stops the line, or lets it go on.
+    pub fn line(&mut self, number: u64, act: line::Act, stretch: line::Stretch) {
+        let changed = line::Changed {
+            act,
+            stretch,
+            at: self.now(),
+            number,
+            standing: Vec::new(),
+            actor: "ops".into(),
+            why: Some("prices look wrong".into()),
+            command: CommandId(Uuid::nil()),
+        };
+        self.say(Service::Scheduler, None, changed);
+    }
+
+    fn now(&self) -> Timestamp {
+        let second = self.second;
+        format!("2025-06-01T09:30:{second:02}Z").parse().unwrap()
     }
 
     pub fn view(&self) -> ferry_api::RunView {

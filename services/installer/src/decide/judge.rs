@@ -188,6 +188,7 @@ mod tests {
         let seen = state.map(|state| Present {
             version: "2".into(),
             state,
+            web: false,
         });
         Look {
             seen: seen.into_iter().collect(),

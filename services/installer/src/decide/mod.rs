@@ -3,6 +3,7 @@
 //! In: a base's record and an input. Out: the new record, events, and the fact of what is there.
 //! A change is asked of a base only by [`Work::Act`], whose intent stands in the committed record.
 
+mod drain;
 mod judge;
 mod outcome;
 mod phase;
@@ -10,14 +11,16 @@ mod plan;
 mod state;
 
 pub use judge::{Aim, Look, Recorded, Verdict, is_download, judge};
-pub use outcome::{ActEnd, Acted, Outcome, Prepared, PreparedEnd, Present};
+pub use outcome::{
+    ActEnd, Acted, Drained, DrainedEnd, Outcome, Prepared, PreparedEnd, Present, Undrained,
+};
 pub use phase::{INTENTS_MAX, TRIES_MAX};
-pub use state::{Base, Change, InHand, Intent, Module, Phase, RECENT_MAX, StepName};
+pub use state::{Base, Change, InHand, Intent, Module, Out, Phase, RECENT_MAX, StepName};
 
 use std::time::Duration;
 
 use ferry_config::Config;
-use ferry_events::{Body, Event, PlanId, Scope, Service, task::Requested};
+use ferry_events::{Body, Event, Scope, Service, task::Requested};
 use ferry_runtime::{Concern, Context, Decide, Decision, Fault, Input, Key, Policy, Slot};
 
 /// The pool of all work on bases; its limit is `[installer] parallel`.
@@ -32,6 +35,16 @@ const STORE: Policy = Policy {
     longest: Duration::from_secs(10),
 };
 
+/// A base that could not be put back into its load balancer is asked for again until it is: for ever,
+/// because what it cannot do meanwhile only others make up for. The longest pause is short beside the time
+/// that somebody needs to mend a load balancer.
+const BACK: Policy = Policy {
+    tries: u32::MAX,
+    time: Duration::MAX,
+    first: Duration::from_secs(1),
+    longest: Duration::from_secs(2 * 60),
+};
+
 /// What effects shall do on a base.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Work {
@@ -42,6 +55,11 @@ pub enum Work {
         /// Intents whose calls may still arrive: they are settled first.
         unsettled: Vec<Intent>,
     },
+    /// Take the base out of its load balancer; that it is stands in the committed record.
+    Drain {
+        /// The task.
+        task: Box<Requested>,
+    },
     /// Carry out an intent.
     Act {
         /// The task.
@@ -49,19 +67,36 @@ pub enum Work {
         /// What to do; it stands in the committed record.
         intent: Box<Intent>,
     },
+    /// Put the base back into its load balancer.
+    Undrain {
+        /// For which module it is out.
+        module: String,
+        /// The base.
+        out: Out,
+        /// Whether a task waits for it; else it is tried until it is done.
+        waits: bool,
+    },
 }
 
 impl Work {
-    /// The task that it is for.
-    pub fn task(&self) -> &Requested {
+    /// The base that it is about.
+    pub fn base(&self) -> &str {
         match self {
-            Self::Prepare { task, .. } | Self::Act { task, .. } => task,
+            Self::Prepare { task, .. } | Self::Drain { task } | Self::Act { task, .. } => {
+                &task.base
+            }
+            Self::Undrain { out, .. } => &out.base,
         }
     }
 
-    /// The plan that must be in force.
-    pub fn plan(&self) -> &PlanId {
-        &self.task().plan
+    /// The module that it is about.
+    pub fn module(&self) -> &str {
+        match self {
+            Self::Prepare { task, .. } | Self::Drain { task } | Self::Act { task, .. } => {
+                &task.module
+            }
+            Self::Undrain { module, .. } => module,
+        }
     }
 }
 
@@ -114,39 +149,65 @@ impl Decide for InstallerDecide {
     }
 
     fn work(&self, _: &Key, state: &Base) -> Option<Work> {
-        let hand = state.in_hand.as_ref()?;
+        let Some(hand) = state.in_hand.as_ref() else {
+            let (module, out) = state.drained.first_key_value()?;
+            return Some(Work::Undrain {
+                module: module.clone(),
+                out: out.clone(),
+                waits: false,
+            });
+        };
         let task = Box::new(hand.task.clone());
         Some(match &hand.phase {
             Phase::Prepare => Work::Prepare {
                 task,
                 unsettled: state.unsettled.clone(),
             },
+            Phase::Drain => Work::Drain { task },
             Phase::Change(intent) => Work::Act {
                 task,
                 intent: intent.clone(),
             },
+            Phase::Undrain { .. } => Work::Undrain {
+                module: task.module.clone(),
+                out: Out::of(&task),
+                waits: true,
+            },
         })
     }
 
-    fn patience(&self, _: &Key, _: &Work) -> Policy {
-        STORE
+    fn patience(&self, _: &Key, work: &Work) -> Policy {
+        match work {
+            Work::Undrain { .. } => BACK,
+            Work::Prepare { .. } | Work::Drain { .. } | Work::Act { .. } => STORE,
+        }
     }
 
     fn concerns(&self, _: &Key, state: &Base, config: &Config) -> Vec<Concern> {
-        let concern = |hand: &InHand| Concern {
-            scope: Scope::module(config.team_of_module(&hand.task.module), &hand.task.module)
-                .within(&hand.task.environment),
-            what: "install",
-            run: Some(hand.task.run),
+        let concern = |module: &str, environment: &str, what, run| Concern {
+            scope: Scope::module(config.team_of_module(module), module).within(environment),
+            what,
+            run: Some(run),
             ..Concern::default()
         };
-        state.in_hand.iter().map(concern).collect()
+        if let Some(InHand { task, .. }) = &state.in_hand {
+            return vec![concern(
+                &task.module,
+                &task.environment,
+                "install",
+                task.run,
+            )];
+        }
+        let first = state.drained.iter().take(1);
+        first
+            .map(|(module, out)| concern(module, &out.environment, "undrain", out.run))
+            .collect()
     }
 
     fn slot(&self, _: &Key, work: &Work) -> Slot {
         Slot {
             pool: POOL,
-            lane: work.task().module.clone(),
+            lane: work.module().to_owned(),
         }
     }
 

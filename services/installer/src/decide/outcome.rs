@@ -11,6 +11,8 @@ pub struct Present {
     pub version: String,
     /// What the base does with it.
     pub state: BizState,
+    /// Whether it has a web context path.
+    pub web: bool,
 }
 
 /// What came of a piece of work.
@@ -18,8 +20,12 @@ pub struct Present {
 pub enum Outcome {
     /// Of [`super::Work::Prepare`].
     Prepared(Prepared),
+    /// Of [`super::Work::Drain`].
+    Drained(Drained),
     /// Of [`super::Work::Act`].
     Acted(Acted),
+    /// Of [`super::Work::Undrain`].
+    Undrained(Undrained),
 }
 
 /// What came of looking and fetching.
@@ -54,6 +60,43 @@ pub enum PreparedEnd {
         /// The module's versions, where the base was seen.
         seen: Option<Vec<Present>>,
     },
+}
+
+/// What came of taking a base out of its load balancer.
+#[derive(Clone, Debug)]
+pub struct Drained {
+    /// How it ended.
+    pub end: DrainedEnd,
+    /// Time spent, in milliseconds.
+    pub millis: u64,
+}
+
+/// How taking a base out of its load balancer ended.
+#[derive(Clone, Debug)]
+pub enum DrainedEnd {
+    /// It is out.
+    Done {
+        /// The module's versions after it: draining may take longer than a base stays the same.
+        seen: Vec<Present>,
+    },
+    /// The plan in force is another one.
+    Outdated,
+    /// It could not be taken out, or nobody knows what it runs.
+    Failed {
+        /// Why.
+        stop: Stop,
+    },
+}
+
+/// What came of putting a base back into its load balancer.
+#[derive(Clone, Debug)]
+pub struct Undrained {
+    /// For which module it was out.
+    pub module: String,
+    /// Why it is not known to be back; none: it is.
+    pub stop: Option<Stop>,
+    /// Time spent, in milliseconds.
+    pub millis: u64,
 }
 
 /// What came of an intent.

@@ -14,7 +14,7 @@ use ferry_runtime::{Context, Decision, Fault, Say};
 use super::plan::{active, next_change, shown};
 use super::{
     ActEnd, Acted, Base, Change, InHand, Intent, Outcome, Phase, Prepared, PreparedEnd, Present,
-    RECENT_MAX, StepName,
+    RECENT_MAX, StepName, drain::not_back,
 };
 
 /// How often one change is asked of a base that loses or refuses it.
@@ -26,11 +26,11 @@ pub const INTENTS_MAX: u32 = 16;
 /// One decision in the making.
 pub(super) struct Turn<'a> {
     before: &'a Base,
-    base: Base,
+    pub(super) base: Base,
     says: Vec<Say>,
     /// The name of the base, for its fact.
     name: Option<String>,
-    context: &'a Context,
+    pub(super) context: &'a Context,
 }
 
 impl<'a> Turn<'a> {
@@ -111,6 +111,12 @@ impl<'a> Turn<'a> {
     }
 
     pub(super) fn outcome(&mut self, outcome: &Outcome) -> Result<(), Fault> {
+        if let (Outcome::Undrained(undrained), None) = (outcome, &self.base.in_hand) {
+            if undrained.stop.is_none() {
+                self.base.drained.remove(&undrained.module);
+            }
+            return Ok(());
+        }
         let Some(hand) = self.base.in_hand.take() else {
             return Err(Fault(format!(
                 "an outcome without a task in hand: {outcome:?}"
@@ -118,6 +124,12 @@ impl<'a> Turn<'a> {
         };
         match (outcome, hand.phase.clone()) {
             (Outcome::Prepared(prepared), Phase::Prepare) => self.prepared(hand, prepared),
+            (Outcome::Drained(drained), Phase::Drain) => self.is_drained(hand, drained),
+            (Outcome::Undrained(undrained), Phase::Undrain { stop })
+                if undrained.module == hand.task.module =>
+            {
+                self.is_back(hand, stop, undrained);
+            }
             (Outcome::Acted(acted), Phase::Change(intent)) if acted.request == intent.request => {
                 self.acted(hand, *intent, acted);
             }
@@ -136,10 +148,13 @@ impl<'a> Turn<'a> {
         if let Phase::Change(intent) = &hand.phase {
             self.base.unsettled.push((**intent).clone());
         }
-        hand.running = None;
         let why = format!("the work on the base ended without a result {tries} times");
         let stop = stop.cloned();
         let stop = stop.unwrap_or_else(|| Stop::new(Reason::OurFault, why));
+        if let Phase::Undrain { stop: first } = hand.phase.clone() {
+            return self.end_task(hand, Some(not_back(first, &stop)));
+        }
+        hand.running = None;
         self.finish(hand, Some(stop));
     }
 
@@ -229,7 +244,7 @@ impl<'a> Turn<'a> {
         }
     }
 
-    fn outdated(&mut self, hand: InHand) {
+    pub(super) fn outdated(&mut self, hand: InHand) {
         let plan = hand.task.plan.short().to_owned();
         let why =
             format!("plan {plan} is not in force any more; this task changes nothing further");
@@ -265,7 +280,7 @@ impl<'a> Turn<'a> {
     }
 
     /// Plans from what the base shows: the next intent, or the end.
-    fn next(&mut self, hand: InHand, seen: &[Present]) {
+    pub(super) fn next(&mut self, hand: InHand, seen: &[Present]) {
         let change = next_change(&hand, seen);
         let Some((step, change)) = change else {
             let stop = hand.failed.clone();
@@ -278,6 +293,9 @@ impl<'a> Turn<'a> {
                 .clone()
                 .unwrap_or_else(|| Stop::new(Reason::InstallUnclear, why));
             return self.finish(hand, Some(stop));
+        }
+        if !hand.drained && self.drains(&hand, seen) {
+            return self.drain(hand);
         }
         self.intend(hand, step, change, seen);
     }
@@ -313,7 +331,7 @@ impl<'a> Turn<'a> {
     }
 
     /// Takes what a base shows into the record.
-    fn see(&mut self, hand: &mut InHand, seen: &[Present]) {
+    pub(super) fn see(&mut self, hand: &mut InHand, seen: &[Present]) {
         let version = active(seen).map(|present| present.version.clone());
         hand.running.clone_from(&version);
         let module = self
@@ -353,7 +371,17 @@ impl<'a> Turn<'a> {
         }
     }
 
-    fn finish(&mut self, hand: InHand, stop: Option<Stop>) {
+    /// The task is over, once the base is back in its load balancer.
+    pub(super) fn finish(&mut self, mut hand: InHand, stop: Option<Stop>) {
+        if self.base.drained.contains_key(&hand.task.module) {
+            hand.phase = Phase::Undrain { stop };
+            self.base.in_hand = Some(hand);
+            return;
+        }
+        self.end_task(hand, stop);
+    }
+
+    pub(super) fn end_task(&mut self, hand: InHand, stop: Option<Stop>) {
         let InHand {
             task,
             steps,
@@ -385,7 +413,7 @@ impl<'a> Turn<'a> {
     }
 }
 
-fn spend(hand: &mut InHand, step: StepName, millis: u64) {
+pub(super) fn spend(hand: &mut InHand, step: StepName, millis: u64) {
     match hand
         .steps
         .iter_mut()
@@ -400,7 +428,7 @@ fn spend(hand: &mut InHand, step: StepName, millis: u64) {
 }
 
 /// The first failure's reason, with what came after it.
-fn and_then(first: Stop, then: &str) -> Stop {
+pub(super) fn and_then(first: Stop, then: &str) -> Stop {
     let Stop {
         reason,
         detail,

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ferry_events::{
-    Digest, PlanId, Stop, TaskId,
+    Digest, PlanId, RunId, Stop, TaskId,
     fact::{BaseRecord, Left},
     task::{Requested, StepTime, Want},
 };
@@ -33,6 +33,32 @@ pub struct Base {
     /// settles them before it does anything else.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unsettled: Vec<Intent>,
+    /// For which modules it was taken out of its load balancer, from before it is asked for until it is
+    /// known to be back.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub drained: BTreeMap<String, Out>,
+}
+
+/// A base was taken out of its load balancer for a module.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Out {
+    /// The base.
+    pub base: String,
+    /// The module's environment.
+    pub environment: String,
+    /// The run for which it was last done.
+    pub run: RunId,
+}
+
+impl Out {
+    /// Out for a task.
+    pub(super) fn of(task: &Requested) -> Self {
+        Self {
+            base: task.base.clone(),
+            environment: task.environment.clone(),
+            run: task.run,
+        }
+    }
 }
 
 /// What was left of a module.
@@ -77,6 +103,9 @@ pub struct InHand {
     /// Whether the jar to put back can be had.
     #[serde(default)]
     pub restorable: bool,
+    /// Whether the base was taken out of its load balancer for this task.
+    #[serde(default)]
+    pub drained: bool,
     /// The active version as it was seen last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub running: Option<String>,
@@ -94,6 +123,7 @@ impl InHand {
             stuck: BTreeSet::new(),
             untold: false,
             restorable: false,
+            drained: false,
             running: None,
         }
     }
@@ -105,8 +135,16 @@ impl InHand {
 pub enum Phase {
     /// The base is looked at, the jars are fetched; nothing is changed.
     Prepare,
+    /// The base is being taken out of its load balancer.
+    Drain,
     /// A change is being made.
     Change(Box<Intent>),
+    /// It is over, and the base is being put back into its load balancer.
+    Undrain {
+        /// Why it failed, where it did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stop: Option<Stop>,
+    },
 }
 
 /// The steps whose time is told.
@@ -117,12 +155,16 @@ pub enum StepName {
     Observe,
     /// Getting the jars.
     Fetch,
+    /// Taking the base out of its load balancer.
+    Drain,
     /// Taking a version out.
     Uninstall,
     /// Putting the wanted version in.
     Install,
     /// Putting the version before back.
     Restore,
+    /// Putting the base back into its load balancer.
+    Undrain,
 }
 
 impl StepName {
@@ -131,9 +173,11 @@ impl StepName {
         match self {
             Self::Observe => "observe",
             Self::Fetch => "fetch",
+            Self::Drain => "drain",
             Self::Uninstall => "uninstall",
             Self::Install => "install",
             Self::Restore => "restore",
+            Self::Undrain => "undrain",
         }
     }
 }
@@ -194,6 +238,13 @@ impl Base {
     pub fn is_in_hand(&self, request: Uuid) -> bool {
         let phase = self.in_hand.as_ref().map(|hand| &hand.phase);
         matches!(phase, Some(Phase::Change(intent)) if intent.request == request)
+    }
+
+    /// The module for which the base has to be out of its load balancer at this moment.
+    pub fn out_for(&self) -> Option<&str> {
+        let hand = self.in_hand.as_ref()?;
+        let is_out = matches!(hand.phase, Phase::Drain | Phase::Change(_)) && hand.drained;
+        is_out.then_some(hand.task.module.as_str())
     }
 
     /// The fact that others read.

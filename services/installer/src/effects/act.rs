@@ -6,7 +6,10 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use ferry_events::{Reason, Stop, task::Want};
+use ferry_events::{
+    Reason, Stop,
+    task::{Requested, Want},
+};
 use ferry_runtime::Job;
 use tokio::time::Instant;
 use tracing::{debug, info};
@@ -48,11 +51,16 @@ impl Steady {
 }
 
 impl InstallerEffects {
-    pub(super) async fn act(&self, arklet: &Arklet, job: &Job<Work>, intent: &Intent) -> ActEnd {
-        let task = job.work.task();
+    pub(super) async fn act(
+        &self,
+        arklet: &Arklet,
+        job: &Job<Work>,
+        task: &Requested,
+        intent: &Intent,
+    ) -> ActEnd {
         let limit = limit_of(&intent.change, &job.config.installer);
         if let Change::Explain { want } = &intent.change {
-            return self.explain(arklet, job, intent, want).await;
+            return self.explain(arklet, job, task, intent, want).await;
         }
         if job.attempt > 1 {
             // Someone was at it before, and may be still: frozen between fence and call.
@@ -76,7 +84,7 @@ impl InstallerEffects {
         let url = match &intent.change {
             Change::Uninstall { .. } => None,
             Change::Install { want } | Change::Explain { want } => {
-                match self.artifact(job, intent, want) {
+                match self.artifact(job, task, intent, want) {
                     Some(url) => Some((want, url)),
                     None => return self.not_serving(arklet, intent).await,
                 }
@@ -137,10 +145,10 @@ impl InstallerEffects {
     pub(super) fn artifact(
         &self,
         job: &Job<Work>,
+        task: &Requested,
         intent: &Intent,
         want: &Want,
     ) -> Option<url::Url> {
-        let task = job.work.task();
         let served = self.served.borrow().clone()?;
         let ttl = TimeDelta::from_std(job.config.installer.url_ttl).unwrap_or(TimeDelta::MAX);
         let grant = Grant {

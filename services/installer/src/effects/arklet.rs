@@ -79,6 +79,7 @@ impl Arklet {
         let ask = Ask {
             url,
             json: Some(serde_json::to_vec(request).expect("a request is always JSON")),
+            headers: Default::default(),
             timeout,
             body_max: REPLY_MAX,
         };
@@ -116,6 +117,7 @@ impl Arklet {
             .map(|one| Present {
                 version: one.version,
                 state: one.state,
+                web: one.web_context_path.is_some(),
             })
             .collect();
         seen.sort();

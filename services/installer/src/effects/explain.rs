@@ -4,7 +4,10 @@
 //! takes no request id for such a call, so what fences it is the address of its jar: it is served only
 //! while this very intent is in hand.
 
-use ferry_events::{Reason, Stop, task::Want};
+use ferry_events::{
+    Reason, Stop,
+    task::{Requested, Want},
+};
 use ferry_runtime::Job;
 use tokio::time::Instant;
 use tracing::info;
@@ -23,12 +26,12 @@ impl InstallerEffects {
         &self,
         arklet: &Arklet,
         job: &Job<Work>,
+        task: &Requested,
         intent: &Intent,
         want: &Want,
     ) -> ActEnd {
-        let task = job.work.task();
         let limit = limit_of(&intent.change, &job.config.installer);
-        let Some(url) = self.artifact(job, intent, want) else {
+        let Some(url) = self.artifact(job, task, intent, want) else {
             return self.not_serving(arklet, intent).await;
         };
         let began = Instant::now();

@@ -26,7 +26,10 @@ pub(super) async fn in_force(
     environment: &str,
     plan: &PlanId,
 ) -> Result<bool, BusError> {
-    let Some(record) = hands.read(&subject::plan_fact(module, environment)).await? else {
+    let Some(record) = hands
+        .fence(&subject::plan_fact(module, environment))
+        .await?
+    else {
         return Ok(false);
     };
     let fact: ActivePlan = serde_json::from_slice(&record.payload).map_err(|error| {
@@ -35,19 +38,28 @@ pub(super) async fn in_force(
     Ok(fact.plan.as_ref() == Some(plan))
 }
 
+/// The committed record of a base; none: it was never heard of.
+///
+/// # Errors
+/// When the bus does not answer.
+pub(super) async fn record(hands: &Hands, base: &str) -> Result<Option<Base>, BusError> {
+    let key = Key::new("base", &[base]);
+    let subject = subject::state(Service::Installer, key.as_str());
+    let Some(record) = hands.fence(&subject).await? else {
+        return Ok(None);
+    };
+    let stored: Stored<Base> = serde_json::from_slice(&record.payload)
+        .map_err(|error| BusError::Damaged(format!("the record of base {base}: {error}")))?;
+    Ok(Some(stored.state))
+}
+
 /// Whether a request is the change that is being made on a base, as the committed record says.
 ///
 /// # Errors
 /// When the bus does not answer.
 pub(super) async fn in_hand(hands: &Hands, base: &str, request: Uuid) -> Result<bool, BusError> {
-    let key = Key::new("base", &[base]);
-    let subject = subject::state(Service::Installer, key.as_str());
-    let Some(record) = hands.read(&subject).await? else {
-        return Ok(false);
-    };
-    let stored: Stored<Base> = serde_json::from_slice(&record.payload)
-        .map_err(|error| BusError::Damaged(format!("the record of base {base}: {error}")))?;
-    Ok(stored.state.is_in_hand(request))
+    let base = record(hands, base).await?;
+    Ok(base.is_some_and(|base| base.is_in_hand(request)))
 }
 
 /// Whether the plan is in force, waiting for a bus that is silent.

@@ -7,6 +7,7 @@ mod act;
 mod arklet;
 mod artifacts;
 mod cache;
+mod drain;
 mod explain;
 mod fence;
 mod patience;
@@ -19,7 +20,11 @@ pub use cache::{CACHE_LIMIT, Cache, CacheError};
 pub use patience::SILENCE_LIMIT;
 pub use sign::{Grant, Signer};
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use ferry_config::{Config, Installer};
@@ -29,7 +34,10 @@ use ferry_web::{Http, Web};
 use tokio::{sync::watch, time::Instant};
 use url::Url;
 
-use crate::decide::{ActEnd, Acted, InstallerDecide, Outcome, Prepared, PreparedEnd, Work};
+use crate::decide::{
+    ActEnd, Acted, Drained, DrainedEnd, InstallerDecide, Outcome, Prepared, PreparedEnd, Undrained,
+    Work,
+};
 
 /// The half of the installer that does I/O.
 pub struct InstallerEffects {
@@ -44,6 +52,8 @@ pub struct InstallerEffects {
     served: watch::Sender<Option<Url>>,
     /// Whether it listens itself.
     listens: bool,
+    /// The folder that relative `file:` secrets are in.
+    secrets: PathBuf,
 }
 
 impl InstallerEffects {
@@ -66,6 +76,7 @@ impl InstallerEffects {
             silence: SILENCE_LIMIT,
             served: watch::Sender::new(None),
             listens: true,
+            secrets: PathBuf::from("."),
         })
     }
 
@@ -73,6 +84,12 @@ impl InstallerEffects {
     #[must_use]
     pub fn with_clock(self, clock: Clock) -> Self {
         Self { clock, ..self }
+    }
+
+    /// The same, with the folder that relative `file:` secrets are in.
+    #[must_use]
+    pub fn with_secrets(self, secrets: PathBuf) -> Self {
+        Self { secrets, ..self }
     }
 
     /// The same, with another way to the bases.
@@ -116,7 +133,7 @@ impl InstallerEffects {
 impl Effects<InstallerDecide> for InstallerEffects {
     async fn perform(&self, job: Job<Work>) -> Done<Outcome> {
         let began = Instant::now();
-        let arklet = self.arklet(&job.config, &job.work.task().base);
+        let arklet = self.arklet(&job.config, job.work.base());
         let outcome = match (&job.work, arklet) {
             (Work::Prepare { task, unsettled }, Ok(arklet)) => {
                 let installer = &job.config.installer;
@@ -131,9 +148,28 @@ impl Effects<InstallerDecide> for InstallerEffects {
                 observe_ms: 0,
                 fetch_ms: None,
             }),
-            (Work::Act { intent, .. }, arklet) => {
+            (Work::Drain { task }, arklet) => {
                 let end = match arklet {
-                    Ok(arklet) => self.act(&arklet, &job, intent).await,
+                    Ok(arklet) => self.drain(&arklet, &job, task).await,
+                    Err(stop) => DrainedEnd::Failed { stop },
+                };
+                let millis = millis(began.elapsed());
+                Outcome::Drained(Drained { end, millis })
+            }
+            (Work::Undrain { module, out, waits }, _) => {
+                let stop = self.undrain(&job.config, module, out).await;
+                match stop {
+                    Some(stop) if !waits => return Done::Again(stop),
+                    stop => Outcome::Undrained(Undrained {
+                        module: module.clone(),
+                        stop,
+                        millis: millis(began.elapsed()),
+                    }),
+                }
+            }
+            (Work::Act { task, intent }, arklet) => {
+                let end = match arklet {
+                    Ok(arklet) => self.act(&arklet, &job, task, intent).await,
                     Err(stop) => ActEnd::Silent { stop },
                 };
                 let millis = millis(began.elapsed());

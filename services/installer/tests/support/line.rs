@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use ferry_bus::{Bus, MemoryBus, Start, User, Write, config_store};
 use ferry_config::Config;
 use ferry_events::{
-    Body, Digest, Event, PlanId, Service, TaskId,
-    fact::{ActivePlan, BaseRecord},
+    Body, Event, Service, TaskId,
+    fact::BaseRecord,
     subject,
     task::{Finished, Requested, Want},
 };
@@ -15,7 +15,7 @@ use ferry_installer::{InstallerDecide, InstallerEffects};
 use ferry_runtime::{Clock, Hands, Running, Settings};
 use futures::StreamExt;
 
-use super::{BASE, BIZ, ENVIRONMENT, MODULE, event, plan, task};
+use super::{BASE, BIZ, event, in_force, plan, store, task};
 
 /// How long a test waits for what must come.
 pub const WAIT: Duration = Duration::from_secs(60);
@@ -71,27 +71,7 @@ impl Line {
     }
 
     pub async fn store_bytes(&self, bytes: &[u8], version: &str) -> Want {
-        let digest = Digest::of(bytes);
-        let file = self.data.path().join("jar");
-        std::fs::write(&file, bytes).unwrap();
-        self.bus.put_jar(&digest, &file).await.unwrap();
-        Want {
-            digest,
-            size: bytes.len() as u64,
-            version: version.into(),
-            web_context_path: None,
-        }
-    }
-
-    pub fn in_force(plan: Option<&PlanId>) -> Write {
-        let fact = ActivePlan {
-            plan: plan.cloned(),
-            run: None,
-        };
-        Write::fact(
-            subject::plan_fact(MODULE, ENVIRONMENT),
-            serde_json::to_vec(&fact).unwrap(),
-        )
+        store(&self.bus, self.data.path(), bytes, version).await
     }
 
     /// Puts a plan in force and asks for its task, as the scheduler does it: in one batch.
@@ -114,7 +94,7 @@ impl Line {
         let id = task.task;
         self.number += 1;
         let writes = vec![
-            Self::in_force(Some(&plan)),
+            in_force(Some(&plan)),
             Write::event(&event(self.number, task)),
         ];
         self.bus.commit(writes.into()).await.unwrap();

@@ -2,16 +2,22 @@
 
 #![allow(dead_code, reason = "each test uses a part of it")]
 
+pub mod balancer;
 pub mod line;
 pub mod on_fake;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
-use ferry_config::{Base, Config, Pool};
+use ferry_bus::{Bus, MemoryBus, Write};
+use ferry_config::{Base, Config, Drain, Pool};
 use ferry_events::{
     Body, Digest, Event, EventId, PlanId, RunId, Scope, Service, TaskId, Timestamp,
+    fact::ActivePlan,
+    subject,
     task::{Requested, Want},
 };
+use ferry_fake_base::FakeBase;
+use ferry_installer::effects::Arklet;
 use uuid::Uuid;
 
 /// The base of tests with one.
@@ -80,6 +86,7 @@ pub fn config(bases: &[(&str, &str, &str)]) -> Config {
         environment: ENVIRONMENT.into(),
         base_jar: None,
         bases_file: None,
+        drain: None,
         bases,
     };
     let mut config = Config {
@@ -88,4 +95,57 @@ pub fn config(bases: &[(&str, &str, &str)]) -> Config {
     };
     config.installer.listen = "127.0.0.1:0".parse().unwrap();
     config
+}
+
+/// Stores a jar on the bus, by way of a file in this folder.
+pub async fn store(bus: &MemoryBus, folder: &Path, bytes: &[u8], version: &str) -> Want {
+    let digest = Digest::of(bytes);
+    let file = folder.join("jar");
+    std::fs::write(&file, bytes).unwrap();
+    bus.put_jar(&digest, &file).await.unwrap();
+    Want {
+        digest,
+        size: bytes.len() as u64,
+        version: version.into(),
+        web_context_path: None,
+    }
+}
+
+/// What the scheduler says of the plan that counts; none: no plan does.
+pub fn in_force(plan: Option<&PlanId>) -> Write {
+    let fact = ActivePlan {
+        plan: plan.cloned(),
+        run: None,
+    };
+    Write::fact(
+        subject::plan_fact(MODULE, ENVIRONMENT),
+        serde_json::to_vec(&fact).unwrap(),
+    )
+}
+
+/// A base's arklet, asked past the installer.
+pub fn arklet(base: &FakeBase) -> Arklet {
+    Arklet::new(
+        Arc::new(ferry_web::Http::new().unwrap()),
+        base.arklet_url.parse().unwrap(),
+        line::WAIT,
+    )
+}
+
+/// A load balancer at an address that is asked for what stands in the path.
+pub fn drain(balancer: &str) -> Drain {
+    let call = |way: &str, holds: &str| {
+        serde_json::json!({
+            "url": format!("{balancer}/{{base}}/{way}"),
+            "check": { "url": format!("{balancer}/{{base}}"), "contains": holds },
+        })
+    };
+    serde_json::from_value(serde_json::json!({
+        "deadline": "2s",
+        "timeout": "300ms",
+        "interval": "10ms",
+        "drain": call("drain", "connections: 0"),
+        "undrain": call("undrain", "state: up"),
+    }))
+    .unwrap()
 }

@@ -188,7 +188,7 @@ impl Active {
     }
 
     /// The waits that the plan has for a place.
-    fn planned(&self, point: Point, context: &Context) -> BTreeMap<String, Wait> {
+    pub(super) fn planned(&self, point: Point, context: &Context) -> BTreeMap<String, Wait> {
         let gates = self.plan.gates.iter();
         let here = gates.filter(|gate| gate.at.contains(&point.place()));
         let mut waits: BTreeMap<String, Wait> = here
@@ -214,7 +214,7 @@ impl Active {
     }
 
     /// What keeps a wave from beginning now, besides the plan's gates. Going back waits for nothing.
-    fn kept(
+    pub(super) fn kept(
         &self,
         point: Point,
         line: &super::line::Heard,

@@ -10,6 +10,7 @@ mod care;
 mod halt;
 mod line;
 mod plan;
+mod preview;
 mod queue;
 mod repair;
 mod rollout;
@@ -24,9 +25,12 @@ pub use queue::PassedOver;
 pub use run::Run;
 pub use unit::{Active, Banned, Phase, Stage, Task, Unit};
 
+use std::collections::BTreeMap;
+
 use ferry_bus::Keep;
 use ferry_config::Config;
 use ferry_events::line::Stretch;
+use ferry_events::question::{Answer, Question};
 use ferry_events::{Body, Command, Event, RunId, Scope, Service, Timestamp, Verb};
 use ferry_runtime::{Context, Decide, Decision, Fault, Input, Key};
 use serde::{Deserialize, Serialize};
@@ -155,6 +159,19 @@ impl Decide for Scheduler {
             Verb::Pause(_) | Verb::Resume(_) | Verb::Abort(_) => vec![line_key()],
             Verb::Run { .. } | Verb::Deploy { .. } | Verb::Replay(_) | Verb::Drop(_) => Vec::new(),
         }
+    }
+
+    fn route_question(&self, question: &Question, config: &Config) -> Vec<Key> {
+        preview::keys(question, config)
+    }
+
+    fn answer(
+        &self,
+        question: &Question,
+        states: &BTreeMap<Key, State>,
+        context: &Context,
+    ) -> Answer {
+        preview::answer(question, states, context)
     }
 
     fn decide(

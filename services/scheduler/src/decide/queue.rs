@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     halt::{Halts, Stops},
     plan::{self, Brief},
+    preview,
     repair::Repairs,
     scope,
     unit::{Active, Making, Stage, Unit, ended, unit_scope},
@@ -381,6 +382,7 @@ impl Unit {
             config: &context.config,
             revision: &context.revision,
         })?;
+        preview::judge(&plan, release, requested, &context.config)?;
         Ok((release.clone(), plan))
     }
 
@@ -393,7 +395,7 @@ impl Unit {
     }
 
     /// What failed here by its own fault does not come again by itself.
-    fn may_bring(&self, requested: &Requested, release: &Release) -> Result<(), Stop> {
+    pub(super) fn may_bring(&self, requested: &Requested, release: &Release) -> Result<(), Stop> {
         let banned = self
             .banned
             .iter()

@@ -455,6 +455,7 @@ impl Ends for Making {
             aim: Aim::Release(Box::new(release.clone())),
             author: None,
             force: false,
+            passed: Vec::new(),
         };
         let scope = super::scope(&context.config, &module);
         let queued = run::Queued {

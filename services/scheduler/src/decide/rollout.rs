@@ -517,7 +517,9 @@ fn wave_limit(context: &Context, active: &Active) -> TimeDelta {
     let installer = &context.config.installer;
     let judge = &active.plan.judge;
     let probe = judge.probe.as_ref().map_or(0, |probe| probe.deadline_ms);
-    let changing = (installer.install_timeout + installer.uninstall_timeout) * 2;
+    let (module, environment) = (&active.requested.module, &active.requested.environment);
+    let changing = (installer.install_timeout + installer.uninstall_timeout) * 2
+        + context.config.drain_time(module, environment);
     let wave = active.plan.waves.get(active.wave).map_or(1, Vec::len);
     let turns = wave.div_ceil((installer.parallel as usize).max(1)).max(1);
     let turns = i32::try_from(turns).unwrap_or(i32::MAX);

@@ -38,6 +38,16 @@ pub struct Run {
 }
 
 impl Run {
+    /// What it carries, once that is published.
+    pub fn release(&self) -> Option<&Release> {
+        self.release.as_ref()
+    }
+
+    /// Who wrote the change, or asked for it.
+    pub(super) fn author(&self) -> Option<String> {
+        self.queued.as_ref()?.author.clone()
+    }
+
     /// Whether it has ended.
     pub fn is_finished(&self) -> bool {
         self.outcome.is_some()
@@ -183,6 +193,7 @@ impl Run {
                 aim,
                 author: queued.author.clone(),
                 force: self.force,
+                passed: queued.environments[..at].to_vec(),
             },
         )
     }

@@ -81,6 +81,18 @@ pub fn well() -> Script {
     Box::new(|_| Some(Ok(())))
 }
 
+/// One base never answers a task that wants this version.
+pub fn silent_on(base: &'static str, version: &'static str) -> Script {
+    Box::new(move |body| match body {
+        Body::TaskRequested(p)
+            if p.base == base && p.want.as_ref().is_some_and(|w| w.version == version) =>
+        {
+            None
+        }
+        _ => Some(Ok(())),
+    })
+}
+
 /// One base's step of a kind fails, for the release whose version holds this text.
 pub fn fails_on(
     base: &'static str,
@@ -107,6 +119,22 @@ pub fn fails_on(
         } else {
             Ok(())
         })
+    })
+}
+
+/// Once anything of a script failed, one base cannot be reached.
+pub fn then_away(base: &'static str, mut script: Script) -> Script {
+    let mut failed = false;
+    Box::new(move |body| {
+        let answer = script(body);
+        failed |= matches!(answer, Some(Err(_)));
+        match body {
+            Body::TaskRequested(p) if failed && p.base == base => Some(Err(Stop::new(
+                Reason::BaseUnreachable,
+                "connection refused",
+            ))),
+            _ => answer,
+        }
     })
 }
 
@@ -137,6 +165,11 @@ pub fn release(n: u64) -> Release {
             .map(|pool| (pool.to_owned(), slimmed(pool)))
             .into(),
     }
+}
+
+/// The story so far, a line an event.
+pub fn story(world: &World) -> String {
+    world.story.join("\n")
 }
 
 impl World {

@@ -1,28 +1,36 @@
-//! What the verifier decides: verdicts on modules, and what to say of bases. Pure.
+//! What the verifier decides: verdicts on modules and gates, and what to say of bases. Pure.
 //!
 //! In: a record and an input. Out: the new record and events. A look that shows nothing new changes
 //! nothing and says nothing, so that polling writes nothing.
 
 mod base;
 mod drift;
+mod gate;
 mod observation;
 
 pub use base::{Base, Looked, Missed, Status};
 pub use drift::{Difference, Watch, differences};
+pub use gate::{Gate, Judged, Judges, judges};
 pub use observation::{ACTIVE_WITHIN, Failure, Observation, Well};
 
 use ferry_bus::Keep;
 use ferry_config::Config;
-use ferry_events::{Body, Event, Service, Timestamp, verify::Requested};
+use ferry_events::{
+    Body, Event, Service, Timestamp, gate::Requested as Question, verify::Requested,
+};
 use ferry_runtime::{Context, Decide, Decision, Fault, Input, Key, Slot};
 use serde::{Deserialize, Serialize};
 
 /// The pool of all observations.
-const POOL: &str = "observe";
+const OBSERVE: &str = "observe";
+/// The pool of all gates: a check may wait for days, and no observation shall wait for it.
+const ASK: &str = "ask";
 /// Observations at a time. Each costs two sockets now and then; below the usual limit of open files.
-const PARALLEL: usize = 400;
+const OBSERVE_PARALLEL: usize = 400;
+/// Gates that are asked at a time. Each costs a socket for a moment every few seconds.
+const ASK_PARALLEL: usize = 1000;
 
-/// The record of an aggregate of either kind.
+/// The record of an aggregate of any kind.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
@@ -33,6 +41,8 @@ pub enum State {
     Observation(Box<Observation>),
     /// `base.<name>`.
     Base(Box<Base>),
+    /// `gate.<id>`.
+    Gate(Gate),
 }
 
 /// What effects shall look at.
@@ -52,6 +62,15 @@ pub enum Work {
         /// Until when; the last look comes after this.
         until: Timestamp,
     },
+    /// Ask a metric until it can be told whether it is well.
+    Metric(Box<Question>),
+    /// Ask somebody outside until there is an answer.
+    Check {
+        /// What is asked.
+        question: Box<Question>,
+        /// The CloudEvent that is posted, each time the same.
+        event: Box<serde_json::Value>,
+    },
 }
 
 /// What effects saw.
@@ -61,6 +80,8 @@ pub enum Outcome {
     Well(Well),
     /// It is not.
     Failed(Failure),
+    /// A gate is judged.
+    Judged(Judged),
     /// A base answered.
     Looked(Box<Looked>),
     /// A base has missed as many looks in a row as make it lost.
@@ -85,6 +106,8 @@ impl Decide for VerifierDecide {
             Body::ObservationRequested(it) => {
                 vec![Key::new("observation", &[&it.observation.to_string()])]
             }
+            Body::GateRequested(it) if it.ask.is_judged() => vec![gate::key(&it.gate)],
+            Body::GateFinished(it) if judges(&it.name).is_some() => vec![gate::key(&it.gate)],
             _ => Vec::new(),
         }
     }
@@ -100,6 +123,9 @@ impl Decide for VerifierDecide {
             (_, Input::Due | Input::Command(_)) => Ok(Decision::to(state.clone())),
             (State::Unknown, Input::Event(event)) => match &event.body {
                 Body::ObservationRequested(requested) => Ok(observation::begin(requested, context)),
+                Body::GateRequested(question) => gate::begin(question, event),
+                // What it ends may come again after it.
+                Body::GateFinished(_) => Ok(gate::over()),
                 other => Err(Fault(format!(
                     "the verifier takes no {}",
                     other.kind().short_name()
@@ -113,6 +139,11 @@ impl Decide for VerifierDecide {
             (State::Observation(observation), Input::GivenUp { tries, .. }) => {
                 Ok(observation::given_up(observation, *tries, context))
             }
+            (State::Gate(gate), Input::Event(event)) => Ok(gate::event(gate, event)),
+            (State::Gate(gate), Input::Outcome(outcome)) => gate::outcome(gate, outcome, context),
+            (State::Gate(gate), Input::GivenUp { tries, .. }) => {
+                Ok(gate::given_up(gate, *tries, context))
+            }
             (State::Unknown | State::Base(_), Input::Report(report)) => {
                 base::report(state, report, context)
             }
@@ -123,28 +154,38 @@ impl Decide for VerifierDecide {
     }
 
     fn work(&self, _: &Key, state: &State) -> Option<Work> {
-        let State::Observation(observation) = state else {
-            return None;
-        };
-        observation.work()
-    }
-
-    fn slot(&self, _: &Key, work: &Work) -> Slot {
-        let (Work::Await { requested, .. } | Work::Soak { requested, .. }) = work;
-        Slot {
-            pool: POOL,
-            lane: requested.module.clone(),
+        match state {
+            State::Observation(observation) => observation.work(),
+            State::Gate(gate) => gate.work(),
+            State::Unknown | State::Base(_) => None,
         }
     }
 
-    fn limit(&self, _: &str, _: &Config) -> usize {
-        PARALLEL
+    fn slot(&self, _: &Key, work: &Work) -> Slot {
+        let (pool, module) = match work {
+            Work::Await { requested, .. } | Work::Soak { requested, .. } => {
+                (OBSERVE, &requested.module)
+            }
+            Work::Metric(question) | Work::Check { question, .. } => (ASK, &question.module),
+        };
+        Slot {
+            pool,
+            lane: module.clone(),
+        }
+    }
+
+    fn limit(&self, pool: &str, _: &Config) -> usize {
+        match pool {
+            ASK => ASK_PARALLEL,
+            _ => OBSERVE_PARALLEL,
+        }
     }
 
     fn keep(&self, state: &State) -> Keep {
         match state {
             // As long as its request can come again.
             State::Observation(observation) if **observation == Observation::Over => Keep::Stream,
+            State::Gate(Gate::Over) => Keep::Stream,
             _ => Keep::Forever,
         }
     }

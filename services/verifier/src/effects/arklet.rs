@@ -39,6 +39,7 @@ impl Arklet {
         let ask = Ask {
             url,
             json: Some(serde_json::to_vec(request).expect("a request is always JSON")),
+            headers: Default::default(),
             timeout: self.timeout,
             body_max: REPLY_MAX,
         };

@@ -1,15 +1,20 @@
-//! What the verifier does outside: asks arklet and modules over HTTP, reads the installer's facts.
+//! What the verifier does outside: asks arklet, modules, Prometheus and others over HTTP, reads the
+//! installer's facts.
 //!
-//! In: claimed observations; the configuration's bases. Out: what was seen, with the revision of the base's
-//! record before and after. It changes nothing anywhere.
+//! In: claimed observations and gates; the configuration's bases. Out: what was seen; of modules with the
+//! revision of the base's record before and after. It changes nothing anywhere.
 
 mod arklet;
+mod check;
 mod fact;
+mod gate;
 mod liveness;
+mod metric;
 mod observe;
 mod probe;
+mod prometheus;
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use ferry_runtime::{Clock, Done, Effects, Feeder, Hands, Job};
@@ -22,6 +27,7 @@ pub struct VerifierEffects {
     hands: Hands,
     web: Arc<dyn Web>,
     clock: Clock,
+    secrets: PathBuf,
 }
 
 impl VerifierEffects {
@@ -34,6 +40,7 @@ impl VerifierEffects {
             hands,
             web: Arc::new(Http::new()?),
             clock: Clock::wall(),
+            secrets: PathBuf::from("."),
         })
     }
 
@@ -41,6 +48,12 @@ impl VerifierEffects {
     #[must_use]
     pub fn with_web(self, web: Arc<dyn Web>) -> Self {
         Self { web, ..self }
+    }
+
+    /// The same, with the folder that relative `file:` secrets are in.
+    #[must_use]
+    pub fn with_secrets(self, secrets: PathBuf) -> Self {
+        Self { secrets, ..self }
     }
 
     /// The same, with another clock.
@@ -58,6 +71,8 @@ impl Effects<VerifierDecide> for VerifierEffects {
                 self.await_well(&job.config, requested, *until).await
             }
             Work::Soak { requested, until } => self.soak(&job.config, requested, *until).await,
+            Work::Metric(question) => self.metric(&job.config, question).await,
+            Work::Check { question, event } => self.check(&job.config, question, event).await,
         };
         outcome.into()
     }

@@ -246,7 +246,8 @@ impl VerifierEffects {
         }
     }
 
-    fn left(&self, until: Timestamp) -> Duration {
+    /// How long it is until then.
+    pub(super) fn left(&self, until: Timestamp) -> Duration {
         (until - self.clock.now()).to_std().unwrap_or_default()
     }
 }

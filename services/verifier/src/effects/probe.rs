@@ -35,6 +35,7 @@ pub(super) async fn probe(web: &dyn Web, base: &Url, probe: &Probe) -> Probed {
     let ask = Ask {
         url,
         json: None,
+        headers: Default::default(),
         timeout,
         body_max: BODY_MAX,
     };
@@ -81,7 +82,7 @@ pub(super) async fn probe(web: &dyn Web, base: &Url, probe: &Probe) -> Probed {
 }
 
 /// The beginning of a body, on one line.
-fn excerpt(text: &str) -> String {
+pub(super) fn excerpt(text: &str) -> String {
     text.chars()
         .take(EXCERPT_MAX)
         .map(|c| if c.is_control() { ' ' } else { c })

@@ -10,7 +10,7 @@ use ferry_config::{Base, Config, Pool};
 use ferry_events::{
     Body, Digest, Event, EventId, Kind, PlanId, RunId, Scope, Service, TaskId, Timestamp,
     fact::{BaseRecord, Left},
-    subject,
+    gate, subject,
     verify::{Finished, Probe, Requested},
 };
 use ferry_fake_base::{FakeBase, FakeJar};
@@ -68,6 +68,73 @@ pub fn requested(
     }
 }
 
+/// A gate that is waited for from now on, for a while that a test does not see the end of.
+pub fn question(name: &str, ask: gate::Ask) -> gate::Requested {
+    let plan = plan("p");
+    let point = gate::Point::After(1);
+    gate::Requested {
+        gate: gate::gate_id(&plan, point, name),
+        run: RunId(Uuid::nil()),
+        plan,
+        module: MODULE.into(),
+        environment: ENVIRONMENT.into(),
+        version: "1".into(),
+        name: name.into(),
+        point,
+        what: "what is waited for".into(),
+        ask,
+        since: start(),
+        until: start() + chrono::TimeDelta::days(365_000),
+        opens: None,
+    }
+}
+
+/// The same, with so many milliseconds from now on.
+pub fn within(millis: i64, question: gate::Requested) -> gate::Requested {
+    let since = ferry_runtime::Clock::wall().now();
+    let until = since + chrono::TimeDelta::milliseconds(millis);
+    gate::Requested {
+        since,
+        until,
+        ..question
+    }
+}
+
+pub fn finished(question: &gate::Requested) -> gate::Finished {
+    gate::Finished {
+        gate: question.gate,
+        run: question.run,
+        plan: question.plan.clone(),
+        module: question.module.clone(),
+        environment: question.environment.clone(),
+        name: question.name.clone(),
+        point: question.point,
+        outcome: gate::Outcome::Promoted,
+        by: Vec::new(),
+        why: None,
+        stop: None,
+    }
+}
+
+/// At most 0.5, three times.
+pub fn metric(url: &str) -> gate::Ask {
+    gate::Ask::Metric {
+        url: url.into(),
+        query: "sum(errors)".into(),
+        min: None,
+        max: Some("0.5".into()),
+        interval_ms: 20,
+        count: 3,
+    }
+}
+
+pub fn check(url: &str) -> gate::Ask {
+    gate::Ask::Check {
+        url: url.into(),
+        interval_ms: 20,
+    }
+}
+
 pub fn event(number: u64, body: impl Into<Body>) -> Event {
     let body = body.into();
     let kind = body.kind().short_name();
@@ -108,6 +175,7 @@ pub fn config(bases: Vec<Base>) -> Config {
         environment: ENVIRONMENT.into(),
         base_jar: None,
         bases_file: None,
+        drain: None,
         bases,
     };
     let mut config = Config {
@@ -125,6 +193,13 @@ pub struct Line {
     pub base: FakeBase,
     pub folder: tempfile::TempDir,
     running: Option<Running>,
+    apart: Option<tokio::runtime::Runtime>,
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.crash();
+    }
 }
 
 impl Line {
@@ -144,6 +219,7 @@ impl Line {
             bus,
             folder: tempfile::tempdir().unwrap(),
             running: None,
+            apart: None,
         };
         line.configure(vec![base_at(BASE, &line.base.arklet_url, url)])
             .await;
@@ -151,7 +227,11 @@ impl Line {
     }
 
     pub async fn configure(&self, bases: Vec<Base>) {
-        let json = serde_json::to_vec(&config(bases)).unwrap();
+        self.configure_as(&config(bases)).await;
+    }
+
+    pub async fn configure_as(&self, config: &Config) {
+        let json = serde_json::to_vec(config).unwrap();
         let before = config_store::read(&self.bus)
             .await
             .unwrap()
@@ -162,10 +242,54 @@ impl Line {
     }
 
     pub async fn run(&mut self) {
+        self.running = Some(self.verifier(Settings::default()).await);
+    }
+
+    /// Runs it where [`Line::crash`] can end it, with claims that nobody waits long for.
+    pub async fn run_apart(&mut self) {
+        let settings = Settings {
+            lease: Duration::from_millis(500),
+            sweep: Duration::from_millis(100),
+            ..Settings::default()
+        };
+        let apart = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        self.running = Some(apart.spawn(self.verifier(settings)).await.unwrap());
+        self.apart = Some(apart);
+    }
+
+    /// Ends what [`Line::run_apart`] began, as a killed process ends.
+    pub fn crash(&mut self) {
+        if let Some(apart) = self.apart.take() {
+            apart.shutdown_background();
+        }
+    }
+
+    fn verifier(&self, settings: Settings) -> impl Future<Output = Running> + use<> {
         let bus: Arc<dyn Bus> = Arc::new(self.bus.as_user(User::Service(Service::Verifier)));
-        let effects = VerifierEffects::new(Hands::new(bus.clone())).unwrap();
-        self.running =
-            Some(ferry_runtime::run(VerifierDecide, effects, bus, Settings::default()).await);
+        let effects = VerifierEffects::new(Hands::new(bus.clone()))
+            .unwrap()
+            .with_secrets(self.folder.path().to_owned());
+        ferry_runtime::run(VerifierDecide, effects, bus, settings)
+    }
+
+    /// Waits until a gate is over in the verifier's record.
+    pub async fn over(&self, gate: &gate::Requested) {
+        let subject = subject::state(Service::Verifier, &format!("gate.{}", gate.gate));
+        let wait = async {
+            loop {
+                let record = self.bus.read(&subject).await.unwrap();
+                let over = |payload: &[u8]| String::from_utf8_lossy(payload).contains("\"over\"");
+                if record.is_some_and(|record| over(&record.payload)) {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(WAIT, wait).await.expect("over");
     }
 
     pub async fn install(&self, jar: &FakeJar, version: &str) {
@@ -212,7 +336,11 @@ impl Line {
     }
 
     pub async fn observe(&self, requested: &Requested) {
-        let write = Write::event(&event(1, requested.clone()));
+        self.say(&event(1, requested.clone())).await;
+    }
+
+    pub async fn say(&self, event: &Event) {
+        let write = Write::event(event);
         self.bus.commit(vec![write].into()).await.unwrap();
     }
 

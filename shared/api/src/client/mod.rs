@@ -18,9 +18,10 @@ use url::Url;
 pub use error::ClientError;
 
 use crate::{
-    BaseView, CloseRequest, CommandAnswer, CommandView, DeployQuery, EventsQuery, Health,
-    LetterSummary, LetterView, LettersQuery, LogLine, LogView, ModuleView, PushView, Ready,
-    RollbackRequest, RunRequest, RunSummary, RunView, RunsQuery, StreamedEvent,
+    BaseView, CanQuery, CanView, CloseRequest, CommandAnswer, CommandView, DeployQuery,
+    EventsQuery, Health, LetterSummary, LetterView, LettersQuery, LineView, LogLine, LogView,
+    ModuleView, PlanQuery, PlanView, PushView, Ready, RollbackRequest, RolloutRequest, RunRequest,
+    RunSummary, RunView, RunsQuery, StreamedEvent, StretchRequest,
 };
 
 /// How long a connection may take. A gateway on the other side of the world
@@ -182,6 +183,14 @@ impl Client {
         self.get(&["modules", module], &()).await
     }
 
+    /// `GET /modules/{module}/plan`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn plan(&self, module: &str, query: &PlanQuery) -> Result<PlanView, ClientError> {
+        self.get(&["modules", module, "plan"], query).await
+    }
+
     /// `GET /events`: events as they happen. A broken connection is taken up
     /// again after the last event that came; without `once` it never ends.
     pub fn events(
@@ -240,6 +249,70 @@ impl Client {
         ask: &CloseRequest,
     ) -> Result<CommandAnswer, ClientError> {
         self.post(&["dead", id, "drop"], ask).await
+    }
+
+    /// `POST /runs/{id}/approve`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn approve(
+        &self,
+        run: &str,
+        ask: &RolloutRequest,
+    ) -> Result<CommandAnswer, ClientError> {
+        self.post(&["runs", run, "approve"], ask).await
+    }
+
+    /// `POST /runs/{id}/promote`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn promote(
+        &self,
+        run: &str,
+        ask: &RolloutRequest,
+    ) -> Result<CommandAnswer, ClientError> {
+        self.post(&["runs", run, "promote"], ask).await
+    }
+
+    /// `GET /line`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn line(&self) -> Result<LineView, ClientError> {
+        self.get(&["line"], &()).await
+    }
+
+    /// `POST /line/pause`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn pause(&self, ask: &StretchRequest) -> Result<CommandAnswer, ClientError> {
+        self.post(&["line", "pause"], ask).await
+    }
+
+    /// `POST /line/resume`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn resume(&self, ask: &StretchRequest) -> Result<CommandAnswer, ClientError> {
+        self.post(&["line", "resume"], ask).await
+    }
+
+    /// `POST /line/abort`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn abort(&self, ask: &StretchRequest) -> Result<CommandAnswer, ClientError> {
+        self.post(&["line", "abort"], ask).await
+    }
+
+    /// `GET /can`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn can(&self, query: &CanQuery) -> Result<CanView, ClientError> {
+        self.get(&["can"], query).await
     }
 
     /// `POST /modules/{module}/run`.

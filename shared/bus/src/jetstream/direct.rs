@@ -59,6 +59,15 @@ pub(super) async fn last(
     get(link, stream, &json!({ "last_by_subj": subject })).await
 }
 
+/// The oldest message on a subject, from the stream's leader.
+pub(super) async fn first(
+    link: &Link,
+    stream: &str,
+    subject: &str,
+) -> Result<Option<Stored>, BusError> {
+    get(link, stream, &json!({ "seq": 1, "next_by_subj": subject })).await
+}
+
 /// The message with a sequence, from the stream's leader.
 pub(super) async fn at(
     link: &Link,

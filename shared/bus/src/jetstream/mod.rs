@@ -3,6 +3,7 @@
 //! In: where it is and who connects. Out: [`JetStream`], a [`Bus`]. What was measured of the real
 //! server stands in `tests/conformance/` and `tests/server/`.
 
+mod asks;
 mod commit;
 mod consume;
 mod direct;
@@ -17,8 +18,9 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use async_nats::jetstream;
 use async_trait::async_trait;
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use ferry_events::{Digest, RunId, Service, subject::STREAM};
+use ferry_events::{Digest, RunId, Service, question::Question, subject::STREAM};
 use futures::stream::BoxStream;
 use tokio::sync::OnceCell;
 
@@ -27,8 +29,8 @@ pub(crate) use jars::{hash, stream as objects};
 pub use link::{CONNECT_WAIT, ConnectOptions, REQUEST_TIMEOUT};
 
 use crate::{
-    Batch, Bus, BusError, CommitError, Committed, Consumer, DeadLetter, LogLine, Message, Record,
-    Source, Start,
+    Asked, Batch, Bus, BusError, CommitError, Committed, Consumer, DeadLetter, LogLine, Message,
+    Record, Source, Start,
 };
 
 /// The bus on a nats-server or a cluster of them.
@@ -111,6 +113,14 @@ impl Bus for JetStream {
         Ok(found.into_iter().collect())
     }
 
+    async fn first(&self, subject: &str) -> Result<Option<Record>, BusError> {
+        let found = direct::first(&self.link, STREAM, subject).await?;
+        Ok(found.map(|stored| Record {
+            sequence: stored.sequence,
+            payload: stored.payload,
+        }))
+    }
+
     async fn end(&self) -> Result<u64, BusError> {
         direct::end(&self.link, STREAM).await
     }
@@ -182,6 +192,14 @@ impl Bus for JetStream {
         let ack: wire::PubAck = wire::parse("dead letter", &answer)?;
         ack.error
             .map_or(Ok(()), |error| Err(error.into_bus_error("dead letter")))
+    }
+
+    async fn ask(&self, question: &Question, limit: Duration) -> Result<Bytes, BusError> {
+        asks::ask(&self.link, question, limit).await
+    }
+
+    async fn questions(&self, service: Service) -> Result<BoxStream<'static, Asked>, BusError> {
+        asks::questions(&self.link, service).await
     }
 
     fn connected(&self) -> tokio::sync::watch::Receiver<bool> {

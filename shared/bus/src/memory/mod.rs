@@ -3,6 +3,7 @@
 //! In: batches, deadlines, jars. Out: deliveries, in the same order every time. Its time is tokio's, so
 //! that `tokio::time::pause` and `advance` move dedupe windows, ages, delays and deadlines.
 
+mod asks;
 mod consumer;
 mod handles;
 mod stream;
@@ -12,6 +13,7 @@ use std::{
     collections::VecDeque,
     path::Path,
     sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -19,6 +21,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use ferry_events::{
     Digest, RunId, Service,
+    question::Question,
     subject::{self, ARTIFACTS, STREAM},
 };
 use futures::{StreamExt, stream::BoxStream};
@@ -31,8 +34,8 @@ use self::{
     world::World,
 };
 use crate::{
-    Batch, Bus, BusError, CommitError, Committed, Consumer, DeadLetter, Keep, LogLine, Message,
-    Record, Source, Start, StreamLimits, User, Write, permissions,
+    Asked, Batch, Bus, BusError, CommitError, Committed, Consumer, DeadLetter, Keep, LogLine,
+    Message, Record, Source, Start, StreamLimits, User, Write, permissions,
 };
 
 /// A bus in memory. Clones are connections to the same bus.
@@ -193,6 +196,13 @@ impl Bus for MemoryBus {
             .ferry
             .last_of(subject)
             .map(|(sequence, stored)| record(sequence, stored)))
+    }
+
+    async fn first(&self, subject: &str) -> Result<Option<Record>, BusError> {
+        let world = self.open()?;
+        let filter = [subject.to_owned()];
+        let first = world.ferry.from(1, &filter).next();
+        Ok(first.map(|(sequence, stored)| record(sequence, stored)))
     }
 
     async fn read_at(
@@ -376,6 +386,14 @@ impl Bus for MemoryBus {
         drop(world);
         self.changed();
         Ok(())
+    }
+
+    async fn ask(&self, question: &Question, limit: Duration) -> Result<Bytes, BusError> {
+        asks::ask(self, question, limit).await
+    }
+
+    async fn questions(&self, service: Service) -> Result<BoxStream<'static, Asked>, BusError> {
+        Ok(asks::questions(self, service))
     }
 
     fn connected(&self) -> watch::Receiver<bool> {

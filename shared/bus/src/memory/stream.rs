@@ -193,8 +193,17 @@ impl Stream {
         self.messages.get(&sequence)
     }
 
+    /// The last message on a subject, or on any that it names with `*` or `>`.
     pub fn last_of(&self, subject: &str) -> Option<(u64, &Stored)> {
-        let sequence = *self.by_subject.get(subject)?.last()?;
+        let sequence = if subject.contains(['*', '>']) {
+            let named = self
+                .by_subject
+                .iter()
+                .filter(|(one, _)| matches(subject, one));
+            *named.filter_map(|(_, sequences)| sequences.last()).max()?
+        } else {
+            *self.by_subject.get(subject)?.last()?
+        };
         Some((sequence, &self.messages[&sequence]))
     }
 

@@ -3,7 +3,7 @@
 //! In: what a [`super::MemoryBus`] is asked for. Out: what the real bus would answer. Moments are tokio's,
 //! so that a paused clock moves it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -13,7 +13,7 @@ use ferry_events::{
 };
 use tokio::time::Instant;
 
-use super::{consumer::Cursor, stream::Stream};
+use super::{asks::Open, consumer::Cursor, stream::Stream};
 use crate::{BusError, KEEP_DEAD, Keep, Source, StreamLimits, Write, permissions};
 
 /// What a bus in memory held at a moment, as a copy of the server's folder would; see
@@ -36,6 +36,7 @@ pub(super) struct World {
     /// By the subject under which they are set: moment and target.
     schedules: BTreeMap<String, (DateTime<Utc>, String)>,
     pub jars: BTreeMap<Digest, Bytes>,
+    pub questions: BTreeMap<Service, VecDeque<Open>>,
     pub connected: bool,
     /// Answers to the next commits that get lost after the batch is stored.
     pub lose_answers: usize,
@@ -71,6 +72,7 @@ impl World {
             cursors,
             schedules: BTreeMap::new(),
             jars: BTreeMap::new(),
+            questions: BTreeMap::new(),
             connected: true,
             lose_answers: 0,
         }

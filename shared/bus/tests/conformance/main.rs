@@ -24,6 +24,7 @@ macro_rules! on_both {
 }
 
 mod acks;
+mod asks;
 mod commits;
 mod deadlines;
 mod deliveries;

@@ -44,6 +44,16 @@ async fn a_list_names_the_last_of_each_subject(world: &World) -> Result<()> {
         (states[7].1.sequence, &states[7].1.payload[..]),
         (1201, &b"2"[..])
     );
+    let last = bus
+        .read(subject::ALL_EVENTS)
+        .await?
+        .expect("there are events");
+    assert_eq!((last.sequence, &last.payload[..]), (1203, &b"e2"[..]));
+    let first = bus.first(subject::ALL_EVENTS).await?;
+    let first = first.expect("there are events");
+    assert_eq!((first.sequence, &first.payload[..]), (1202, &b"e1"[..]));
+    assert_eq!(bus.first("ferry.events.nobody.>").await?, None);
+    assert_eq!(bus.read("ferry.events.nobody.>").await?, None);
     let events = bus.list("ferry.events.>").await?;
     assert_eq!(
         events

@@ -77,6 +77,7 @@ fn publishes() -> BTreeSet<String> {
             format!("ferry.timers.due.{service}.a"),
             format!("ferry.dead.{service}.our-fault"),
             format!("ferry.parked.{service}"),
+            format!("ferry.ask.{service}"),
         ] {
             add(&subject);
         }
@@ -146,6 +147,7 @@ fn may_publish(service: Service, contract: &Contract, subject: &str) -> bool {
             .iter()
             .any(|kind| (kind.subject(), kind.predicate()) == (*what, *done)),
         ["ferry", "commands", taker, _] => contract.commands.iter().any(|one| one.name() == *taker),
+        ["ferry", "ask", asked] => service == Service::Gateway && *asked == "scheduler",
         ["ferry", "state", ..] => own("ferry.state."),
         ["ferry", "facts", ..] => contract.keeps_facts && own("ferry.facts."),
         ["ferry", "timers", "set", ..] => own("ferry.timers.set."),
@@ -197,6 +199,9 @@ fn subscribes() -> BTreeSet<String> {
         "ferry.commands.>",
         "ferry.state.>",
         "ferry.config.current",
+        "ferry.ask.>",
+        "ferry.ask.scheduler",
+        "ferry.ask.installer",
         "ferry.logs.>",
         "ferry.dead.>",
         "$JS.>",
@@ -318,7 +323,9 @@ async fn every_user_is_denied_what_is_not_its_own() -> Result<()> {
             }
             let heard = trying.heard().await?;
             for subject in some {
-                let may = subject.starts_with(&format!("_INBOX_{user}."));
+                let asked = user == User::Service(Service::Scheduler)
+                    && subject.as_str() == "ferry.ask.scheduler";
+                let may = subject.starts_with(&format!("_INBOX_{user}.")) || asked;
                 let refused = refused(&heard, "subscription", subject);
                 if may == refused {
                     wrong.push(format!("subscribe {subject}: allowed {}", !refused));

@@ -11,6 +11,7 @@ use super::shape::{Shape, Text};
 use super::walk::absolute;
 use crate::calendar;
 use crate::secret::SecretRef;
+use crate::template;
 use crate::text::{NAME_MAX, duration, is_name, size};
 
 /// Checks a text; the answer is what is kept of it.
@@ -72,6 +73,30 @@ pub(super) fn check(text: &str, shape: &Text, folder: &Path) -> Result<String, S
             )),
         },
         Some("http-url") => http_url(text).map(|()| kept()),
+        Some("url-template") => template::check(text).map(|()| kept()),
+        Some("regex-template") => template::check_regex(text).map(|()| kept()),
+        Some("content-type") => {
+            let part = |part: &str| {
+                !part.is_empty() && part.bytes().all(|b| b.is_ascii_graphic() || b == b' ')
+            };
+            match text.split_once('/') {
+                Some((kind, rest)) if part(kind) && part(rest) => Ok(kept()),
+                _ => Err(format!(
+                    "{text:?} is not the type of a body, such as \"application/json\""
+                )),
+            }
+        }
+        Some("header-name") => {
+            let plain =
+                !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+            if plain {
+                Ok(kept())
+            } else {
+                Err(format!(
+                    "{text:?} is not the name of a header, such as \"authorization\""
+                ))
+            }
+        }
         Some("bus-url") => bus_url(text).map(|()| kept()),
         Some("http-path") => {
             let plain = text.starts_with('/')

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::check_clone_url;
+use super::{check_clone_url, gates};
 use crate::diagnostic::Severity;
-use crate::model::{Builder, Config, Sandbox};
+use crate::model::{AtDeadline, Builder, Config, Sandbox};
 use crate::text::duration;
 use crate::tree::{At, Node, Tree, join};
 
@@ -18,7 +18,24 @@ use crate::tree::{At, Node, Tree, join};
 const NOTICE_WITHIN: Duration = Duration::from_secs(5);
 
 /// A finding that waits until the tree is free again.
-type Found = (At, String, String);
+pub(super) struct Found {
+    pub at: At,
+    pub key: String,
+    pub message: String,
+    /// The nearest known name.
+    pub suggestion: Option<String>,
+}
+
+impl Found {
+    pub fn new(at: At, key: String, message: impl Into<String>) -> Self {
+        Self {
+            at,
+            key,
+            message: message.into(),
+            suggestion: None,
+        }
+    }
+}
 
 /// Says what is wrong.
 pub(super) fn errors(tree: &mut Tree) {
@@ -31,8 +48,15 @@ pub(super) fn errors(tree: &mut Tree) {
         environments(tree, &mut found);
         modules(tree, &mut found);
     }
-    for (at, key, message) in found {
-        tree.error(at, &key, message);
+    gates::errors(tree, &mut found);
+    for one in found {
+        let Found {
+            at,
+            key,
+            message,
+            suggestion,
+        } = one;
+        tree.say(Severity::Error, at, &key, message, suggestion);
     }
 }
 
@@ -64,7 +88,7 @@ fn bases(tree: &Tree, found: &mut Vec<Found>) {
         if let (Some(name), Some(entry)) = (base.text_of("name"), base.get("name")) {
             if let Some(first) = names.get(name) {
                 let message = format!("a base {name:?} already stands at {}", tree.place(*first));
-                found.push((entry.node.at, join(&key, "name"), message));
+                found.push(Found::new(entry.node.at, join(&key, "name"), message));
             }
             names.entry(name).or_insert(entry.node.at);
         }
@@ -74,7 +98,7 @@ fn bases(tree: &Tree, found: &mut Vec<Found>) {
             if let Some(first) = addresses.get(address.as_str()) {
                 let place = tree.place(*first);
                 let message = format!("the base at {place} already has this arklet address");
-                found.push((entry.node.at, join(&key, "arklet"), message));
+                found.push(Found::new(entry.node.at, join(&key, "arklet"), message));
             }
             addresses.entry(address.into()).or_insert(entry.node.at);
         }
@@ -108,7 +132,11 @@ fn repositories(tree: &Tree, found: &mut Vec<Found>) {
             continue;
         };
         if let Err(error) = check_clone_url(text, &allow) {
-            found.push((url.node.at, join(&key, "url"), error.to_string()));
+            found.push(Found::new(
+                url.node.at,
+                join(&key, "url"),
+                error.to_string(),
+            ));
             continue;
         }
         let full_name = match entry.node.text_of("full_name") {
@@ -122,7 +150,7 @@ fn repositories(tree: &Tree, found: &mut Vec<Found>) {
             let message = format!(
                 "is {full_name:?} at the same forge as repositories.{first}; a push could not be told apart"
             );
-            found.push((entry.key_at, key, message));
+            found.push(Found::new(entry.key_at, key, message));
         }
         full_names.entry(same).or_insert(name);
     }
@@ -135,7 +163,11 @@ fn tokens(tree: &Tree, found: &mut Vec<Found>) {
             if let Some(first) = hashes.get(hash) {
                 let message =
                     format!("is the token of tokens.{first}; its acts would have two authors");
-                found.push((at.node.at, format!("tokens.{name}.hash"), message));
+                found.push(Found::new(
+                    at.node.at,
+                    format!("tokens.{name}.hash"),
+                    message,
+                ));
             }
             hashes.entry(hash).or_insert(name);
         }
@@ -155,7 +187,7 @@ fn environments(tree: &Tree, found: &mut Vec<Found>) {
                     let message = format!(
                         "has no \"after\", and neither has {first:?}; environments are one chain, so say after which this one comes"
                     );
-                    found.push((entry.key_at, key, message));
+                    found.push(Found::new(entry.key_at, key, message));
                 }
             },
             (Some(at), Some(before)) => {
@@ -163,7 +195,7 @@ fn environments(tree: &Tree, found: &mut Vec<Found>) {
                 if let Some(other) = next.insert(before, name) {
                     let message =
                         format!("{other:?} comes after {before:?} too; environments are one chain");
-                    found.push((at.node.at, join(&key, "after"), message));
+                    found.push(Found::new(at.node.at, join(&key, "after"), message));
                 }
             }
             (Some(_), None) => {}
@@ -184,7 +216,11 @@ fn environments(tree: &Tree, found: &mut Vec<Found>) {
                         .get("after")
                         .map_or(entry.key_at, |after| after.node.at);
                     let message = format!("the order goes round in a circle: {circle}");
-                    found.push((place, format!("environments.{name}.after"), message));
+                    found.push(Found::new(
+                        place,
+                        format!("environments.{name}.after"),
+                        message,
+                    ));
                 }
                 break;
             }
@@ -233,7 +269,11 @@ fn modules(tree: &Tree, found: &mut Vec<Found>) {
         if !goes {
             let at = chosen.map_or(entry.key_at, |node| node.at);
             let message = "no pool of this module has a base, so it would be installed nowhere";
-            found.push((at, format!("modules.{name}"), message.to_owned()));
+            found.push(Found::new(
+                at,
+                format!("modules.{name}"),
+                message.to_owned(),
+            ));
         }
     }
 }
@@ -262,6 +302,7 @@ pub(super) fn warnings(tree: &mut Tree, config: &Config) {
             "shorter than install_timeout: a slow base may find its artifact's address dead";
         warn(tree, "installer", "url_ttl", message.to_owned());
     }
+    drains(tree, config);
     for (name, module) in &config.modules {
         if module
             .probe
@@ -277,10 +318,39 @@ pub(super) fn warnings(tree: &mut Tree, config: &Config) {
             );
         }
     }
+    gates::warnings(tree, config);
+}
+
+/// A drain whose limits cannot all be kept.
+fn drains(tree: &mut Tree, config: &Config) {
+    for (name, pool) in &config.pools {
+        let Some(drain) = &pool.drain else {
+            continue;
+        };
+        let table = format!("pools.{name}.drain");
+        if drain.timeout > drain.deadline {
+            let message = "longer than the deadline, which ends the request first";
+            warn(tree, &table, "timeout", message.to_owned());
+        }
+        if drain.at_deadline == AtDeadline::Proceed && drain.drain.check.is_none() {
+            let message = "nothing waits for the deadline: drain has no check";
+            warn(tree, &table, "at_deadline", message.to_owned());
+        }
+        for (key, call) in [("drain", &drain.drain), ("undrain", &drain.undrain)] {
+            if call.wait >= drain.deadline {
+                let message = "not shorter than the deadline, so it could never be done in time";
+                warn(tree, &format!("{table}.{key}"), "wait", message.to_owned());
+            }
+        }
+        if drain.drain == drain.undrain {
+            let message = "drain and undrain ask for the same, so the base would not come back";
+            warn(tree, &table, "undrain", message.to_owned());
+        }
+    }
 }
 
 /// Warns at a key, or at its table where the key is not written.
-fn warn(tree: &mut Tree, table: &str, key: &str, message: String) {
+pub(super) fn warn(tree: &mut Tree, table: &str, key: &str, message: String) {
     let mut at = At {
         source: 0,
         offset: 0,

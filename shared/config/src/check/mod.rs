@@ -4,6 +4,7 @@
 
 mod clone;
 mod format;
+mod gates;
 mod meaning;
 mod shape;
 mod walk;

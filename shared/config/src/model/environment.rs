@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::{Amount, Approval, Check, Metric, Window};
+use super::{Amount, Approval, Check, Drain, Metric, Window};
 
 /// One environment. Environments form one chain: exactly one has no `after`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -140,6 +140,9 @@ pub struct Pool {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>", extend("format" = "path"))]
     pub bases_file: Option<PathBuf>,
+    /// How a base is taken out of its load balancer while a module is changed on it. Default: it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drain: Option<Drain>,
     /// The bases.
     #[serde(default)]
     pub bases: Vec<Base>,

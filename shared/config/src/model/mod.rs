@@ -6,6 +6,7 @@
 mod access;
 mod amount;
 mod builder;
+mod drain;
 mod environment;
 mod gate;
 mod module;
@@ -16,6 +17,7 @@ mod services;
 pub use access::{Grant, Role, Token};
 pub use amount::{AMOUNT_MAX, Amount, Percent};
 pub use builder::{Builder, Sandbox};
+pub use drain::{AtDeadline, Call, CallMethod, Drain, DrainCheck, DrainFor};
 pub use environment::{Base, Environment, Pool, Rollback, Supersede};
 pub use gate::{Approval, At, Check, Freeze, Metric, Window};
 pub use module::{Build, Module, Probe};

@@ -284,6 +284,7 @@ pub fn bodies() -> Vec<Body> {
             aim: rollout::Aim::Release(Box::new(release())),
             author: Some("dev".into()),
             force: false,
+            passed: Vec::new(),
         }
         .into(),
         rollout::Planned {

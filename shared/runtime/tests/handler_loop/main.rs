@@ -4,6 +4,7 @@
 
 mod letters;
 mod retries;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::{

@@ -7,8 +7,9 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 use anyhow::{Context, Result};
 use ferry_api::{BaseState, CommandState, DeployQuery, RunView};
 use ferry_events::RunId;
-use ferry_fake_base::{FakeBase, Options, Phase, jar::FakeJar};
+use ferry_fake_base::{FakeBase, Options, jar::FakeJar};
 use ferry_rig::{
+    chaos::doubled_on,
     stack::{BaseAt, EnvironmentAt, ModuleAt, ProbeAt, RepositoryAt, Setup, Stack},
     wait::until,
 };
@@ -16,6 +17,9 @@ use tempfile::TempDir;
 
 /// A run takes a second; the rest is for a machine that is busy.
 pub const RUN_LIMIT: Duration = Duration::from_secs(120);
+
+/// In the order of `Line::bases`.
+const BASES: [&str; 3] = ["pre-1", "prod-1", "prod-2"];
 
 /// A line: `pre` with one base, `prod` with two.
 pub struct Line {
@@ -46,7 +50,7 @@ impl Line {
     pub async fn start_with(extra: &str) -> Result<Self> {
         let dir = tempfile::tempdir()?;
         let mut bases = Vec::new();
-        for name in ["pre-1", "prod-1", "prod-2"] {
+        for name in BASES {
             bases.push(
                 FakeBase::start(Options {
                     name: name.into(),
@@ -144,26 +148,10 @@ impl Line {
         Ok(texts)
     }
 
-    /// How often each request id changed each base: no id may do it twice.
+    /// Request ids that changed a base more than once.
     pub fn doubled(&self) -> Vec<String> {
-        let mut doubled = Vec::new();
-        for base in &self.bases {
-            let mut effects: BTreeMap<String, usize> = BTreeMap::new();
-            for entry in base.ledger().entries() {
-                if entry.phase == Phase::Ended && entry.effect {
-                    *effects
-                        .entry(entry.request_id.unwrap_or_default())
-                        .or_default() += 1;
-                }
-            }
-            doubled.extend(
-                effects
-                    .into_iter()
-                    .filter(|(_, n)| *n > 1)
-                    .map(|(id, n)| format!("{id}: {n}")),
-            );
-        }
-        doubled
+        let on_base = |(name, base): (&&str, &FakeBase)| doubled_on(name, base.ledger().entries());
+        BASES.iter().zip(&self.bases).flat_map(on_base).collect()
     }
 
     /// Waits until the API says that a base is in a state.

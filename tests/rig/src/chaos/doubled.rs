@@ -24,7 +24,8 @@ pub fn doubled(world: &World, events: &[&Event]) -> Result<Vec<String>> {
 
 /// Request ids that took effect more than once. An id is derived from task, step and attempt, so this
 /// counts those.
-fn on_base(name: &str, ledger: Vec<Entry>) -> Vec<String> {
+#[must_use]
+pub fn on_base(name: &str, ledger: Vec<Entry>) -> Vec<String> {
     let mut effects: BTreeMap<String, usize> = BTreeMap::new();
     for entry in ledger {
         if let (Phase::Ended, true, Some(id)) = (entry.phase, entry.effect, entry.request_id) {

@@ -24,7 +24,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use tokio::time::Instant;
 
-pub use doubled::doubled;
+pub use doubled::{doubled, on_base as doubled_on};
 pub use journal::Journal;
 pub use judge::Findings;
 pub use pushes::{Forge, Sent, deliver};

@@ -136,20 +136,29 @@ impl Fleet {
 
     /// Puts the configuration in force as an operator does.
     async fn apply(&self, config: &Path) -> Result<()> {
+        self.operate(&["config", "apply", &config.to_string_lossy()])
+            .await
+    }
+
+    /// What an operator does on the bus: `ferry` with these arguments.
+    ///
+    /// # Errors
+    /// When it does not end well, with its last words.
+    pub async fn operate(&self, arguments: &[&str]) -> Result<()> {
         let mut command = Command::new(tools::program("ferry")?);
         command
             .current_dir(&self.dir)
-            .args(["config", "apply"])
-            .arg(config)
+            .args(arguments)
             .args(["--bus", &self.servers.urls(), "--credentials"])
             .arg(self.dir.join("keys").join(User::Operator.seed_file()));
-        let log = self.logs().join("config.log");
-        let mut apply = Process::spawn("ferry config apply", command, &log)?;
-        let ended = apply.finish(START_LIMIT).await?;
+        let log = self.logs().join("operator.log");
+        let what = format!("ferry {}", arguments.join(" "));
+        let mut operator = Process::spawn(&what, command, &log)?;
+        let ended = operator.finish(START_LIMIT).await?;
         if ended.success() {
             return Ok(());
         }
-        bail!("the configuration is refused; {}", apply.tail())
+        bail!("{what} ended ({ended}); {}", operator.tail())
     }
 
     /// Connects to the bus as one of its users.

@@ -74,6 +74,7 @@ fn main() -> ExitCode {
     }
     let failed = Mutex::new(Vec::new());
     let (boundaries, accepted, runs) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
+    let restores = AtomicU64::new(0);
     let seeds: Vec<u64> = (args.from..args.from + args.seeds).collect();
     each(&seeds, threads, args.first, |seed| {
         let mut script = Script::of_seed(*seed);
@@ -85,6 +86,7 @@ fn main() -> ExitCode {
         boundaries.fetch_add(outcome.boundaries, Ordering::Relaxed);
         accepted.fetch_add(outcome.accepted as u64, Ordering::Relaxed);
         runs.fetch_add(outcome.runs as u64, Ordering::Relaxed);
+        restores.fetch_add(outcome.restores, Ordering::Relaxed);
         if args.story {
             print!("{}", story(&script, &outcome));
         }
@@ -105,7 +107,7 @@ fn main() -> ExitCode {
     let counts = json!({
         "seeds": args.seeds, "from": args.from, "failed": failed.len(),
         "accepted": accepted.into_inner(), "runs": runs.into_inner(),
-        "boundaries": boundaries.into_inner(),
+        "boundaries": boundaries.into_inner(), "restores": restores.into_inner(),
     });
     if args.json {
         let each: Vec<_> = failed
@@ -123,12 +125,13 @@ fn main() -> ExitCode {
             }
         }
         println!(
-            "{} seeds from {}: {} pushes accepted, {} runs, {} boundaries; {} seeds failed",
+            "{} seeds from {}: {} pushes accepted, {} runs, {} boundaries, {} restores; {} seeds failed",
             counts["seeds"],
             counts["from"],
             counts["accepted"],
             counts["runs"],
             counts["boundaries"],
+            counts["restores"],
             failed.len()
         );
     }
@@ -200,7 +203,7 @@ fn every_boundary(args: &Args, threads: usize) -> ExitCode {
     let mut counts = Vec::new();
     for twice in [false, true] {
         let script = exhaustive::whole(twice);
-        let plain = exhaustive::plain(&script);
+        let plain = run(script.clone());
         if !plain.broken.is_empty() {
             print!("{}", story(&script, &plain));
         }

@@ -11,7 +11,7 @@ use std::{
 use async_trait::async_trait;
 use ferry_bus::{Bus, Write};
 use ferry_config::Config;
-use ferry_events::{Command, push::Received};
+use ferry_events::{Command, PushId, push::Received};
 use ferry_gateway::effects::{
     accept::accept,
     forward,
@@ -26,6 +26,14 @@ type Pushes = BTreeMap<u64, Received>;
 /// A gateway's disk.
 #[derive(Default)]
 pub struct Disk(Mutex<Pushes>);
+
+impl Disk {
+    /// The pushes that wait on it.
+    pub fn waiting(&self) -> Vec<PushId> {
+        let kept = lock(&self.0);
+        kept.values().map(|received| received.push).collect()
+    }
+}
 
 /// The inbox of one life on that disk.
 struct Inbox {

@@ -1,21 +1,25 @@
-//! What events and facts add up to: pushes, runs, bases, live versions, commands.
+//! What events and facts add up to: pushes, runs, bases, live versions, pauses, commands.
 //!
 //! In: events and facts in the order of the stream. Out: the views of the API. Pure and
 //! rebuilt from the stream at every start, so nothing here is the only copy.
 
 mod bases;
 mod dead;
+mod line;
 mod live;
 mod runs;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use ferry_api::{CommandState, CommandView, PushState, PushView};
+use ferry_api::{
+    CommandState, CommandView, LineView, PushState, PushView, RunView, Standing, Stretch,
+};
 use ferry_config::Config;
 use ferry_events::fact::Wanted;
 use ferry_events::{Body, CommandId, Event, PushId, Timestamp, command, push};
 
 pub use dead::{FoundLetter, Held, Letters};
+pub use line::Line;
 pub use live::Record;
 pub use runs::Found;
 
@@ -36,6 +40,7 @@ pub struct Views {
     runs: Runs,
     bases: Bases,
     live: Live,
+    line: Line,
     letters: Letters,
 }
 
@@ -55,6 +60,7 @@ impl Views {
             Body::PushReceived(it) => self.pushes.put(it.push, received(it, PushState::Received)),
             Body::PushResolved(it) => self.resolved(it),
             Body::CommandSettled(it) => self.settled(it, event.time),
+            Body::LineChanged(it) => self.line.apply(it),
             Body::WorkRetried(it) => {
                 if let Some(push) = it.push.and_then(|push| self.pushes.get_mut(&push)) {
                     push.retry = Some(it.as_ref().into());
@@ -106,6 +112,45 @@ impl Views {
     /// What is live, to be kept.
     pub fn records(&self) -> impl Iterator<Item = &Record> {
         self.live.records()
+    }
+
+    /// Takes what was kept of what is paused; events that come in count more.
+    pub fn recall_line(&mut self, kept: Line) {
+        self.line.recall(kept);
+    }
+
+    /// What is paused, to be kept.
+    pub fn line_record(&self) -> &Line {
+        &self.line
+    }
+
+    /// What is paused, and what the runs that `seen` lets through wait for.
+    pub fn line(&self, seen: impl Fn(&RunView) -> bool) -> LineView {
+        LineView {
+            paused: self.standing().cloned().collect(),
+            waiting: self.runs.waiting(seen),
+        }
+    }
+
+    /// The pauses, without those of runs that are over.
+    fn standing(&self) -> impl Iterator<Item = &Standing> {
+        self.line.standing.iter().filter(|one| match &one.stretch {
+            Stretch::Run { run, .. } => {
+                let known = self.runs.get(*run);
+                known.is_none_or(|run| !run.summary.state.is_over())
+            }
+            _ => true,
+        })
+    }
+
+    /// A run with the pauses that concern it.
+    pub fn whole(&self, run: &RunView) -> RunView {
+        let mut whole = run.clone();
+        if !run.summary.state.is_over() {
+            let concerns = |one: &&Standing| bites(&one.stretch, run);
+            whole.paused = self.standing().filter(concerns).cloned().collect();
+        }
+        whole
     }
 
     /// A push.
@@ -162,6 +207,15 @@ impl Views {
         };
         self.commands.put(it.command, view);
     }
+}
+
+/// Whether a pause concerns a run in an environment that it has still to go through.
+fn bites(stretch: &Stretch, run: &RunView) -> bool {
+    let module = run.summary.module.as_str();
+    let ahead = |name: &str| stretch.covers(module, name);
+    let mut left = run.environments.iter().filter(|it| !it.state.is_over());
+    stretch.covers_run(run.summary.id)
+        && (left.any(|it| ahead(&it.name)) || run.environments.is_empty() && ahead(""))
 }
 
 /// A push of which no more is known than that it came.

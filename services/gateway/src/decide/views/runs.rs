@@ -1,13 +1,15 @@
 //! Runs as the events tell them: states, environments, steps with times.
 //!
 //! In: events. Out: [`RunView`]s, newest first. What happens to single bases is
-//! in `tasks.rs`.
+//! in `tasks.rs`, what they wait for in `gates.rs`.
 
+#[path = "gates.rs"]
+mod gates;
 #[path = "tasks.rs"]
 mod tasks;
 
 use ferry_api::{
-    EnvironmentState, EnvironmentView, RunState, RunSummary, RunView, RunsQuery, StepView,
+    EnvironmentState, EnvironmentView, RunState, RunSummary, RunView, RunsQuery, StepView, WaitView,
 };
 use ferry_events::rollout::RolloutOutcome;
 use ferry_events::run::{self, Outcome, RunKind};
@@ -77,6 +79,23 @@ impl Runs {
             .collect()
     }
 
+    /// What the runs that `seen` lets through wait for, the oldest first.
+    pub(super) fn waiting(&self, seen: impl Fn(&RunView) -> bool) -> Vec<WaitView> {
+        let mut waiting: Vec<WaitView> = Vec::new();
+        for run in self.0.newest().filter(|run| seen(run)) {
+            for there in &run.environments {
+                waiting.extend(there.gates.iter().map(|gate| WaitView {
+                    run: run.summary.id,
+                    module: run.summary.module.clone(),
+                    environment: there.name.clone(),
+                    gate: gate.clone(),
+                }));
+            }
+        }
+        waiting.sort_by_key(|it| (it.gate.since, it.run, it.gate.gate));
+        waiting
+    }
+
     /// Whether no more lines of a run's build log will come.
     pub fn log_is_complete(&self, id: RunId) -> bool {
         self.get(id).is_some_and(|run| {
@@ -95,10 +114,13 @@ impl Runs {
         };
         // Of a command that was settled only the id is known: its run comes with
         // an event of its own.
-        // A letter may be about a run that is long forgotten.
+        // A letter or a pause may be about a run that is long forgotten.
         if matches!(
             event.body,
-            Body::CommandSettled(_) | Body::LetterReplayed(_) | Body::LetterDropped(_)
+            Body::CommandSettled(_)
+                | Body::LineChanged(_)
+                | Body::LetterReplayed(_)
+                | Body::LetterDropped(_)
         ) {
             return;
         }
@@ -110,6 +132,7 @@ impl Runs {
         };
         progress(run, event, received_at);
         tasks::progress(run, event);
+        gates::progress(run, event);
     }
 }
 
@@ -139,6 +162,7 @@ fn unknown(id: RunId, module: &str, at: Timestamp) -> RunView {
         environments: Vec::new(),
         steps: Vec::new(),
         retry: None,
+        paused: Vec::new(),
     }
 }
 
@@ -263,6 +287,10 @@ fn finished(run: &mut RunView, it: &run::Finished, at: Timestamp) {
     if it.environment.is_some() {
         run.summary.environment.clone_from(&it.environment);
     }
+    let names: Vec<String> = run.environments.iter().map(|it| it.name.clone()).collect();
+    for name in names {
+        gates::close(run, &name, at);
+    }
     // What never came to its end ended here.
     for step in run.steps.iter_mut().filter(|step| step.ended_at.is_none()) {
         step.ended_at = Some(at);
@@ -280,6 +308,7 @@ fn rolled_out(run: &mut RunView, it: &rollout::Finished, at: Timestamp) {
     };
     there.live.clone_from(&it.live);
     there.stop = it.stop.as_ref().map(Into::into);
+    gates::close(run, &it.environment, at);
     end(run, "rollout", Some(&it.environment), at, it.stop.as_ref());
 }
 
@@ -301,6 +330,7 @@ fn environment<'a>(run: &'a mut RunView, name: &str) -> &'a mut EnvironmentView 
                 plan: None,
                 wave: 0,
                 waves: 0,
+                gates: Vec::new(),
                 tasks: Vec::new(),
                 stop: None,
             });

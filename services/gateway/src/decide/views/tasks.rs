@@ -5,13 +5,13 @@
 
 use ferry_api::{EnvironmentState, RunView, TaskState, TaskView};
 use ferry_events::rollout::{Direction, Planned};
-use ferry_events::{Body, Event, Stop};
+use ferry_events::{Body, Event, Stop, Timestamp};
 
-use super::environment;
+use super::{environment, gates};
 
 pub(super) fn progress(run: &mut RunView, event: &Event) {
     match &event.body {
-        Body::RolloutPlanned(it) => planned(run, it),
+        Body::RolloutPlanned(it) => planned(run, it, event.time),
         Body::TaskRequested(it) => {
             change(run, &it.environment, &it.base, |task| {
                 task.state = TaskState::Requested
@@ -48,7 +48,7 @@ pub(super) fn progress(run: &mut RunView, event: &Event) {
 
 /// A plan forward begins the environment's list; one back goes behind it, so
 /// that what failed stays to be seen.
-fn planned(run: &mut RunView, it: &Planned) {
+fn planned(run: &mut RunView, it: &Planned, at: Timestamp) {
     let direction = it.plan.direction;
     let there = environment(run, &it.plan.environment);
     there.plan = Some(it.id.clone());
@@ -77,6 +77,7 @@ fn planned(run: &mut RunView, it: &Planned) {
         steps: Vec::new(),
         stop: None,
     }));
+    gates::follow(run, &it.plan.environment, &it.id, at);
 }
 
 /// Of a base with a change forward and one back, the one back is the newer.

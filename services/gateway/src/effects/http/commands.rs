@@ -88,7 +88,11 @@ pub(super) async fn rollback(
         },
     };
     if !caller.operates(&module, &environment) {
-        return Err(not_granted(&caller, &module, &environment));
+        return Err(not_granted(
+            &caller,
+            "operate",
+            &in_one(&module, &environment),
+        ));
     }
     let (to, why) = (text("to", ask.to)?, text("why", ask.why)?);
     send(
@@ -155,7 +159,7 @@ pub(super) fn forced(force: bool, why: Option<String>) -> Result<Option<String>,
 }
 
 /// Holds the caller to modules that there are and that it sees.
-fn known(config: &Config, caller: &Caller, module: &str) -> Result<(), Refusal> {
+pub(super) fn known(config: &Config, caller: &Caller, module: &str) -> Result<(), Refusal> {
     match config.module(module) {
         Some(_) if caller.sees_module(module) => Ok(()),
         _ => Err(Refusal::not_found("module", module)),
@@ -166,15 +170,20 @@ fn known(config: &Config, caller: &Caller, module: &str) -> Result<(), Refusal> 
 pub(super) fn may_start(config: &Config, caller: &Caller, module: &str) -> Result<(), Refusal> {
     known(config, caller, module)?;
     match caller.not_operating(config, module) {
-        Some(environment) => Err(not_granted(caller, module, environment)),
+        Some(environment) => Err(not_granted(caller, "operate", &in_one(module, environment))),
         None => Ok(()),
     }
 }
 
-fn not_granted(caller: &Caller, module: &str, environment: &str) -> Refusal {
+pub(super) fn in_one(module: &str, environment: &str) -> String {
+    format!("module {module} in {environment}")
+}
+
+/// The refusal of a caller who lacks a role on something.
+pub(super) fn not_granted(caller: &Caller, role: &str, on: &str) -> Refusal {
     let name = &caller.name;
     Refusal::forbidden(format!(
-        "token {name:?} has no grant with role \"operate\" for module {module} in {environment}"
+        "token {name:?} has no grant with role {role:?} for {on}"
     ))
 }
 

@@ -5,19 +5,23 @@
 
 mod auth;
 mod body;
+mod can;
 mod commands;
 mod dead;
 mod deploy;
 mod events;
 mod health;
 mod hooks;
+mod line;
 mod log;
+mod plan;
 mod reads;
 mod refusal;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
+use ferry_events::Verb;
 
 use super::app::App;
 use refusal::Refusal;
@@ -34,17 +38,25 @@ pub fn router(app: App) -> Router {
         .route("/runs", get(reads::runs))
         .route("/runs/{id}", get(reads::run))
         .route("/runs/{id}/log", get(log::read))
+        .route("/runs/{id}/approve", post(line::approve))
+        .route("/runs/{id}/promote", post(line::promote))
+        .route("/line", get(line::show))
+        .route("/line/pause", post(line::pause))
+        .route("/line/resume", post(line::resume))
+        .route("/line/abort", post(line::abort))
+        .route("/can", get(can::look))
         .route("/bases", get(reads::bases))
         .route("/modules", get(reads::modules))
         .route("/modules/{module}", get(reads::module))
+        .route("/modules/{module}/plan", get(plan::read))
         .route("/modules/{module}/run", post(commands::run))
         .route("/modules/{module}/deploy", post(deploy::take))
         .route("/modules/{module}/rollback", post(commands::rollback))
         .route("/commands/{id}", get(commands::look))
         .route("/dead", get(dead::list))
         .route("/dead/{id}", get(dead::show))
-        .route("/dead/{id}/replay", post(dead::replay))
-        .route("/dead/{id}/drop", post(dead::drop))
+        .route("/dead/{id}/replay", dead::ending(Verb::Replay))
+        .route("/dead/{id}/drop", dead::ending(Verb::Drop))
         .route("/events", get(events::stream))
         .fallback(|| async { Refusal::no_route() })
         .method_not_allowed_fallback(|| async { Refusal::wrong_method() })

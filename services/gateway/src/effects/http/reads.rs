@@ -25,16 +25,21 @@ impl FromRequestParts<App> for UpToDate {
     type Rejection = Refusal;
 
     async fn from_request_parts(_: &mut Parts, app: &App) -> Result<Self, Refusal> {
-        let progress = *app.progress().borrow();
-        if progress.caught_up {
-            return Ok(Self);
-        }
-        let detail = format!(
-            "the views are catching up: {} messages to go",
-            progress.pending
-        );
-        Err(Refusal::unavailable("catching-up", detail))
+        up_to_date(app).map(|()| Self)
     }
+}
+
+/// The same, where only some requests need the views.
+pub(super) fn up_to_date(app: &App) -> Result<(), Refusal> {
+    let progress = *app.progress().borrow();
+    if progress.caught_up {
+        return Ok(());
+    }
+    let detail = format!(
+        "the views are catching up: {} messages to go",
+        progress.pending
+    );
+    Err(Refusal::unavailable("catching-up", detail))
 }
 
 pub(super) async fn push(
@@ -88,7 +93,8 @@ pub(super) async fn run(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Json<RunView>, Refusal> {
-    find(&app, &caller, &id).map(Json)
+    let run = find(&app, &caller, &id)?;
+    Ok(Json(app.see(|views| views.whole(&run))))
 }
 
 /// A run by its id or the id's first digits.

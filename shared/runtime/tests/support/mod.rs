@@ -1,6 +1,8 @@
-//! A service on the bus in memory, whose work and decisions go wrong as a test wants.
+//! A service whose work and decisions go wrong as a test wants, and the bus in memory for it.
 //!
 //! In: messages. Out: what the service said.
+
+#![allow(dead_code, reason = "each test uses a part of it")]
 
 use std::{
     collections::BTreeMap,
@@ -255,12 +257,22 @@ pub async fn replica(bus: &MemoryBus, work: &Work) -> Running {
 
 pub async fn replica_of(publisher: &Publisher, bus: &MemoryBus, work: &Work) -> Running {
     let own = bus.as_user(User::Service(Service::Slimmer));
+    run(
+        publisher.clone(),
+        work.clone(),
+        Arc::new(own),
+        settings(bus),
+    )
+    .await
+}
+
+/// Settings with the bus's own time.
+pub fn settings(bus: &MemoryBus) -> Settings {
     let time = bus.clone();
-    let settings = Settings {
+    Settings {
         clock: Clock::from_fn(move || time.now()),
         ..Settings::default()
-    };
-    run(publisher.clone(), work.clone(), Arc::new(own), settings).await
+    }
 }
 
 pub fn packaged(n: u64, module: &str) -> Event {

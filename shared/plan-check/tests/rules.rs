@@ -1,0 +1,228 @@
+//! Each rule, broken alone: the checker says which, and of a good plan nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ferry_events::{
+    Digest, RunId,
+    rollout::{Direction, Judge, Limits, Plan, Step, WayBack, Zone},
+    task::Want,
+};
+use ferry_plan_check::{Broken, Known, check};
+
+fn step(base: &str, zone: &str) -> Step {
+    Step {
+        base: base.into(),
+        pool: "prod".into(),
+        zone: zone.into(),
+    }
+}
+
+fn zone(bases: u32, max_unavailable: u32, min_available: u32) -> Zone {
+    Zone {
+        bases,
+        max_unavailable,
+        min_available,
+    }
+}
+
+/// Two zones with three bases each: a canary, then waves of two, one of a zone at a time.
+fn good() -> (Plan, Known) {
+    let waves = vec![
+        vec![step("a-1", "a")],
+        vec![step("a-2", "a"), step("b-1", "b")],
+        vec![step("a-3", "a"), step("b-2", "b")],
+        vec![step("b-3", "b")],
+    ];
+    let want = Want {
+        digest: Digest::of(b"jar"),
+        size: 3,
+        version: "1-x".into(),
+        web_context_path: None,
+    };
+    let known = Known {
+        bases: waves.iter().flatten().cloned().collect(),
+        jars: BTreeMap::from([("prod".to_owned(), Digest::of(b"jar"))]),
+        before: vec!["pre".into()],
+        verified: BTreeSet::from(["pre".to_owned()]),
+        returns: false,
+    };
+    let plan = Plan {
+        run: RunId::of("shop", "main", 1, "cart"),
+        module: "cart".into(),
+        environment: "prod".into(),
+        direction: Direction::Forward,
+        generation: 1,
+        configuration: Digest::of(b"configuration"),
+        wants: BTreeMap::from([("prod".to_owned(), want)]),
+        restores: BTreeMap::new(),
+        judge: Judge::default(),
+        limits: Limits {
+            zones: BTreeMap::from([
+                ("a".to_owned(), zone(3, 1, 2)),
+                ("b".to_owned(), zone(3, 1, 2)),
+            ]),
+            canary: 1,
+            parallel: 2,
+            ..Limits::default()
+        },
+        gates: Vec::new(),
+        waves,
+    };
+    (plan, known)
+}
+
+#[track_caller]
+fn breaks(change: impl FnOnce(&mut Plan, &mut Known), with: &[Broken]) {
+    let (mut plan, mut known) = good();
+    change(&mut plan, &mut known);
+    assert_eq!(check(&plan, &known), with);
+}
+
+#[test]
+fn a_good_plan_breaks_nothing() {
+    breaks(|_, _| {}, &[]);
+}
+
+#[test]
+fn nothing_to_do_is_no_plan() {
+    breaks(
+        |plan, known| (plan.waves, known.bases) = (Vec::new(), Vec::new()),
+        &[Broken::Empty],
+    );
+    breaks(|plan, _| plan.waves.push(Vec::new()), &[Broken::Empty]);
+}
+
+#[test]
+fn no_base_is_changed_twice() {
+    breaks(
+        |plan, _| plan.waves.push(vec![step("a-1", "a")]),
+        &[Broken::Twice("a-1".into())],
+    );
+}
+
+#[test]
+fn only_bases_of_the_module_are_changed_and_all_of_them() {
+    breaks(
+        |plan, _| plan.waves[0][0].base = "c-9".into(),
+        &[
+            Broken::Stranger("c-9".into()),
+            Broken::LeftOut("a-1".into()),
+        ],
+    );
+    breaks(
+        |_, known| known.bases[0].pool = "other".into(),
+        &[Broken::Stranger("a-1".into())],
+    );
+}
+
+#[test]
+fn a_wave_keeps_to_its_size() {
+    breaks(
+        |plan, _| {
+            let more = plan.waves.pop().unwrap();
+            plan.waves[0].extend(more);
+        },
+        &[Broken::WaveTooLarge {
+            wave: 1,
+            bases: 2,
+            most: 1,
+        }],
+    );
+}
+
+#[test]
+fn a_zone_keeps_what_it_must() {
+    let too_many = Broken::ZoneTooMany {
+        wave: 1,
+        zone: "a".into(),
+        bases: 2,
+        most: 1,
+    };
+    let too_few = Broken::ZoneTooFew {
+        wave: 1,
+        zone: "a".into(),
+        stay: 1,
+        least: 2,
+    };
+    breaks(
+        |plan, _| {
+            plan.limits.canary = 2;
+            let moved = plan.waves[1].remove(0);
+            plan.waves[0].push(moved);
+        },
+        &[too_many, too_few],
+    );
+}
+
+#[test]
+fn a_zone_is_never_emptied_whatever_the_limits_say() {
+    breaks(
+        |plan, known| {
+            plan.limits.zones = BTreeMap::from([("a".to_owned(), zone(2, 2, 0))]);
+            plan.limits.canary = 2;
+            plan.waves = vec![vec![step("a-1", "a"), step("a-2", "a")]];
+            known.bases = plan.waves[0].clone();
+        },
+        &[Broken::ZoneTooFew {
+            wave: 1,
+            zone: "a".into(),
+            stay: 0,
+            least: 1,
+        }],
+    );
+}
+
+#[test]
+fn a_jar_is_one_made_for_the_pools_profile() {
+    let other = |base: &str| Broken::OtherProfile {
+        base: base.into(),
+        pool: "prod".into(),
+    };
+    let all = ["a-1", "a-2", "a-3", "b-1", "b-2", "b-3"].map(other);
+    breaks(
+        |_, known| known.jars = BTreeMap::from([("prod".to_owned(), Digest::of(b"another"))]),
+        &all,
+    );
+    breaks(|plan, _| plan.wants.clear(), &all);
+}
+
+#[test]
+fn no_environment_is_skipped_except_on_the_way_back() {
+    breaks(
+        |_, known| known.verified.clear(),
+        &[Broken::Skipped("pre".into())],
+    );
+    breaks(
+        |_, known| {
+            known.verified.clear();
+            known.returns = true;
+        },
+        &[],
+    );
+}
+
+#[test]
+fn going_back_at_once_spares_no_zone_and_in_waves_it_does() {
+    let back = |plan: &mut Plan, way_back| {
+        plan.direction = Direction::Back;
+        plan.limits.way_back = way_back;
+        plan.waves = vec![vec![step("a-1", "a"), step("a-2", "a")]];
+    };
+    breaks(|plan, _| back(plan, WayBack::AtOnce), &[]);
+    breaks(
+        |plan, _| back(plan, WayBack::ReverseWaves),
+        &[Broken::ZoneTooMany {
+            wave: 1,
+            zone: "a".into(),
+            bases: 2,
+            most: 1,
+        }],
+    );
+    breaks(
+        |plan, _| {
+            back(plan, WayBack::AtOnce);
+            plan.waves.push(vec![step("a-1", "a")]);
+        },
+        &[Broken::Twice("a-1".into())],
+    );
+}

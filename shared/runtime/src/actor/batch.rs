@@ -1,0 +1,66 @@
+//! The writes of one commit: the record, and what is said with it, under ids that follow from it.
+//!
+//! In: a round and its new record. Out: one batch.
+
+use ferry_bus::{Batch, Write};
+use ferry_events::{Event, EventId, Kind, ids, subject};
+
+use super::Actor;
+use crate::{Context, Decide, Effects, Stored, round::Round};
+
+impl<D: Decide, E: Effects<D>> Actor<D, E> {
+    pub(super) fn batch(
+        &self,
+        new: &Stored<D::State>,
+        expected: u64,
+        round: &Round<D::State>,
+        context: &Context,
+    ) -> Batch {
+        let service = self.shared.decide.service();
+        let payload = serde_json::to_vec(new).expect("a state is always JSON");
+        let keep = self.shared.decide.keep(&new.state);
+        let mut writes = vec![Write::state(
+            subject::state(service, self.key.as_str()),
+            payload,
+            expected,
+            keep,
+        )];
+        for (subject, value) in &round.facts {
+            writes.push(Write::fact(subject.clone(), value.to_string().into_bytes()));
+        }
+        for (index, (say, cause)) in round.events.iter().enumerate() {
+            let kind = say.body.kind().short_name();
+            writes.push(Write::event(&Event {
+                id: EventId::of(
+                    service.name(),
+                    self.key.as_str(),
+                    new.sequence,
+                    &kind,
+                    index,
+                ),
+                source: service,
+                time: context.now,
+                scope: say.scope.clone(),
+                cause: *cause,
+                body: say.body.clone(),
+            }));
+        }
+        for (index, say) in round.retried.iter().enumerate() {
+            // A retry is no transition: the claim that failed tells its events from others.
+            let (claim, index) = (round.failed.to_string(), index.to_string());
+            let id = ids::derive(
+                Kind::WorkRetried.subject(),
+                &[service.name(), self.key.as_str(), &claim, &index],
+            );
+            writes.push(Write::event(&Event {
+                id: EventId(id),
+                source: service,
+                time: context.now,
+                scope: say.scope.clone(),
+                cause: None,
+                body: say.body.clone(),
+            }));
+        }
+        writes.into()
+    }
+}
