@@ -4,7 +4,7 @@
 #[allow(dead_code, reason = "each test file uses its part")]
 mod world;
 
-use ferry_events::{Reason, Stop, artifact::Refused, build};
+use ferry_events::{Body, Reason, Stop, Verb, artifact::Refused, build, line::Stretch};
 use insta::assert_snapshot;
 use world::{World, release, run, story, well};
 
@@ -52,4 +52,27 @@ fn a_module_that_nobody_knows_is_refused_with_a_reason() {
     world.rollback(1, None);
     world.feed(World::change(1));
     assert_snapshot!(story(&world));
+}
+
+#[test]
+fn an_abort_that_comes_again_aborts_nothing_more() {
+    let mut world = World::new(Box::new(|_| None));
+    world.push(1);
+    let command = world.command(1, "ops", None, Verb::Abort(Stretch::Everything));
+    world.order(command);
+    let mut said = world.said.iter();
+    let abort = said.find(|body| matches!(body, Body::LineChanged(_)));
+    let abort = abort.cloned().expect("the line changed");
+    world.script = well();
+    for body in world.said.clone() {
+        if let Body::TaskRequested(task) = body {
+            world.feed(world::task_finished(&task, 1, Ok(())));
+        }
+    }
+    world.script = Box::new(|_| None);
+    world.push(2);
+    let before = (world.said.len(), world.states.clone());
+    world.feed(abort);
+    assert_eq!(world.said.len(), before.0, "{}", story(&world));
+    assert!(world.states == before.1);
 }

@@ -77,7 +77,7 @@ fn play(text: &str) -> String {
             world.story = before;
         }
     }
-    every_wait_ends_once(&world);
+    world::every_wait_ends_once(&world);
     world.story.push("\n## in the end".to_owned());
     let end = in_the_end(&mut world);
     world.story.extend(end);
@@ -423,38 +423,6 @@ fn add(world: &mut World, name: &str) -> Option<()> {
     let joined = world.join(name, None);
     world.feed(joined);
     Some(())
-}
-
-/// Every wait that was asked for has ended once, or is still open; none ends that was not asked for.
-fn every_wait_ends_once(world: &World) {
-    let mut open: BTreeMap<_, i32> = BTreeMap::new();
-    for body in &world.said {
-        match body {
-            Body::GateRequested(p) => {
-                let undecided = p.ask == gate::Ask::Decision;
-                let before = open.insert(p.gate, 1);
-                assert!(
-                    before.is_none() || undecided && before == Some(1),
-                    "{} is asked again",
-                    p.name
-                );
-            }
-            Body::GateFinished(p) => {
-                assert_eq!(open.insert(p.gate, 0), Some(1), "{} ends", p.name);
-            }
-            _ => {}
-        }
-    }
-    let mut waits = 0;
-    for state in world.states.values() {
-        let unit = look_into(state);
-        for rollout in ["active", "gated"] {
-            if let Some(open) = unit[rollout]["stage"]["halt"]["waits"].as_object() {
-                waits += open.values().filter(|wait| wait["passed"] != true).count() as i32;
-            }
-        }
-    }
-    assert_eq!(open.values().sum::<i32>(), waits, "waits that are open");
 }
 
 /// What each base runs, and what is live, in hand, waiting or owed.

@@ -56,6 +56,7 @@ impl Acts for Making {
 
     fn line_changed(mut self, changed: &Changed, context: &Context) -> Self {
         let unit = &mut self.state;
+        let aborts = changed.act == Act::Abort && unit.line.takes_abort(changed.number);
         if unit.module.is_empty() {
             return self;
         }
@@ -66,8 +67,8 @@ impl Acts for Making {
             standing.filter(|one| one.stretch.covers(&module, &environment)),
         );
         match changed.act {
-            Act::Abort => self.abort(changed, context),
-            Act::Pause | Act::Resume => self.look(context),
+            Act::Abort if aborts => self.abort(changed, context),
+            Act::Abort | Act::Pause | Act::Resume => self.look(context),
         }
         .next(context)
     }

@@ -11,8 +11,17 @@ use serde::{Deserialize, Serialize};
 
 use super::plan;
 
-/// Of a failed repair's cause this much is kept for each base, so that a state stays under 64 KiB.
+/// Of a failure's cause this much is kept for each base, in characters, so that a state stays under 64 KiB.
 const CAUSE_MAX: usize = 160;
+
+/// A stop with as much of its cause as is kept for each base.
+pub(super) fn shortened(stop: &Stop) -> Stop {
+    let mut short = stop.clone();
+    if let Some((end, _)) = short.detail.char_indices().nth(CAUSE_MAX) {
+        short.detail.truncate(end);
+    }
+    short
+}
 
 /// What is remembered of a base.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -130,15 +139,11 @@ impl Care {
             false => later(now, self.pause(limits)),
         };
         let since = self.owed.as_ref().map_or(now, |owed| owed.since);
-        let mut cause = stop.clone();
-        if let Some((end, _)) = cause.detail.char_indices().nth(CAUSE_MAX) {
-            cause.detail.truncate(end);
-        }
         self.owed = Some(Owed {
             since,
             actual: None,
             next: Some(next),
-            stop: Some(cause),
+            stop: Some(shortened(stop)),
         });
     }
 

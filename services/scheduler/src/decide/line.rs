@@ -15,6 +15,8 @@ use super::{Nothing, scope};
 
 /// Commands that are remembered, so that a repeat of one says nothing again.
 const COMMANDS_MAX: usize = 64;
+/// Aborts that are remembered: more than come while one of them is on its way.
+const ABORTS_MAX: usize = 32;
 /// Pauses that may stand at a time: more than anybody keeps an eye on.
 const STANDING_MAX: usize = 256;
 
@@ -152,12 +154,18 @@ fn scope_of(stretch: &Stretch, context: &Context) -> Scope {
 /// What a module in an environment knows of the line.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Heard {
-    /// Up to which change it was told; none: never.
+    /// Whether it was answered. Before, what it hears may be long past.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    told: bool,
+    /// Up to which change it heard; none: of none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     number: Option<u64>,
     /// The pauses that stand for it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     standing: Vec<Standing>,
+    /// The numbers of the last aborts that were taken, ascending: each is taken once, however late it comes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    aborts: Vec<u64>,
     /// When it asked last, until it is told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) asked: Option<ferry_events::Timestamp>,
@@ -166,7 +174,18 @@ pub struct Heard {
 impl Heard {
     /// Whether it was ever told.
     pub(super) fn is_told(&self) -> bool {
-        self.number.is_some()
+        self.told
+    }
+
+    /// Takes in the answer to its question. Answers whether that is news.
+    pub(super) fn tell<'a>(
+        &mut self,
+        number: u64,
+        standing: impl Iterator<Item = &'a Standing>,
+    ) -> bool {
+        let first = !std::mem::replace(&mut self.told, true);
+        self.asked = None;
+        self.hear(number, standing) || first
     }
 
     /// Takes in what stands, unless something newer was heard. Answers whether it did.
@@ -180,7 +199,22 @@ impl Heard {
         }
         self.number = Some(number);
         self.standing = standing.cloned().collect();
-        self.asked = None;
+        true
+    }
+
+    /// Whether an abort is one that was not taken yet; then it is remembered.
+    pub(super) fn takes_abort(&mut self, number: u64) -> bool {
+        let full = self.aborts.len() >= ABORTS_MAX;
+        let past = full && self.aborts.first().is_some_and(|first| number < *first);
+        let Err(place) = self.aborts.binary_search(&number) else {
+            return false;
+        };
+        if past {
+            return false;
+        }
+        self.aborts.insert(place, number);
+        let surplus = self.aborts.len().saturating_sub(ABORTS_MAX);
+        self.aborts.drain(..surplus);
         true
     }
 

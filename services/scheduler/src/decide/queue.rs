@@ -156,7 +156,7 @@ impl Queue for Making {
     }
 
     fn told(mut self, told: &Told, context: &Context) -> Self {
-        if !self.state.line.hear(told.number, told.standing.iter()) {
+        if !self.state.line.tell(told.number, told.standing.iter()) {
             return self;
         }
         self.look(context).next(context)

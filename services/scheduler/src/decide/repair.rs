@@ -81,8 +81,9 @@ impl Unit {
 
     /// Its module, and the name under which bases know it; none before anything was rolled out.
     pub(super) fn known_as(&self) -> Option<(String, String)> {
-        let active = self.active.as_ref().map(|active| &active.release);
-        let release = self.verified.first().or(self.failed.as_ref()).or(active)?;
+        let in_hand = self.active.as_ref().or(self.gated.as_ref());
+        let in_hand = in_hand.map(|active| &active.release);
+        let release = self.verified.first().or(self.failed.as_ref()).or(in_hand)?;
         Some((release.module.clone(), release.biz.name.clone()))
     }
 
@@ -123,6 +124,11 @@ impl Repairs for Making {
     fn joined(mut self, seen: &BaseJoined, context: &Context) -> Self {
         let unit = &mut self.state;
         let Some((module, biz)) = unit.known_as() else {
+            if let Some(care) = unit.care.get_mut(&seen.base)
+                && seen.sighting > care.sighting
+            {
+                (care.sighting, care.lost) = (seen.sighting, false);
+            }
             return self;
         };
         unit.is_of(&module, &seen.environment);
@@ -153,12 +159,12 @@ impl Repairs for Making {
 
     fn lost(mut self, lost: &Lost, context: &Context) -> Self {
         let unit = &mut self.state;
-        let Some((module, _)) = unit.known_as() else {
-            return self;
-        };
-        unit.is_of(&module, &lost.environment);
-        if !pools(unit, context).contains_key(&lost.base) {
-            return self;
+        // Before the first rollout, too: it must not take more out of a zone than it may.
+        if let Some((module, _)) = unit.known_as() {
+            unit.is_of(&module, &lost.environment);
+            if !pools(unit, context).contains_key(&lost.base) {
+                return self;
+            }
         }
         let care = unit.care.entry(lost.base.clone()).or_default();
         if lost.sighting > care.sighting {
@@ -225,6 +231,12 @@ impl Repairs for Making {
         let pools = pools(unit, context);
         let verified = unit.verified.first().cloned();
         let Some(release) = verified.clone().or_else(|| unit.failed.clone()) else {
+            // Nothing was ever decided for them.
+            for base in due {
+                if let Some(care) = unit.care.get_mut(&base) {
+                    care.owed = None;
+                }
+            }
             return self;
         };
         let (mut steps, mut given_up, mut why) = (Vec::new(), Vec::new(), Vec::new());

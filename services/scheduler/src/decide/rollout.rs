@@ -220,23 +220,15 @@ impl Rollouts for Making {
             late.push(Stop::new(Reason::Overdue, detail).on(base));
             task.phase = Phase::Failed;
         }
-        let waiting: Vec<&Step> = active.waiting().collect();
-        if late.is_empty() && !waiting.is_empty() {
-            let care = &self.state.care;
-            let is_out = |step: &&Step| {
-                waiting.iter().any(|waits| waits.zone == step.zone)
-                    && (active.has_failed(&step.base)
-                        || care.get(&step.base).is_some_and(Care::is_out_of_service))
-            };
-            let detail = format!(
-                "{} could not be changed by {deadline}, because {} of the same zone are out of service",
-                named(waiting.iter().copied()),
-                named(active.plan.steps().filter(is_out))
-            );
-            active.failure = Some(Stop::new(Reason::TooFewInService, detail));
-        }
         for stop in late {
             active.fail(stop);
+        }
+        let unit = &self.state;
+        let blocked = unit.active.as_ref().and_then(|active| unit.blocked(active));
+        if let Some(active) = &mut self.state.active
+            && active.failure.is_none()
+        {
+            active.failure = blocked;
         }
         self.advance(context)
     }
@@ -413,6 +405,26 @@ impl Unit {
             }
         }
         admitted
+    }
+
+    /// Why what is left of the wave cannot begin now.
+    fn blocked(&self, active: &Active) -> Option<Stop> {
+        let waiting: Vec<&Step> = active.waiting().collect();
+        if waiting.is_empty() || !self.admissible(active).is_empty() {
+            return None;
+        }
+        let is_out = |step: &&Step| {
+            let care = self.care.get(&step.base);
+            waiting.iter().any(|waits| waits.zone == step.zone)
+                && (active.has_failed(&step.base) || care.is_some_and(Care::is_out_of_service))
+        };
+        let detail = format!(
+            "{} could not be changed by {}, because {} of the same zone are out of service",
+            named(waiting.iter().copied()),
+            active.deadline,
+            named(active.plan.steps().filter(is_out))
+        );
+        Some(Stop::new(Reason::TooFewInService, detail))
     }
 
     fn is_verified(&mut self, aim: &Aim, release: &Release) {

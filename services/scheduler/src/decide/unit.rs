@@ -19,7 +19,7 @@ use uuid::Uuid;
 use super::{
     Nothing,
     acts::Acts,
-    care::Care,
+    care::{Care, shortened},
     halt::{Halt, Halts},
     line::Heard,
     queue::{PassedOver, Queue},
@@ -354,7 +354,7 @@ impl Active {
 
     /// A base failed. On the way forward so many are put up with as the plan says, though never all of a wave.
     pub(super) fn fail(&mut self, stop: Stop) {
-        self.broken.push(stop.clone());
+        self.broken.push(shortened(&stop));
         if self.plan.direction != Direction::Forward {
             return;
         }

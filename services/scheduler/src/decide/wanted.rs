@@ -12,9 +12,18 @@ use super::unit::{Making, Unit};
 
 /// Adds the fact where it differs from what the unit before said.
 pub(super) fn keep(before: &Unit, decided: Making) -> Making {
-    let wanted = of(&decided.state);
-    if wanted == of(before) {
+    let (told, mut wanted) = (of(before), of(&decided.state));
+    if wanted == told {
         return decided;
+    }
+    // A first rollout ended without having touched anything: nothing is wanted there.
+    if let (Some(told), None) = (told, &wanted) {
+        wanted = Some(Wanted {
+            versions: Default::default(),
+            rollout: None,
+            owed: Default::default(),
+            ..told
+        });
     }
     match wanted {
         Some(wanted) => decided.fact(

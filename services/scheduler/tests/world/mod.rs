@@ -14,6 +14,7 @@ use ferry_events::{
     base,
     body::BaseJoined,
     fact::{ActivePlan, Wanted},
+    gate,
     push::ChangeMerged,
     run::RunKind,
     subject, task, verify,
@@ -598,6 +599,38 @@ pub fn look_into(state: &State) -> serde_json::Value {
         _ => None,
     }
     .unwrap_or_default()
+}
+
+/// Every wait that was asked for has ended once, or is still open; none ends that was not asked for.
+pub fn every_wait_ends_once(world: &World) {
+    let mut open: BTreeMap<_, i32> = BTreeMap::new();
+    for body in &world.said {
+        match body {
+            Body::GateRequested(p) => {
+                let undecided = p.ask == gate::Ask::Decision;
+                let before = open.insert(p.gate, 1);
+                assert!(
+                    before.is_none() || undecided && before == Some(1),
+                    "{} is asked again",
+                    p.name
+                );
+            }
+            Body::GateFinished(p) => {
+                assert_eq!(open.insert(p.gate, 0), Some(1), "{} ends", p.name);
+            }
+            _ => {}
+        }
+    }
+    let mut waits = 0;
+    for state in world.states.values() {
+        let unit = look_into(state);
+        for rollout in ["active", "gated"] {
+            if let Some(open) = unit[rollout]["stage"]["halt"]["waits"].as_object() {
+                waits += open.values().filter(|wait| wait["passed"] != true).count() as i32;
+            }
+        }
+    }
+    assert_eq!(open.values().sum::<i32>(), waits, "waits that are open");
 }
 
 pub fn environment_of(base: &str) -> &str {
