@@ -77,8 +77,8 @@ impl Scene {
         let servers = self.world.fleet.servers_mut();
         let server = servers.named(SERVER).context("the one server")?;
         server.stop().await?;
-        act(&server.dir().join("jetstream"))?;
-        server.restart().await
+        act(&server.dir().join("jetstream")).context("the store of nats-server")?;
+        server.restart().await.context("the server's start")
     }
 }
 
@@ -142,7 +142,9 @@ async fn a_stream_put_back_stops_all_services_until_the_operator_speaks() -> Res
         let folder = scene.world.fleet.dir().join("replicas").join(name);
         let file = folder.join(service).join("witness.json");
         until(&format!("{name} to look"), LIMIT, || async {
-            let seen: serde_json::Value = serde_json::from_slice(&fs::read(&file)?)?;
+            let seen: serde_json::Value = serde_json::from_slice(
+                &fs::read(&file).with_context(|| file.display().to_string())?,
+            )?;
             // Something of the first push may be told after its runs have ended.
             let known = seen["sequence"].as_u64().unwrap_or_default();
             Ok((known > end + 50).then_some(()))
@@ -166,7 +168,10 @@ async fn a_stream_put_back_stops_all_services_until_the_operator_speaks() -> Res
         loop {
             if fleet.ended(name)?.is_some() {
                 ended = true;
-                fleet.start_again(name).await?;
+                fleet
+                    .start_again(name)
+                    .await
+                    .with_context(|| format!("{name} starts again"))?;
             }
             let member = fleet.member_mut(name)?;
             let said = member.readyz().await;
@@ -178,7 +183,7 @@ async fn a_stream_put_back_stops_all_services_until_the_operator_speaks() -> Res
                     *status == 503 && text.contains("restored from another moment")
                 }
             });
-            let log = fs::read_to_string(member.log())?;
+            let log = fs::read_to_string(member.log()).with_context(|| format!("{name}'s log"))?;
             if ended && fits && (gateway || log.contains("nothing is done")) {
                 break;
             }
