@@ -162,10 +162,12 @@ fn limits(strategy: &Environment, steps: &[Step], back: bool) -> Result<Limits, 
     }
     for (name, zone) in &mut zones {
         let bases = zone.bases as usize;
+        // A zone with several bases is never emptied, whatever is allowed.
+        let all_but_one = bases.saturating_sub(1).max(1);
         zone.max_unavailable = count(match strategy.max_unavailable {
-            None => bases.saturating_sub(1).max(1),
+            None => all_but_one,
             Some(amount) if amount.is_zero() => 0,
-            Some(amount) => amount.at_most_of(bases).max(1),
+            Some(amount) => amount.at_most_of(bases).clamp(1, all_but_one),
         });
         zone.min_available = count(strategy.min_available.at_least_of(bases));
         if at_a_time(zone) == 0 && back {

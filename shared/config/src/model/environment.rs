@@ -24,8 +24,8 @@ pub struct Environment {
     pub canary: Amount,
     /// Bases of one later wave; 0 means all the rest at once.
     pub parallel: Amount,
-    /// Bases of one zone that may be out of service at a time, being changed or lost. Default: all but
-    /// one, so that no zone with several bases is emptied.
+    /// Bases of one zone that may be out of service at a time, being changed or lost. Default, and the most
+    /// in any case: all but one, so that no zone with several bases is emptied.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_unavailable: Option<Amount>,
     /// Bases of each zone that must stay in service while others are changed. A zone that has not so many
@@ -95,7 +95,7 @@ pub enum Supersede {
     /// It waits for the end of the soak.
     #[default]
     Finish,
-    /// It cuts the soak short and begins. What was soaking never counts as verified.
+    /// It cuts the soak short where it can begin at once. What was soaking never counts as verified.
     CutShort,
 }
 
