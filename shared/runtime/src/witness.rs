@@ -1,7 +1,7 @@
 //! A second witness of how far the stream was: a restore from another moment is noticed by it alone.
 //!
 //! In: how far the stream is, looked at every few seconds and noted before any work begins, in a file of
-//! the service's own; and one event of it. Out: whether the stream still goes so far, and holds that event.
+//! the service's own; and two messages of it. Out: whether the stream still goes so far, and holds them.
 //! Where it does not, what was done since is forgotten on the bus but not in the world, and nothing is done
 //! before a person says so.
 
@@ -18,7 +18,7 @@ use std::{
 };
 
 use ferry_bus::{
-    Bus, BusError,
+    Bus, BusError, Record,
     restored::{self, Restored},
 };
 use ferry_events::{Digest, subject};
@@ -40,6 +40,13 @@ struct Seen {
     /// then holds another message there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     event: Option<Mark>,
+    /// The last message of any kind. It may be replaced by a later one; what stands in its place is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    last: Option<Mark>,
+    /// Why nothing is done any more. Only an operator's word takes it away: the stream may grow until nothing
+    /// can be told by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stopped: Option<String>,
     /// The last restore that an operator acknowledged.
     acknowledged: Option<Restored>,
 }
@@ -49,6 +56,15 @@ struct Seen {
 struct Mark {
     sequence: u64,
     digest: Digest,
+}
+
+impl Mark {
+    fn of(record: Record) -> Self {
+        Self {
+            sequence: record.sequence,
+            digest: Digest::of(&record.payload),
+        }
+    }
 }
 
 /// When a look is made.
@@ -154,6 +170,7 @@ impl Witness {
                     if new {
                         error!(why, "nothing is done");
                     }
+                    self.remember().await;
                 }
                 Err(error) => warn!(%error, "waiting for the bus"),
             }
@@ -196,9 +213,11 @@ impl Witness {
     async fn look(&self, bus: &dyn Bus, look: Look) -> Result<Option<String>, BusError> {
         // Before the stream is asked: what is seen meanwhile counts next time.
         let highest = self.shared.highest.load(Ordering::Acquire);
-        let mark = self.shared.seen.lock().await.event.clone();
+        let marks = self.shared.seen.lock().await.clone();
         let said = restored::read(bus).await?;
-        let last = bus.read(subject::ALL_EVENTS).await?;
+        let event = bus.read(subject::ALL_EVENTS).await?;
+        let last = bus.end().await?;
+        let last = bus.read_at(subject::STREAM, last).await?;
         // After all that is noted, so that nothing of another stream is.
         let end = bus.end().await?;
         let other = if end < highest {
@@ -206,7 +225,7 @@ impl Witness {
                 "FERRY ends at {end}, but {highest} was seen"
             )))
         } else {
-            is_other(bus, mark.as_ref()).await?
+            is_other(bus, &marks).await?
         };
         let mut seen = self.shared.seen.lock().await;
         // A stream that was put back may hold an older word: that one was not about this restore.
@@ -218,28 +237,26 @@ impl Witness {
             // What is in memory is of the stream before.
             return Ok(Some(AGAIN.to_owned()));
         }
-        if other.is_some() && !news {
-            return Ok(other);
+        if !news && let Some(why) = other.or_else(|| seen.stopped.clone()) {
+            return Ok(Some(why));
         }
         if look == Look::Fences {
             return Ok(None);
         }
-        let last = last.map(|record| Mark {
-            sequence: record.sequence,
-            digest: Digest::of(&record.payload),
-        });
-        let newer = |mark: &Mark| {
-            seen.event
-                .as_ref()
-                .is_none_or(|it| it.sequence < mark.sequence)
+        let (event, last) = (
+            event.map(Mark::of),
+            last.map(|(_, record)| Mark::of(record)),
+        );
+        let newer = |new: Option<Mark>, known: &Option<Mark>| {
+            let known = known.as_ref().filter(|_| !news);
+            let older = |mark: &Mark| known.is_none_or(|it| it.sequence < mark.sequence);
+            new.filter(older).or_else(|| known.cloned())
         };
         let next = Seen {
             sequence: if news { end } else { end.max(seen.sequence) },
-            event: if news {
-                last
-            } else {
-                last.filter(newer).or(seen.event.clone())
-            },
+            event: newer(event, &seen.event),
+            last: newer(last, &seen.last),
+            stopped: None,
             acknowledged: if news {
                 said
             } else {
@@ -312,14 +329,14 @@ impl Witness {
     /// Notes all that this process saw, before it ends: the next one has to know it.
     pub(crate) async fn remember(&self) {
         let mut seen = self.shared.seen.lock().await;
-        let highest = self.shared.highest.load(Ordering::Acquire);
-        if highest <= seen.sequence {
-            return;
-        }
         let next = Seen {
-            sequence: highest,
+            sequence: self.highest().max(seen.sequence),
+            stopped: self.stopped().filter(|why| why != AGAIN),
             ..seen.clone()
         };
+        if next == *seen {
+            return;
+        }
         match self.write(&next).await {
             Ok(()) => *seen = next,
             Err(error) => {
@@ -338,23 +355,27 @@ impl Witness {
     }
 }
 
-/// Whether the stream holds another message than the one that was seen, though it goes as far: why.
-async fn is_other(bus: &dyn Bus, mark: Option<&Mark>) -> Result<Option<String>, BusError> {
-    let Some(Mark { sequence, digest }) = mark else {
-        return Ok(None);
-    };
-    let why = match bus.read_at(subject::STREAM, *sequence).await? {
-        Some((_, record)) if Digest::of(&record.payload) == *digest => return Ok(None),
-        Some(_) => format!("at {sequence} FERRY holds another message than was seen"),
-        // Events grow too old in their order.
-        None => match bus.first(subject::ALL_EVENTS).await? {
-            Some(first) if first.sequence < *sequence => {
-                format!("FERRY lacks the event at {sequence} that was seen")
-            }
-            _ => return Ok(None),
-        },
-    };
-    Ok(Some(text(&why)))
+/// Whether the stream holds other messages than those that were seen, though it goes as far: why.
+async fn is_other(bus: &dyn Bus, seen: &Seen) -> Result<Option<String>, BusError> {
+    for (mark, event) in [(&seen.last, false), (&seen.event, true)] {
+        let Some(Mark { sequence, digest }) = mark else {
+            continue;
+        };
+        let why = match bus.read_at(subject::STREAM, *sequence).await? {
+            Some((_, record)) if Digest::of(&record.payload) == *digest => continue,
+            Some(_) => format!("at {sequence} FERRY holds another message than was seen"),
+            None if !event => continue,
+            // Events grow too old in their order.
+            None => match bus.first(subject::ALL_EVENTS).await? {
+                Some(first) if first.sequence < *sequence => {
+                    format!("FERRY lacks the event at {sequence} that was seen")
+                }
+                _ => continue,
+            },
+        };
+        return Ok(Some(text(&why)));
+    }
+    Ok(None)
 }
 
 fn text(why: &str) -> String {

@@ -455,6 +455,51 @@ async fn a_stream_that_has_grown_past_what_was_seen_is_noticed() -> Result<()> {
     Ok(())
 }
 
+/// What has noticed waits for a word, even where nothing can be told by the stream any more.
+#[tokio::test(start_paused = true)]
+async fn a_service_that_has_noticed_waits_for_a_word() -> Result<()> {
+    let (bus, paper) = (memory().await?, Paper::default());
+    let saved = idle(&bus, &paper).await?;
+    let later = bus.save();
+    bus.restore(&saved, &[subject::STREAM])?;
+    waits(&bus, &paper).await?;
+    // As it was: by the stream alone all would be well.
+    bus.restore(&later, &[subject::STREAM])?;
+    waits(&bus, &paper).await?;
+    restored::acknowledge(&bus, "it is the right one now", bus.now()).await?;
+    let witness = paper.witness()?;
+    let own = bus.as_user(User::Service(Service::Verifier));
+    let starting = run(Idle, NoWork, Arc::new(own), settings(&bus, &witness));
+    let running = tokio::time::timeout(DEADLINE, starting).await?;
+    assert!(running.drain().await);
+    Ok(())
+}
+
+/// Where no event was said since the copy, the last message of any kind tells it.
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_has_grown_is_noticed_without_an_event_since() -> Result<()> {
+    let (bus, paper) = (memory().await?, Paper::default());
+    let saved = bus.save();
+    let own = bus.as_user(User::Service(Service::Verifier));
+    let witness = paper.witness()?;
+    let running = run(Idle, NoWork, Arc::new(own), settings(&bus, &witness)).await;
+    let state = Write::state(
+        subject::state(Service::Gateway, "x"),
+        b"{}".to_vec(),
+        0,
+        ferry_bus::Keep::Forever,
+    );
+    let end = bus.commit(vec![state].into()).await?.sequences[0];
+    until("it to look", async || Ok(paper.sequence() == end)).await?;
+    assert!(running.drain().await);
+    bus.restore(&saved, &[subject::STREAM])?;
+    publish(&bus, 7).await?;
+    assert_eq!(bus.end().await?, end);
+    let why = waits(&bus, &paper).await?;
+    assert!(why.contains("holds another message"), "{why}");
+    Ok(())
+}
+
 /// Events that have grown too old are no sign of anything.
 #[tokio::test(start_paused = true)]
 async fn a_service_that_was_down_for_longer_than_events_are_kept_starts() -> Result<()> {
