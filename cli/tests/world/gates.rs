@@ -3,8 +3,8 @@
 use chrono::TimeDelta;
 use ferry_api::{
     Action, CanView, CommandView, EnvironmentPlan, EnvironmentState, EnvironmentView, GateView,
-    GrantView, LineView, RunState, RunView, Standing, StopView, Stretch, TaskState, TaskView,
-    VerdictView, WaitView,
+    GrantView, LineView, PlanView, RunState, RunView, Standing, StopView, Stretch, TaskState,
+    TaskView, VerdictView, WaitView,
 };
 use ferry_events::gate::{self, Ask, Point};
 use ferry_events::question::{Differing, Preview, Waiting};

@@ -58,6 +58,7 @@ fn deploy(commit: Option<&str>) -> Verb {
         size: 3,
         biz: biz(),
         commit: commit.map(Into::into),
+        force: false,
     }
 }
 

@@ -111,6 +111,7 @@ async fn a_push_becomes_a_jar_in_the_store_and_going_back_reuses_it() {
             module: "hello".into(),
             commit: shop.first.after.clone(),
             branch: None,
+            force: false,
         },
     );
     let write = Write {

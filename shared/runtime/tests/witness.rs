@@ -458,7 +458,7 @@ async fn a_stream_that_has_grown_past_what_was_seen_is_noticed() -> Result<()> {
 /// What has noticed waits for a word, even where nothing can be told by the stream any more.
 #[tokio::test(start_paused = true)]
 async fn a_service_that_has_noticed_waits_for_a_word() -> Result<()> {
-    let (bus, paper) = (memory().await?, Paper::default());
+    let (bus, paper) = (memory().await, Paper::default());
     let saved = idle(&bus, &paper).await?;
     let later = bus.save();
     bus.restore(&saved, &[subject::STREAM])?;
@@ -478,7 +478,7 @@ async fn a_service_that_has_noticed_waits_for_a_word() -> Result<()> {
 /// Where no event was said since the copy, the last message of any kind tells it.
 #[tokio::test(start_paused = true)]
 async fn a_stream_that_has_grown_is_noticed_without_an_event_since() -> Result<()> {
-    let (bus, paper) = (memory().await?, Paper::default());
+    let (bus, paper) = (memory().await, Paper::default());
     let saved = bus.save();
     let own = bus.as_user(User::Service(Service::Verifier));
     let witness = paper.witness()?;
@@ -518,7 +518,7 @@ async fn a_service_that_was_down_for_longer_than_events_are_kept_starts() -> Res
 /// The word of an earlier restore says nothing of this one.
 #[tokio::test(start_paused = true)]
 async fn an_older_word_on_the_stream_admits_nothing() -> Result<()> {
-    let (bus, paper) = (memory().await?, Paper::default());
+    let (bus, paper) = (memory().await, Paper::default());
     restored::acknowledge(&bus, "the first time", bus.now()).await?;
     let saved = idle(&bus, &paper).await?;
     tokio::time::advance(Duration::from_secs(60)).await;
@@ -555,11 +555,17 @@ async fn a_fence_is_of_the_stream_that_was_seen() -> Result<()> {
 /// A process that has noticed by what it had committed itself, right before; the next one knows it.
 #[tokio::test(start_paused = true)]
 async fn what_a_process_has_noticed_the_next_one_knows() -> Result<()> {
-    let (bus, paper) = (memory().await?, Paper::default());
+    let (bus, paper) = (memory().await, Paper::default());
     let own: Arc<dyn Bus> = Arc::new(bus.as_user(User::Service(Service::Slimmer)));
-    let (work, witness) = (Counted::default(), paper.witness()?);
+    let (work, witness) = (Work::free(), paper.witness()?);
     let settings = settings(&bus, &witness);
-    let running = run(Publisher, work.clone(), own.clone(), settings.clone()).await;
+    let running = run(
+        Publisher::default(),
+        work.clone(),
+        own.clone(),
+        settings.clone(),
+    )
+    .await;
     let saved = bus.save();
     publish(&bus, 1).await?;
     done(&bus, 1).await?;
@@ -579,7 +585,7 @@ async fn what_a_process_has_noticed_the_next_one_knows() -> Result<()> {
         witness: witness.clone(),
         ..settings
     };
-    let starting = tokio::spawn(run(Publisher, work.clone(), own, again));
+    let starting = tokio::spawn(run(Publisher::default(), work.clone(), own, again));
     tokio::time::timeout(DEADLINE, witness.stop())
         .await
         .context("it goes on")?;

@@ -1,6 +1,7 @@
 //! Rollouts with people and limits on a real nats-server, with six processes: a rollout waits for approval,
 //! is paused, resumed and aborted; three hundred bases in three environments keep to the limits of their zones.
 
+#[allow(dead_code, reason = "each test file uses its part")]
 mod support;
 
 use std::collections::BTreeMap;

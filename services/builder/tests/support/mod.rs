@@ -110,6 +110,7 @@ pub fn run_commit(module: &str, commit: &str, branch: Option<&str>) -> Verb {
         module: module.into(),
         commit: commit.into(),
         branch: branch.map(Into::into),
+        force: false,
     }
 }
 
