@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 
 use anyhow::{Context, Result};
 use ferry_api::{
-    CommandAnswer, CommandState, DeployQuery, EnvironmentState, GateView, PlanQuery,
+    BaseState, CommandAnswer, CommandState, DeployQuery, EnvironmentState, GateView, PlanQuery,
     RolloutRequest, RunState, RunView, StretchRequest,
 };
 use ferry_events::{Reason, RunId, rollout::Plan};
@@ -197,11 +197,18 @@ impl Many {
         setup.extra = extra;
         std::fs::create_dir_all(dir.path().join("conf.d"))?;
         std::fs::write(dir.path().join("conf.d/limits.toml"), limits)?;
-        Ok(Self {
+        let many = Self {
             stack: Stack::start(&setup).await?,
             bases,
             _dir: dir,
+        };
+        until("every base to join", RUN_LIMIT, || async {
+            let bases = many.stack.client().bases().await?;
+            let all = bases.iter().all(|base| base.state == BaseState::Joined);
+            Ok((all && bases.len() == many.bases.len()).then_some(()))
         })
+        .await?;
+        Ok(many)
     }
 
     async fn deploy(&self, jar: &ferry_fake_base::jar::FakeJar) -> Result<RunView> {
