@@ -12,6 +12,7 @@ use ferry_events::{
     rollout::{Direction, Plan, RolloutOutcome},
     run::RunKind,
 };
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
@@ -63,10 +64,22 @@ pub struct Look<'a> {
     pub sent: &'a Sent,
     /// What was said.
     pub body: &'a Body,
-    /// The change of the line that the unit had heard of last when it said so; none: of none.
-    pub heard: Option<u64>,
+    /// The record that was committed with it, where it is of a module in an environment; else null.
+    pub unit: &'a Value,
     /// Milliseconds of virtual time since the start.
     pub now_ms: u64,
+}
+
+impl Look<'_> {
+    /// The change of the line that the unit heard of last; none: of none.
+    fn heard(&self) -> Option<u64> {
+        self.unit["line"]["number"].as_u64()
+    }
+
+    /// Whether the unit has heard that a base does not answer.
+    fn knows_lost(&self, base: &str) -> bool {
+        self.unit["care"][base]["lost"] == true
+    }
 }
 
 impl People {
@@ -196,7 +209,7 @@ impl People {
             return None;
         }
         let (module, environment) = (&wave.module, &wave.environment);
-        let heard = look.heard.and_then(|number| self.lines.get(&number));
+        let heard = look.heard().and_then(|number| self.lines.get(&number));
         let heard = heard.into_iter().flatten();
         let known = covers(heard, wave.run, module, environment);
         let long = self.standing.iter().filter(|(_, since)| {
@@ -250,12 +263,13 @@ impl People {
         }
         let zone = &plan.steps().find(|step| step.base == task.base)?.zone;
         let limits = plan.limits.zones.get(zone)?;
-        // Of a lost base the unit hears later than it is said: it counts where it must have been heard of.
+        // Of a lost base the unit hears later than it is said: it counts where it was heard of, or must have been.
         let is_lost = |base: &str| {
             let since = self.lost.get(base);
-            since.is_some_and(|since| {
-                look.script.is_calm() && look.now_ms.saturating_sub(*since) > HEARD_MS
-            })
+            look.knows_lost(base)
+                || since.is_some_and(|since| {
+                    look.script.is_calm() && look.now_ms.saturating_sub(*since) > HEARD_MS
+                })
         };
         let steps = plan.steps().filter(|step| step.zone == *zone);
         let out: Vec<&str> = steps

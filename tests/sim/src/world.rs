@@ -476,8 +476,8 @@ impl World {
             let record: serde_json::Value = serde_json::from_slice(&write.payload).ok()?;
             let sequence = record.get("sequence").and_then(serde_json::Value::as_u64);
             // The gateway's records are written once.
-            let heard = &record["state"]["unit"]["line"]["number"];
-            Some((key.to_owned(), sequence.unwrap_or(1), heard.as_u64()))
+            let unit = record["state"]["unit"].clone();
+            Some((key.to_owned(), sequence.unwrap_or(1), unit))
         });
         let mut events = Vec::new();
         for write in &batch.writes {
@@ -511,7 +511,8 @@ impl World {
             }
             None => {}
         }
-        let heard = state.as_ref().and_then(|(_, _, heard)| *heard);
+        let unit = state.as_ref().map(|(_, _, unit)| unit.clone());
+        let unit = unit.unwrap_or_default();
         let now_ms = self.now_ms();
         for event in &events {
             if let Some(what) = describe(&event.body) {
@@ -531,7 +532,7 @@ impl World {
                 script: &self.script,
                 sent,
                 body: &event.body,
-                heard,
+                unit: &unit,
                 now_ms,
             }));
             seen.take(event);
