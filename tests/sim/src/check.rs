@@ -130,7 +130,7 @@ fn once_each(world: &World, events: &[ferry_events::Event], told: &mut Told) {
     let mut services = BTreeSet::new();
     let mut jars: BTreeMap<(String, String), Digest> = BTreeMap::new();
     let mut observed: BTreeSet<(Digest, String)> = BTreeSet::new();
-    let mut canary: BTreeMap<Digest, Vec<Vec<String>>> = BTreeMap::new();
+    let mut canary: BTreeMap<Digest, (Vec<Vec<String>>, usize)> = BTreeMap::new();
     for event in events {
         if !ids.insert(event.id) {
             world.broken(format!("event {} was stored twice", event.id));
@@ -199,23 +199,25 @@ fn once_each(world: &World, events: &[ferry_events::Event], told: &mut Told) {
                 if p.plan.direction == Direction::Forward {
                     let waves = p.plan.waves.iter();
                     let bases = waves.map(|wave| wave.iter().map(|s| s.base.clone()).collect());
-                    canary.insert(p.id.clone(), bases.collect());
+                    let failures = p.plan.limits.max_failures as usize;
+                    canary.insert(p.id.clone(), (bases.collect(), failures));
                 }
             }
             Body::TaskRequested(p) => {
                 told.requested(event);
                 told.touched.insert((p.module.clone(), p.base.clone()));
-                // A wave begins when every base of the one before is verified.
-                if let Some(waves) = canary.get(&p.plan) {
+                // A wave begins when every base of the one before is verified, but for those put up with.
+                if let Some((waves, failures)) = canary.get(&p.plan) {
                     let wave = waves.iter().position(|wave| wave.contains(&p.base));
                     let before = wave.unwrap_or_default().checked_sub(1);
-                    for base in before.map(|wave| &waves[wave]).into_iter().flatten() {
-                        if !observed.contains(&(p.plan.clone(), base.clone())) {
-                            world.broken(format!(
-                                "{} is changed before {base} of the wave before is verified",
-                                p.base
-                            ));
-                        }
+                    let before = before.map(|wave| &waves[wave]).into_iter().flatten();
+                    let open = before
+                        .filter(|base| !observed.contains(&(p.plan.clone(), (*base).clone())));
+                    for base in open.skip(*failures) {
+                        world.broken(format!(
+                            "{} is changed before {base} of the wave before is verified",
+                            p.base
+                        ));
                     }
                 }
             }
@@ -264,6 +266,11 @@ fn ends(world: &World, told: &Told) {
             .filter(|run| !told.ends.contains_key(run))
             .map(|run| format!("run {} never ends", run.short())),
     );
+    let waits = seen.people.waits.values();
+    open.extend(waits.map(|wait| {
+        let run = wait.run.short();
+        format!("{} of run {run} never ends", wait.name)
+    }));
     drop(seen);
     for what in open {
         world.broken(what);
@@ -336,6 +343,9 @@ fn ledgers(world: &World, told: &Told) {
             let (asked_ms, asked_before) = asked.get(id).copied().unwrap_or((entry.at_ms, before));
             if asked_before != before {
                 continue;
+            }
+            if !world.seen().people.is_approved(&world.script, plan) {
+                world.broken(format!("{name} was changed, and nobody approved it"));
             }
             let newest = newest.entry(unit.clone()).or_default();
             let took = entry.at_ms - asked_ms;
@@ -457,7 +467,9 @@ fn oracle(world: &World, told: &Told, live: &BTreeMap<Unit, String>) {
 
 /// Whether a good commit may stop for a reason: only where the script is hard on bases or on git.
 fn excuse(world: &World, reason: Reason) -> bool {
-    world.is_hard() && !matches!(reason, Reason::OurFault | Reason::Malformed)
+    // A person stopped it, or did not answer in time.
+    let by_people = world.seen().people.excused.contains(&reason);
+    by_people || world.is_hard() && !matches!(reason, Reason::OurFault | Reason::Malformed)
 }
 
 /// Only what a stranger published is set aside.

@@ -92,7 +92,46 @@ pub fn describe(body: &Body) -> Option<String> {
         ),
         Body::ModuleGivenUp(p) => format!("{} on {} given up: {}", p.module, p.base, p.stop),
         Body::WorkRetried(p) => format!("{} again, {} tries so far: {}", p.what, p.tries, p.stop),
-        Body::CommandSettled(p) => format!("command {} settled", p.command.short()),
+        Body::GateRequested(p) => format!(
+            "run {} in {} waits {} for {}",
+            p.run.short(),
+            p.environment,
+            p.point,
+            p.what
+        ),
+        Body::GateFinished(p) => format!(
+            "run {} in {}: {} {:?}: {}",
+            p.run.short(),
+            p.environment,
+            p.name,
+            p.outcome,
+            end(p.stop.as_ref())
+        ),
+        Body::WaveStarted(p) => {
+            let p = &p.0;
+            format!(
+                "wave {} of run {} begins in {}",
+                p.number,
+                p.run.short(),
+                p.environment
+            )
+        }
+        Body::LineChanged(p) => {
+            format!(
+                "{:?} of {} as {} ({} stand)",
+                p.act,
+                p.stretch,
+                p.number,
+                p.standing.len()
+            )
+        }
+        Body::CommandSettled(p) => {
+            format!(
+                "command {} settled {}",
+                p.command.short(),
+                end(p.stop.as_ref())
+            )
+        }
         _ => return None,
     })
 }

@@ -11,7 +11,7 @@ use std::{
 
 use chrono::TimeDelta;
 use ferry_bus::{Bus, Source, User, Write, config_store};
-use ferry_events::{Body, Command, CommandId, PushId, Service, Verb, ids::derive, push::Received};
+use ferry_events::{Body, CommandId, PushId, Service, Verb, ids::derive, push::Received};
 use ferry_fake_base::StuckAt;
 use ferry_installer::{InstallerDecide, InstallerEffects};
 use ferry_runtime::{Clock, Decide, Effects, Hands, Running, Settings, Witness};
@@ -26,6 +26,7 @@ use crate::{
         gateway::{Disk, Gateway},
         slimmer::Slims,
     },
+    people::Cleared,
     process::Life,
     restore::{Kept, Paper},
     script::{Act, BASES, BaseAct, ENVIRONMENTS, MODULES, ProcessAct, Script},
@@ -88,6 +89,10 @@ pub(crate) struct Driver {
     pub(crate) papers: BTreeMap<(Service, usize), Arc<Paper>>,
     /// Copies of the bus, by the act's number.
     pub(crate) kept: BTreeMap<usize, Kept>,
+    /// What was sent to clear up.
+    pub(crate) cleared: Cleared,
+    /// Whether somebody clears up.
+    clears_up: bool,
     /// What was pushed, by the act's number.
     pushed: BTreeMap<usize, Received>,
 }
@@ -111,6 +116,8 @@ pub fn run(script: Script) -> Outcome {
             slots: BTreeMap::new(),
             papers: BTreeMap::new(),
             kept: BTreeMap::new(),
+            cleared: Cleared::new(),
+            clears_up: false,
             pushed: BTreeMap::new(),
         };
         let boundaries = driver.go().await;
@@ -163,9 +170,12 @@ impl Driver {
             }
             self.act(timed.number, &timed.act).await;
         }
+        let careful = world.script.settings.careful.as_ref();
+        self.clears_up = careful.is_some_and(|careful| !careful.nobody);
         self.rest().await;
         let boundaries = world.boundaries.load(std::sync::atomic::Ordering::Relaxed);
         self.mend().await;
+        self.clears_up = careful.is_some();
         self.rest().await;
         let until = world.now_ms() + AFTERWARDS_MS;
         while world.now_ms() < until {
@@ -209,6 +219,9 @@ impl Driver {
     }
 
     pub(crate) async fn take_orders(&mut self, within: Duration) {
+        if self.clears_up {
+            self.clear_up();
+        }
         let until = tokio::time::Instant::now() + within;
         loop {
             let order = tokio::select! {
@@ -353,28 +366,16 @@ impl Driver {
                 module,
                 environment,
             } => {
-                let command = Command {
-                    id: CommandId(derive("simulated", &[&number.to_string()])),
-                    at: world.bus.now(),
-                    actor: "someone".into(),
-                    why: None,
-                    based_on: None,
-                    verb: Verb::Rollback {
-                        module: MODULES[*module].into(),
-                        environment: ENVIRONMENTS[*environment].into(),
-                        to: None,
-                    },
+                let verb = Verb::Rollback {
+                    module: MODULES[*module].into(),
+                    environment: ENVIRONMENTS[*environment].into(),
+                    to: None,
                 };
-                world.tell("someone", format!("{:?}", command.verb));
-                if let Some(gateway) = self.gateway(0) {
-                    tokio::spawn(async move {
-                        let times = world.restores().times;
-                        if gateway.command(&command).await && times == world.restores().times {
-                            world.seen().commands.insert(command.id);
-                        }
-                    });
-                }
+                let id = CommandId(derive("simulated", &[&number.to_string()]));
+                let twice = world.script.settings.careful.is_some();
+                self.send(id, "someone", verb, twice.then_some(3_000));
             }
+            Act::Person { act, twice_ms } => self.person(number, *act, *twice_ms),
             Act::GitAway { ms } => {
                 world.tell("git", format!("does not answer for {ms} ms"));
                 world.git_away(*ms);
@@ -460,7 +461,7 @@ impl Driver {
         }
     }
 
-    fn gateway(&self, number: usize) -> Option<Arc<Gateway>> {
+    pub(crate) fn gateway(&self, number: usize) -> Option<Arc<Gateway>> {
         self.slots
             .get(&(Service::Gateway, number))
             .and_then(|slot| slot.gateway.clone())
@@ -628,7 +629,7 @@ impl Driver {
 }
 
 /// A message from outside, as an operator could publish it.
-async fn stranger(world: &Arc<World>, subject: &str, payload: bytes::Bytes) {
+pub(crate) async fn stranger(world: &Arc<World>, subject: &str, payload: bytes::Bytes) {
     let write = Write {
         subject: subject.into(),
         payload,

@@ -6,12 +6,14 @@
 
 mod balancer;
 mod bus;
+mod care;
 mod check;
 mod describe;
 pub mod drive;
 pub mod exhaustive;
 mod panics;
 mod parts;
+pub mod people;
 mod process;
 mod restore;
 pub mod script;

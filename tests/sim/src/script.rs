@@ -7,6 +7,8 @@ use std::collections::BTreeSet;
 
 use ferry_events::Service;
 
+use crate::people::{self, Careful, PersonAct};
+
 /// The modules of the one repository, each in a folder of its own name.
 pub const MODULES: [&str; 3] = ["cart", "pay", "mail"];
 /// The environments, in order.
@@ -56,6 +58,8 @@ pub struct Settings {
     pub newer_from: Option<usize>,
     /// Whether the bases of one environment are behind a load balancer.
     pub drains: bool,
+    /// How careful the last environment is; none: it only has waves.
+    pub careful: Option<Careful>,
 }
 
 /// An act at a moment.
@@ -118,6 +122,13 @@ pub enum Act {
         module: usize,
         /// The environment, by number.
         environment: usize,
+    },
+    /// A person does something.
+    Person {
+        /// What.
+        act: PersonAct,
+        /// After how many milliseconds the command comes a second time, if it does.
+        twice_ms: Option<u64>,
     },
     /// Git does not answer.
     GitAway {
@@ -234,6 +245,19 @@ pub enum Wrong {
 
 /// Whether a fault may, by itself, make a good commit fail: its end needs a reason then.
 impl Act {
+    /// Whether it does nothing to services, bus and git.
+    fn is_calm(&self) -> bool {
+        matches!(
+            self,
+            Self::Push { .. }
+                | Self::Force { .. }
+                | Self::Hook { .. }
+                | Self::Rollback { .. }
+                | Self::Person { .. }
+                | Self::Base(..)
+        )
+    }
+
     /// See above.
     pub fn is_hard(&self) -> bool {
         match self {
@@ -251,7 +275,7 @@ impl Act {
     }
 }
 
-fn pick<T: Clone>(random: &mut fastrand::Rng, from: &[T]) -> T {
+pub(crate) fn pick<T: Clone>(random: &mut fastrand::Rng, from: &[T]) -> T {
     from[random.usize(..from.len())].clone()
 }
 
@@ -288,6 +312,7 @@ impl Script {
             keep_s: 2 * 3600,
             newer_from: (random.u8(..8) == 0).then_some(1),
             drains: seed.is_multiple_of(3),
+            careful: None,
         };
         let mut acts = Vec::new();
         let mut at = 100;
@@ -386,12 +411,36 @@ impl Script {
             acts.push(Timed { at_ms, number, act });
         }
         acts.sort_by_key(|act| act.at_ms);
-        Self {
+        let mut script = Self {
             seed,
             settings,
             acts,
             faults,
+        };
+        if seed % 4 == 1 {
+            script.with_people(random, end);
         }
+        script
+    }
+
+    /// People, and an environment that asks them. In some of these scripts nothing else goes wrong but bases.
+    fn with_people(&mut self, random: &mut fastrand::Rng, end: u64) {
+        self.settings.careful = Some(Careful::of_chance(random));
+        let next = self.acts.iter().map(|timed| timed.number + 1).max();
+        let people = people::acts(random, end).into_iter();
+        let numbered = people.zip(next.unwrap_or_default()..);
+        self.acts
+            .extend(numbered.map(|((at_ms, act), number)| Timed { at_ms, number, act }));
+        self.acts.sort_by_key(|act| act.at_ms);
+        if random.u8(..3) == 0 {
+            self.faults.clear();
+            self.acts.retain(|timed| timed.act.is_calm());
+        }
+    }
+
+    /// Whether nothing goes wrong with services, bus and git.
+    pub fn is_calm(&self) -> bool {
+        self.faults.is_empty() && self.acts.iter().all(|timed| timed.act.is_calm())
     }
 
     /// Whether a good commit may fail in it: a fault of a base, or one that is as long as a deadline.

@@ -25,8 +25,10 @@ use tokio::{sync::mpsc, time::Instant};
 
 use crate::{
     balancer::{self, Balancer},
+    care::{Look, People, Sent},
     describe::describe,
     parts::git::Git,
+    people::CAREFUL,
     process::Life,
     restore::Restores,
     script::{BASES, ENVIRONMENTS, MODULES, Quality, Script, Settings, Wrong},
@@ -86,6 +88,10 @@ pub struct Seen {
     pub resolved: BTreeSet<PushId>,
     /// Commands that were settled.
     pub settled: BTreeSet<ferry_events::CommandId>,
+    /// What people sent, taken or not.
+    pub sent: Sent,
+    /// What is known of people and of what waits for them.
+    pub people: People,
     /// When something was committed last.
     pub last_change_ms: u64,
 }
@@ -149,6 +155,10 @@ pub fn config(settings: &Settings) -> Config {
         if number > 0 {
             text.push_str(&format!("after = \"{}\"\n", ENVIRONMENTS[number - 1]));
         }
+        let careful = settings.careful.as_ref().filter(|_| number == CAREFUL);
+        if let Some(careful) = careful {
+            text.push_str(&careful.environment());
+        }
         text.push_str(&format!(
             "[pools.{environment}]\nenvironment = \"{environment}\"\n"
         ));
@@ -157,6 +167,9 @@ pub fn config(settings: &Settings) -> Config {
                 "[[pools.{environment}.bases]]\nname = \"{base}\"\narklet = \"http://{base}.arklet\"\n\
                  url = \"http://{base}.modules\"\n"
             ));
+            if let Some(careful) = careful {
+                text.push_str(&format!("zone = \"{}\"\n", careful.zone(base)));
+            }
         }
     }
     if settings.drains {
@@ -463,7 +476,8 @@ impl World {
             let record: serde_json::Value = serde_json::from_slice(&write.payload).ok()?;
             let sequence = record.get("sequence").and_then(serde_json::Value::as_u64);
             // The gateway's records are written once.
-            Some((key.to_owned(), sequence.unwrap_or(1)))
+            let unit = record["state"]["unit"].clone();
+            Some((key.to_owned(), sequence.unwrap_or(1), unit))
         });
         let mut events = Vec::new();
         for write in &batch.writes {
@@ -479,7 +493,7 @@ impl World {
             }
         }
         match &state {
-            Some((key, sequence)) => {
+            Some((key, sequence, _)) => {
                 for (index, event) in events.iter().enumerate() {
                     let kind = event.body.kind().short_name();
                     let id = EventId::of(service.name(), key, *sequence, &kind, index);
@@ -497,6 +511,8 @@ impl World {
             }
             None => {}
         }
+        let unit = state.as_ref().map(|(_, _, unit)| unit.clone());
+        let unit = unit.unwrap_or_default();
         let now_ms = self.now_ms();
         for event in &events {
             if let Some(what) = describe(&event.body) {
@@ -509,8 +525,21 @@ impl World {
         if moves {
             seen.last_change_ms = now_ms;
         }
+        let mut broken = Vec::new();
         for event in events {
+            let Seen { people, sent, .. } = &mut *seen;
+            broken.extend(people.take(&Look {
+                script: &self.script,
+                sent,
+                body: &event.body,
+                unit: &unit,
+                now_ms,
+            }));
             seen.take(event);
+        }
+        drop(seen);
+        for what in broken {
+            self.broken(what);
         }
     }
 }
@@ -525,6 +554,7 @@ impl Seen {
         self.open.clone_from(&before.open);
         self.resolved.clone_from(&before.resolved);
         self.settled.clone_from(&before.settled);
+        self.people.clone_from(&before.people);
         self.last_change_ms = now_ms;
         forgotten
     }

@@ -87,6 +87,12 @@ impl Unit {
             || self.passed_over.since.is_some_and(long)
     }
 
+    /// Whether the one that waits comes before any newer one.
+    fn keeps_its_turn(&self, context: &Context) -> bool {
+        let waiting = self.queued.as_ref();
+        waiting.is_some_and(|waiting| self.is_protected(waiting, context))
+    }
+
     fn cuts_short(&self, context: &Context) -> bool {
         let rules = context.config.environments.get(&self.environment);
         rules.is_some_and(|rules| rules.supersede == Supersede::CutShort)
@@ -138,10 +144,13 @@ impl Queue for Making {
                     && matches!(active.requested.aim, Aim::Release(_))
                     && self.state.cuts_short(context)
                     && !self.state.is_protected(&active.requested, context)
+                    && !self.state.keeps_its_turn(context)
                     && self.state.begins_at_once(requested, context) =>
             {
                 let (older, touched) = (active.requested.clone(), active.touched.clone());
+                // Nor may an older one that waits begin after it.
                 let mut cut = self
+                    .make_way(requested, context)
                     .supersede(&older, requested, "cut its soak short", context)
                     .begin(requested.clone(), context);
                 // What the older one left on bases is nobody's but the new one's to bring back.

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 
 use ferry_builder::decide::{head::Found, relate::Ancestry};
 
-use crate::script::{MODULES, Quality};
+use crate::{
+    people::AUTHOR,
+    script::{MODULES, Quality},
+};
 
 /// A commit of one line: forced branches begin new lines.
 #[derive(Clone, Debug)]
@@ -96,7 +99,7 @@ impl Git {
             },
             changed,
             subject: format!("commit {commit}"),
-            author: "Ferry simulation".into(),
+            author: AUTHOR.into(),
         })
     }
 }
