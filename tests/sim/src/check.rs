@@ -47,7 +47,7 @@ struct Told {
     newest: BTreeMap<String, (u64, RunId, String)>,
     /// Modules that are not brought back on a base any more.
     given_up: BTreeSet<(String, String)>,
-    /// Where a module was asked for on a base, as the bus still knows.
+    /// Where a module was changed on a base, as the bus still knows.
     touched: BTreeSet<(String, String)>,
     /// Whether a person asked to go back.
     rolled_back_by_hand: BTreeSet<String>,
@@ -205,7 +205,6 @@ fn once_each(world: &World, events: &[ferry_events::Event], told: &mut Told) {
             }
             Body::TaskRequested(p) => {
                 told.requested(event);
-                told.touched.insert((p.module.clone(), p.base.clone()));
                 // A wave begins when every base of the one before is verified, but for those put up with.
                 if let Some((waves, failures)) = canary.get(&p.plan) {
                     let wave = waves.iter().position(|wave| wave.contains(&p.base));
@@ -224,8 +223,14 @@ fn once_each(world: &World, events: &[ferry_events::Event], told: &mut Told) {
             Body::ObservationFinished(p) if p.stop.is_none() => {
                 observed.insert((p.plan.clone(), p.base.clone()));
             }
-            Body::TaskFinished(p) if p.stop.as_ref().is_some_and(|stop| stop.base.is_none()) => {
-                world.broken(format!("task {} failed and names no base", p.task));
+            Body::TaskFinished(p) => {
+                if p.stop.as_ref().is_some_and(|stop| stop.base.is_none()) {
+                    world.broken(format!("task {} failed and names no base", p.task));
+                }
+                // A base that did not answer is as it was.
+                if p.revision > 0 {
+                    told.touched.insert((p.module.clone(), p.base.clone()));
+                }
             }
             Body::ModuleGivenUp(p) => {
                 told.given_up.insert((p.module.clone(), p.base.clone()));

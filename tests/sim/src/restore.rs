@@ -130,9 +130,14 @@ impl Driver {
     pub(crate) fn backup(&mut self, number: usize) {
         let world = self.world.clone();
         world.tell("operator", "copies the bus");
+        let mut seen = world.seen().clone();
+        // What waits in an inbox is not on the copy: it may be on the bus, and out of the inbox, by the time
+        // that the copy is put back.
+        let waiting: BTreeSet<_> = self.disks.iter().flat_map(|disk| disk.waiting()).collect();
+        seen.accepted.retain(|push| !waiting.contains(push));
         let kept = Kept {
             saved: world.bus.save(),
-            seen: world.seen().clone(),
+            seen,
             end: self.end(),
         };
         self.kept.insert(number, kept);
