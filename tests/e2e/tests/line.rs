@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Result;
 use ferry_api::{BaseState, RollbackRequest, RunState};
 use ferry_events::Reason;
-use ferry_fake_base::jar::FakeJar;
+use ferry_fake_base::{FakeBase, Options, jar::FakeJar};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -88,7 +88,17 @@ async fn a_base_without_a_version_before_is_left_without() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_base_that_is_not_there_stops_the_run_and_the_others_go_back() -> Result<()> {
-    let line = Line::start().await?;
+    // With a third base in the zone one may be out of service while another one is changed.
+    let third = FakeBase::start(Options {
+        name: "prod-3".into(),
+        ..Options::default()
+    })
+    .await?;
+    let line = Line::start_with(&format!(
+        "[[pools.prod.bases]]\nname = \"prod-3\"\narklet = \"{}\"\nurl = \"{}\"\n",
+        third.arklet_url, third.modules_url
+    ))
+    .await?;
     line.deploy(&jar("one")).await?;
     line.bases[2]
         .faults()

@@ -14,7 +14,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use ferry_api::{Client, HookAnswer, PushState, RunView};
+use ferry_api::{Client, ClientError, HookAnswer, PushState, RunView};
 use ferry_events::{PushId, RunId, push::RunOf};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
@@ -186,6 +186,8 @@ impl Stack {
                 Ok(view) => view.summary.state.to_string(),
                 // The gateway may be starting again.
                 Err(error) if error.is_passing() => error.to_string(),
+                // A command is known to be taken a moment before its run is.
+                Err(ClientError::Refused(problem)) if problem.status == 404 => problem.to_string(),
                 Err(error) => return Err(error.into()),
             };
             if Instant::now() >= deadline {
