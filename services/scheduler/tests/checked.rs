@@ -15,18 +15,18 @@ use ferry_plan_check::{Known, check};
 use proptest::prelude::*;
 use world::{World, release, well};
 
-/// A number of bases, as it is written.
-fn amount() -> impl Strategy<Value = String> {
+/// A number of bases, as it is written; what no configuration may say is left out.
+fn amount(least: u32) -> impl Strategy<Value = String> {
     prop_oneof![
-        (0u32..8).prop_map(|count| count.to_string()),
-        (1u32..=100).prop_map(|part| format!("\"{part}%\"")),
+        (least..8).prop_map(|count| count.to_string()),
+        (1u32..100).prop_map(|part| format!("\"{part}%\"")),
     ]
 }
 
 /// An environment with bases in zones, and a strategy.
 fn environment(name: &'static str) -> impl Strategy<Value = String> {
     let zones = prop::collection::vec((1usize..7, any::<bool>()), 1..5);
-    let strategy = (1u32..6, amount(), prop::option::of(amount()), amount());
+    let strategy = (1u32..6, amount(0), prop::option::of(amount(1)), amount(0));
     (zones, strategy).prop_map(move |(zones, (canary, parallel, unavailable, available))| {
         let mut text = format!(
             "canary = {canary}\nparallel = {parallel}\nmin_available = {available}\n"
