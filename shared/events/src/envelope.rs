@@ -3,6 +3,8 @@
 //! In: a body with its id, source, time and scope. Out: JSON of CloudEvents 1.0 (structured mode)
 //! whose `data` is the whole CDEvent 0.5.1; and back, with a typed error for what cannot be read.
 
+use std::collections::BTreeMap;
+
 use chrono::SecondsFormat;
 use cloudevents::{AttributesReader, Data, EventBuilder, EventBuilderV10};
 use serde_json::{Value, json};
@@ -124,7 +126,7 @@ impl Event {
         event
     }
 
-    /// The JSON of the structured CloudEvent.
+    /// The JSON of the structured CloudEvent: of an event the same bytes each time.
     pub fn encode(&self) -> Vec<u8> {
         let mut builder = EventBuilderV10::new()
             .id(self.id.to_string())
@@ -144,7 +146,10 @@ impl Event {
             }
         }
         let event = builder.build().expect("id, type and source are set");
-        serde_json::to_vec(&event).expect("a CloudEvent is always JSON")
+        let event = serde_json::to_value(&event).expect("a CloudEvent is always JSON");
+        // The library keeps extensions in an order of chance: a repeat would have other bytes.
+        let sorted: BTreeMap<_, _> = event.as_object().into_iter().flatten().collect();
+        serde_json::to_vec(&sorted).expect("a map of JSON is always JSON")
     }
 
     /// Reads the JSON of a structured CloudEvent.

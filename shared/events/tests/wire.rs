@@ -35,6 +35,17 @@ fn every_kind_goes_there_and_back() {
 }
 
 #[test]
+fn an_event_has_the_same_bytes_each_time() {
+    for body in bodies() {
+        let event = event(body);
+        let first = event.encode();
+        for _ in 0..16 {
+            assert_eq!(event.encode(), first, "{}", event.body.kind().short_name());
+        }
+    }
+}
+
+#[test]
 fn the_reader_of_cdevents_takes_every_standard_kind() {
     for body in bodies()
         .into_iter()
