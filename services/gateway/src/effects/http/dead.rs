@@ -7,7 +7,6 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
-use axum::routing::{MethodRouter, post};
 use ferry_api::{CloseRequest, CommandAnswer, LetterSummary, LetterView, LettersQuery};
 use ferry_bus::DeadLetter;
 use ferry_events::letter::Letter;
@@ -75,16 +74,26 @@ pub(super) async fn show(
     }))
 }
 
-/// Takes a wish to end a letter with this verb.
-pub(super) fn ending(verb: fn(Letter) -> Verb) -> MethodRouter<App> {
-    post(
-        async move |_: UpToDate,
-                    State(app): State<App>,
-                    caller: Caller,
-                    Path(id): Path<String>,
-                    headers: HeaderMap,
-                    body: Body| close(&app, &caller, &id, &headers, body, verb).await,
-    )
+pub(super) async fn replay(
+    _: UpToDate,
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<(StatusCode, Json<CommandAnswer>), Refusal> {
+    close(&app, &caller, &id, &headers, body, Verb::Replay).await
+}
+
+pub(super) async fn drop(
+    _: UpToDate,
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<(StatusCode, Json<CommandAnswer>), Refusal> {
+    close(&app, &caller, &id, &headers, body, Verb::Drop).await
 }
 
 async fn close(

@@ -21,7 +21,6 @@ mod refusal;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
-use ferry_events::Verb;
 
 use super::app::App;
 use refusal::Refusal;
@@ -55,8 +54,8 @@ pub fn router(app: App) -> Router {
         .route("/commands/{id}", get(commands::look))
         .route("/dead", get(dead::list))
         .route("/dead/{id}", get(dead::show))
-        .route("/dead/{id}/replay", dead::ending(Verb::Replay))
-        .route("/dead/{id}/drop", dead::ending(Verb::Drop))
+        .route("/dead/{id}/replay", post(dead::replay))
+        .route("/dead/{id}/drop", post(dead::drop))
         .route("/events", get(events::stream))
         .fallback(|| async { Refusal::no_route() })
         .method_not_allowed_fallback(|| async { Refusal::wrong_method() })
