@@ -37,9 +37,10 @@ pub(super) async fn read(
 ) -> Result<Json<PlanView>, Refusal> {
     let query: PlanQuery = body::query(&uri)?;
     commands::known(&app.config(), &caller, &module)?;
+    let runs = runs(&app, &module);
     let run = match query.artifact {
         None => None,
-        Some(artifact) => Some(run_of(&app, &module, &artifact)?),
+        Some(artifact) => Some(run_of(&runs, &artifact)?),
     };
     let question = Question::Plan {
         module: module.clone(),
@@ -66,7 +67,7 @@ pub(super) async fn read(
         .into_iter()
         .filter(|preview| caller.sees_environment(&preview.environment))
         .map(|preview| {
-            let past = past(&app, &module, &preview.environment);
+            let past = past(&runs, &preview.environment);
             let takes_ms = preview
                 .plan
                 .as_ref()
@@ -80,6 +81,7 @@ pub(super) async fn read(
     }))
 }
 
+/// The module's runs, newest first.
 fn runs(app: &App, module: &str) -> Vec<RunView> {
     let query = RunsQuery {
         module: Some(module.to_owned()),
@@ -96,10 +98,9 @@ fn runs(app: &App, module: &str) -> Vec<RunView> {
 }
 
 /// The newest run that an artifact came from.
-fn run_of(app: &App, module: &str, artifact: &str) -> Result<RunId, Refusal> {
-    let runs = runs(app, module);
+fn run_of(runs: &[RunView], artifact: &str) -> Result<RunId, Refusal> {
     let begins = |text: String| artifact.len() >= DIGITS_MIN && text.starts_with(artifact);
-    let found = runs.into_iter().find(|run| {
+    let found = runs.iter().find(|run| {
         let packaged = run.packaged.as_ref();
         run.version.as_deref() == Some(artifact)
             || packaged.is_some_and(|digest| begins(digest.to_string()))
@@ -110,11 +111,10 @@ fn run_of(app: &App, module: &str, artifact: &str) -> Result<RunId, Refusal> {
         .ok_or_else(|| Refusal::not_found("artifact", artifact))
 }
 
-/// The times of the last changes of a module in an environment.
-fn past(app: &App, module: &str, environment: &str) -> Vec<u64> {
+/// The times of the last changes in an environment.
+fn past(runs: &[RunView], environment: &str) -> Vec<u64> {
     let took = |task: &TaskView| task.steps.iter().map(|step| step.millis).sum::<u64>();
-    runs(app, module)
-        .iter()
+    runs.iter()
         .take(PAST_RUNS)
         .flat_map(|run| &run.environments)
         .filter(|there| there.name == environment)
