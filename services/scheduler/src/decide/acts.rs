@@ -49,7 +49,7 @@ impl Acts for Making {
         };
         let scope = scope(&context.config, &rollout.module).within(&rollout.environment);
         match taken {
-            Ok(making) => making.say(scope, settled(None)).go_on_after(context),
+            Ok(making) => making.say(scope, settled(None)).look(context),
             Err((making, stop)) => making.say(scope, settled(Some(stop))),
         }
     }
@@ -82,7 +82,6 @@ trait Hands: Sized {
         command: &Command,
         context: &Context,
     ) -> Result<Self, (Self, Stop)>;
-    fn go_on_after(self, context: &Context) -> Self;
     fn abort(self, changed: &Changed, context: &Context) -> Self;
 }
 
@@ -198,10 +197,6 @@ impl Hands for Making {
         Ok(said
             .into_iter()
             .fold(self, |making, over| making.say(scope.clone(), over)))
-    }
-
-    fn go_on_after(self, context: &Context) -> Self {
-        self.look(context)
     }
 
     fn abort(mut self, changed: &Changed, context: &Context) -> Self {

@@ -6,7 +6,6 @@
 
 use std::collections::BTreeMap;
 
-use chrono::TimeDelta;
 use ferry_events::{
     Reason, Stop, Timestamp,
     body::WaveFinished,
@@ -22,7 +21,7 @@ use super::{
     back::WayBack,
     queue::Queue,
     repair::Repairs,
-    rollout::Rollouts,
+    rollout::{Rollouts, delta},
     unit::{Active, Making, Stage, Unit, ended, unit_scope},
 };
 
@@ -81,10 +80,7 @@ impl Halt {
 }
 
 fn after(now: Timestamp, millis: u64) -> Timestamp {
-    i64::try_from(millis)
-        .ok()
-        .and_then(TimeDelta::try_milliseconds)
-        .and_then(|by| now.checked_add_signed(by))
+    now.checked_add_signed(delta(millis))
         .unwrap_or(Timestamp::MAX_UTC)
 }
 
@@ -435,7 +431,7 @@ impl Halts for Making {
             self = self.say(scope.clone(), request);
         }
         match stop {
-            Some(stop) => self.stop_here(stop, context),
+            Some(stop) => self.stop_rollout(stop, context),
             None if goes_on => self.go_on(point, context),
             None => self,
         }
@@ -478,7 +474,7 @@ impl Halts for Making {
                     stop: Some(stop.clone()),
                     ..over
                 };
-                self.say(scope, over).stop_here(stop, context)
+                self.say(scope, over).stop_rollout(stop, context)
             }
             Verdict::Inconclusive => {
                 let asked = undecided(&active, &judged.name, wait, point, &judged.seen, context);
@@ -506,7 +502,6 @@ fn undecided(
 
 trait Goes: Sized {
     fn go_on(self, point: Point, context: &Context) -> Self;
-    fn stop_here(self, stop: Stop, context: &Context) -> Self;
 }
 
 impl Goes for Making {
@@ -522,10 +517,6 @@ impl Goes for Making {
                 self.start_wave(context)
             }
         }
-    }
-
-    fn stop_here(self, stop: Stop, context: &Context) -> Self {
-        self.stop_rollout(stop, context)
     }
 }
 

@@ -319,11 +319,7 @@ impl Begins for Making {
         if let Aim::Back { .. } = requested.aim {
             self = self.make_way(requested, context);
         }
-        let kept = match &self.state.queued {
-            Some(older) => self.state.is_protected(older, context),
-            None => false,
-        };
-        let place = if kept {
+        let place = if self.state.keeps_its_turn(context) {
             &mut self.state.later
         } else {
             &mut self.state.queued

@@ -352,7 +352,7 @@ impl Soaks for Making {
             active.tasks.insert(base.clone(), watched);
             watches.extend(active.watch(&base, observation, soak));
         }
-        active.deadline = context.now + wave_limit(context, active) + millis(soak);
+        active.deadline = context.now + wave_limit(context, active) + delta(soak);
         let scope = unit_scope(context, &active.requested);
         let making = watches
             .into_iter()
@@ -504,7 +504,8 @@ fn named<'a>(steps: impl Iterator<Item = &'a Step>) -> String {
     }
 }
 
-fn millis(millis: u64) -> TimeDelta {
+/// Milliseconds as they stand in a plan.
+pub(super) fn delta(millis: u64) -> TimeDelta {
     i64::try_from(millis)
         .ok()
         .and_then(TimeDelta::try_milliseconds)
@@ -524,5 +525,5 @@ fn wave_limit(context: &Context, active: &Active) -> TimeDelta {
     let turns = wave.div_ceil((installer.parallel as usize).max(1)).max(1);
     let turns = i32::try_from(turns).unwrap_or(i32::MAX);
     let changing = TimeDelta::from_std(changing).unwrap_or(TimeDelta::hours(1));
-    changing * turns + millis(judge.soak_ms.saturating_add(probe)) + SLACK
+    changing * turns + delta(judge.soak_ms.saturating_add(probe)) + SLACK
 }
