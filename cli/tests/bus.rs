@@ -5,7 +5,7 @@
 //! exit codes.
 
 use std::fs;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -33,8 +33,7 @@ impl Drop for Server {
 
 impl Rig {
     fn new() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let port = listener.local_addr().expect("an address").port();
+        let port = ferry_ports::port().expect("a port");
         Self {
             dir: tempfile::tempdir().expect("a folder"),
             port,

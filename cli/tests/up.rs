@@ -42,7 +42,7 @@ impl Rig {
         if fs::hard_link(built, &binary).is_err() {
             fs::copy(built, &binary).expect("copied");
         }
-        let port = free_port();
+        let port = ferry_ports::port().expect("a port");
         fs::write(dir.path().join("ferry.toml"), config(port, 1)).expect("written");
         Self { dir, binary }
     }
@@ -180,11 +180,6 @@ fn kill(signal: &str, id: i32) {
 fn is_alive(id: i32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
     !stat.is_empty() && !stat.contains(") Z ")
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("an address").port()
 }
 
 fn config(port: u16, base: u32) -> String {

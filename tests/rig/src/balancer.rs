@@ -4,7 +4,6 @@
 //! from the recipe in the docs, so that the recipe is what is tested.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -39,7 +38,7 @@ impl HaProxy {
     /// # Errors
     /// When HAProxy is missing or does not come up.
     pub async fn start(dir: &Path, servers: &[(&str, u16)]) -> Result<Self> {
-        let (front, admin) = (free_port()?, free_port()?);
+        let (front, admin) = (ferry_ports::port()?, ferry_ports::port()?);
         let mut text = recipe("haproxy")?
             .replace(FRONT, &format!("127.0.0.1:{front}"))
             .replace(ADMIN, &format!("127.0.0.1:{admin}"));
@@ -116,9 +115,4 @@ fn recipe(language: &str) -> Result<String> {
         .and_then(|(_, rest)| rest.split_once("```"))
         .with_context(|| format!("the recipe for HAProxy has no block of {language}"))?;
     Ok(block.0.to_owned())
-}
-
-fn free_port() -> Result<u16> {
-    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    Ok(TcpListener::bind(any)?.local_addr()?.port())
 }

@@ -2,7 +2,6 @@
 //! `demo/base`.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -24,9 +23,6 @@ const ASK_LIMIT: Duration = Duration::from_secs(5);
 
 /// Spring closes its contexts when asked to end.
 const STOP_LIMIT: Duration = Duration::from_secs(10);
-
-/// A free port may be taken before the base binds it: how often to choose again.
-const PORT_TRIES: usize = 3;
 
 /// How to start a base.
 #[derive(Debug, Clone)]
@@ -76,24 +72,17 @@ impl Base {
     pub async fn start(options: Options) -> Result<Self> {
         let jar = maven::base_jar().await?;
         let client = reqwest::Client::builder().timeout(ASK_LIMIT).build()?;
-        let mut tried = 0;
-        loop {
-            tried += 1;
-            let (http_port, arklet_port) = free_ports()?;
-            let mut base = Self {
-                process: launch(&options, &jar, http_port, arklet_port)?,
-                options: options.clone(),
-                jar: jar.clone(),
-                http_port,
-                arklet_port,
-                client: client.clone(),
-            };
-            match base.answers().await {
-                Ok(()) => return Ok(base),
-                Err(error) if tried == PORT_TRIES || !base.lost_its_port() => return Err(error),
-                Err(_) => {}
-            }
-        }
+        let (http_port, arklet_port) = (ferry_ports::port()?, ferry_ports::port()?);
+        let mut base = Self {
+            process: launch(&options, &jar, http_port, arklet_port)?,
+            options,
+            jar,
+            http_port,
+            arklet_port,
+            client,
+        };
+        base.answers().await?;
+        Ok(base)
     }
 
     /// The name it answers with.
@@ -229,14 +218,6 @@ impl Base {
         .await;
         up.with_context(|| format!("base {name} did not come up; {}", self.process.tail()))
     }
-
-    fn lost_its_port(&self) -> bool {
-        self.process.output().is_ok_and(|log| {
-            ["Address already in use", "was already in use"]
-                .iter()
-                .any(|sign| log.contains(sign))
-        })
-    }
 }
 
 async fn arklet_is_up(client: &reqwest::Client, url: &str) -> bool {
@@ -295,11 +276,4 @@ fn launch(options: &Options, jar: &Path, http_port: u16, arklet_port: u16) -> Re
         command,
         &options.dir.join("base.log"),
     )
-}
-
-/// Two ports that are free now.
-fn free_ports() -> Result<(u16, u16)> {
-    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let (one, other) = (TcpListener::bind(any)?, TcpListener::bind(any)?);
-    Ok((one.local_addr()?.port(), other.local_addr()?.port()))
 }

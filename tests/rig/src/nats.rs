@@ -1,5 +1,5 @@
 //! A real nats-server: JetStream on disk, synchronised at every write, on a
-//! port that it chooses itself.
+//! port of its own.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -68,14 +68,14 @@ impl NatsServer {
     /// # Errors
     /// When nats-server is missing, refuses the configuration or does not come up.
     pub async fn start_in(dir: &Path, extra: &str) -> Result<Self> {
-        Self::start_as(NAME, dir, None, extra).await
+        Self::start_as(NAME, dir, ferry_ports::port()?, extra).await
     }
 
     /// As [`Self::start_in`], under a name of its own and on a port that was chosen before.
     ///
     /// # Errors
     /// As [`Self::start_in`].
-    pub async fn start_as(name: &str, dir: &Path, port: Option<u16>, extra: &str) -> Result<Self> {
+    pub async fn start_as(name: &str, dir: &Path, port: u16, extra: &str) -> Result<Self> {
         fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
         let (process, address) = launch(name, dir, extra, port).await?;
         Ok(Self {
@@ -162,18 +162,13 @@ impl NatsServer {
             self.kill().await?;
         }
         extra.clone_into(&mut self.extra);
-        let port = Some(self.address.port());
+        let port = self.address.port();
         (self.process, self.address) = launch(&self.name, &self.dir, extra, port).await?;
         Ok(())
     }
 }
 
-async fn launch(
-    name: &str,
-    dir: &Path,
-    extra: &str,
-    port: Option<u16>,
-) -> Result<(Process, SocketAddr)> {
+async fn launch(name: &str, dir: &Path, extra: &str, port: u16) -> Result<(Process, SocketAddr)> {
     let binary = tools::nats_server()?;
     let config = dir.join("nats-server.conf");
     fs::write(&config, configuration(name, dir, extra, port))
@@ -190,13 +185,11 @@ async fn launch(
     Ok((process, address))
 }
 
-fn configuration(name: &str, dir: &Path, extra: &str, port: Option<u16>) -> String {
+fn configuration(name: &str, dir: &Path, extra: &str, port: u16) -> String {
     // Debug formatting quotes and escapes as the configuration language wants it.
     let dir_text = dir.to_string_lossy();
     let store = dir.join("jetstream");
     let store = store.to_string_lossy();
-    // -1: a free port of its choice.
-    let port = port.map_or(-1, i32::from);
     format!(
         "server_name: {name:?}\n\
          host: 127.0.0.1\n\

@@ -18,7 +18,7 @@ use ferry_bus::{Bus, ConnectOptions, JetStream, StreamLimits, User, Users, provi
 use ferry_events::Service;
 
 pub use member::Member;
-pub use servers::{Servers, steady_port};
+pub use servers::Servers;
 
 use crate::process::Process;
 use crate::stack::Setup;
@@ -86,7 +86,7 @@ impl Fleet {
 
     fn member(&self, service: Service, number: usize, tools: Option<&Path>) -> Result<Member> {
         let name = format!("{service}-{number}");
-        let address = format!("127.0.0.1:{}", steady_port()?);
+        let address = ferry_ports::address()?.to_string();
         let mut arguments: Vec<String> = vec!["--bus".into(), self.servers.urls()];
         let path = |path: PathBuf| path.to_string_lossy().into_owned();
         let seed = User::Service(service).seed_file();

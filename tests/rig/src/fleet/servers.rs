@@ -2,42 +2,19 @@
 //!
 //! In: users. Out: servers with monitoring, and what JetStream says of its streams there.
 
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use ferry_bus::{Users, authorization};
+use ferry_ports::port;
 use futures::future::try_join_all;
 use serde_json::Value;
 
 use crate::nats::NatsServer;
 
-/// Where ports are taken from: below the range from which systems give ports to clients
-/// (`net.ipv4.ip_local_port_range`), so that nobody gets one while its process is down.
-const PORTS: std::ops::Range<u16> = 15_000..32_000;
-
-/// How many are tried before there is none.
-const TRIES: usize = 100;
-
 /// How long one question to a server's monitoring may take; a frozen one never answers.
 const ASK_LIMIT: Duration = Duration::from_secs(2);
-
-/// A port of loopback that stays free while its process is started again.
-///
-/// # Errors
-/// When all that were tried are taken.
-pub fn steady_port() -> Result<u16> {
-    for _ in 0..TRIES {
-        let mut bytes = [0; 2];
-        getrandom::fill(&mut bytes).context("no random bytes")?;
-        let port = PORTS.start + u16::from_be_bytes(bytes) % (PORTS.end - PORTS.start);
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
-            return Ok(port);
-        }
-    }
-    anyhow::bail!("no free port of loopback in {PORTS:?}")
-}
 
 /// One nats-server, or a cluster.
 #[derive(Debug)]
@@ -51,7 +28,7 @@ impl Servers {
     pub(super) async fn start(dir: &Path, count: usize, users: &Users) -> Result<Self> {
         let mut ports = Vec::new();
         for _ in 0..count {
-            ports.push((steady_port()?, steady_port()?, steady_port()?));
+            ports.push((port()?, port()?, port()?));
         }
         let routes: Vec<String> = ports
             .iter()
@@ -66,7 +43,7 @@ impl Servers {
                     "cluster {{\n  name: ferry\n  listen: \"127.0.0.1:{cluster}\"\n  routes: [{routes}]\n}}\n"
                 );
             }
-            async move { NatsServer::start_as(&name, &dir.join(&name), Some(*port), &extra).await }
+            async move { NatsServer::start_as(&name, &dir.join(&name), *port, &extra).await }
         });
         Ok(Self {
             servers: try_join_all(starts).await?,

@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -152,8 +152,8 @@ impl Setup {
             data,
             token: random("ferry_")?,
             secret: random("")?,
-            gateway: free()?,
-            nats: free()?,
+            gateway: ferry_ports::address()?,
+            nats: ferry_ports::address()?,
         };
         secret_file(&written.token_file, &written.token)?;
         secret_file(&dir.join("secrets").join("webhook"), &written.secret)?;
@@ -178,7 +178,7 @@ impl Setup {
         writeln!(
             text,
             "[installer]\nlisten = {}\n",
-            quoted(&free()?.to_string())
+            quoted(&ferry_ports::address()?.to_string())
         )?;
         self.builder(&mut text)?;
         writeln!(
@@ -309,10 +309,4 @@ fn secret_file(path: &Path, text: &str) -> Result<()> {
         .open(path)
         .with_context(failed)?;
     file.write_all(text.as_bytes()).with_context(failed)
-}
-
-/// An address that was free a moment ago.
-fn free() -> Result<SocketAddr> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?;
-    Ok(listener.local_addr()?)
 }
