@@ -115,8 +115,11 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
     async fn wait(&mut self) -> Woken<D::Outcome> {
         let draining = self.shared.drain.is_cancelled();
         let idle = Instant::now() + IDLE;
-        let wake = self.wake;
+        // What has stopped may act on no deadline, and would find it past for ever.
+        let acts = self.shared.settings.witness.stopped().is_none();
+        let wake = self.wake.filter(|_| acts);
         let renew = self.running.as_ref().map(|running| running.renew_at);
+        let renew = renew.filter(|_| acts);
         let busy = self.running.is_some();
         let finished = async {
             match &mut self.running {

@@ -21,7 +21,7 @@ use ferry_bus::{
     config_store, provision, restored,
 };
 use ferry_config::Config;
-use ferry_events::{Event, EventId, RunId, Service, subject};
+use ferry_events::{Event, EventId, RunId, Service, Timestamp, subject};
 use ferry_rig::nats::NatsServer;
 use ferry_runtime::{
     Clock, Context, Decide, Decision, Done, Effects, Fault, Input, Job, Key, Running, Settings,
@@ -641,6 +641,85 @@ async fn work_in_hand_ends_as_soon_as_the_stream_is_another_one() -> Result<()> 
     .await?;
     assert!(running.drain().await);
     assert_eq!(work.begun.load(Ordering::SeqCst), 1);
+    Ok(())
+}
+
+/// Its deadline is always past.
+#[derive(Default)]
+struct Late(Publisher);
+
+impl Decide for Late {
+    type State = State;
+    type Work = RunId;
+    type Outcome = RunId;
+
+    fn service(&self) -> Service {
+        self.0.service()
+    }
+
+    fn route(&self, event: &Event, config: &Config) -> Vec<Key> {
+        self.0.route(event, config)
+    }
+
+    fn decide(
+        &self,
+        key: &Key,
+        state: &State,
+        input: &Input<RunId>,
+        context: &Context,
+    ) -> Result<Decision<State>, Fault> {
+        match input {
+            Input::Due => Ok(Decision::to(state.clone())),
+            input => self.0.decide(key, state, input, context),
+        }
+    }
+
+    fn work(&self, _: &Key, _: &State) -> Option<RunId> {
+        None
+    }
+
+    fn wake_at(&self, _: &State) -> Option<Timestamp> {
+        Some(Timestamp::UNIX_EPOCH)
+    }
+}
+
+#[async_trait]
+impl Effects<Late> for NoWork {
+    async fn perform(&self, job: Job<RunId>) -> Done<RunId> {
+        job.work.into()
+    }
+}
+
+/// It does not turn in place at a deadline that it may not act on: then virtual time would stand still.
+#[test]
+fn a_service_that_has_stopped_rests_although_something_is_due() -> Result<()> {
+    let (sender, ended) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build();
+        let ended = runtime.map(|runtime| runtime.block_on(stopped_with_something_due()));
+        sender.send(ended)
+    });
+    ended.recv_timeout(DEADLINE).context("it never rests")??
+}
+
+async fn stopped_with_something_due() -> Result<()> {
+    let (bus, witness) = (memory().await, Witness::default());
+    let own = bus.as_user(User::Service(Service::Slimmer));
+    let saved = bus.save();
+    let settings = settings(&bus, &witness);
+    let running = run(Late::default(), NoWork, Arc::new(own), settings).await;
+    publish(&bus, 1).await?;
+    let state = subject::state(Service::Slimmer, &key(1));
+    until("its state", async || Ok(bus.read(&state).await?.is_some())).await?;
+    bus.restore(&saved, &[subject::STREAM])?;
+    publish(&bus, 1).await?;
+    running.stopped().await;
+    // It is due once a second.
+    tokio::time::sleep(DEADLINE).await;
+    assert!(running.drain().await);
     Ok(())
 }
 
