@@ -39,8 +39,8 @@ struct Told {
     verified: BTreeMap<Unit, String>,
     /// The plan of each task.
     tasks: BTreeMap<TaskId, (Digest, String)>,
-    /// Unit and generation of each plan.
-    plans: BTreeMap<Digest, (Unit, u64)>,
+    /// The unit of each plan.
+    plans: BTreeMap<Digest, Unit>,
     /// How each run ended.
     ends: BTreeMap<RunId, run::Finished>,
     /// The run of the newest head, by module; its order.
@@ -59,7 +59,7 @@ impl Told {
         match &event.body {
             Body::RolloutPlanned(p) => {
                 let unit = (p.plan.module.clone(), p.plan.environment.clone());
-                self.plans.insert(p.id.clone(), (unit, p.plan.generation));
+                self.plans.insert(p.id.clone(), unit);
             }
             Body::TaskRequested(p) => {
                 self.tasks.insert(p.task, (p.plan.clone(), p.base.clone()));
@@ -282,8 +282,9 @@ fn ends(world: &World, told: &Told) {
     }
 }
 
-/// Each base's own ledger: no request twice, and nothing of an old plan after a newer one's first change.
-/// Where the bus was put back, plans are counted anew; what was asked before belongs to no count.
+/// Each base's own ledger: no request twice, and nothing of an old plan after a newer one's first change. A
+/// plan is as old as its beginning: one that waited for people is newer than a repair meanwhile. Where the
+/// bus was put back, plans are counted anew; what was asked before belongs to no count.
 fn ledgers(world: &World, told: &Told) {
     let mut requests = BTreeMap::new();
     for (task, (plan, base)) in &told.tasks {
@@ -339,7 +340,7 @@ fn ledgers(world: &World, told: &Told) {
             if of != name {
                 world.broken(format!("{name} was changed for a task of {of}"));
             }
-            let Some((unit, generation)) = told.plans.get(plan) else {
+            let Some(unit) = told.plans.get(plan) else {
                 world.broken(format!(
                     "{name} was changed under a plan that was never told"
                 ));
@@ -354,12 +355,17 @@ fn ledgers(world: &World, told: &Told) {
             }
             let newest = newest.entry(unit.clone()).or_default();
             let took = entry.at_ms - asked_ms;
-            if generation < newest && took <= HANGS_MS {
+            let Some(begun) = world.seen().begun(plan, before) else {
+                world.broken(format!("{name} was changed under a plan that never began"));
+                continue;
+            };
+            if begun < *newest && took <= HANGS_MS {
                 world.broken(format!(
-                    "{name} was changed by generation {generation} of {unit:?} after {newest}"
+                    "{name} was changed under plan {} of {unit:?} after a newer one had",
+                    plan.short()
                 ));
             }
-            *newest = (*newest).max(*generation);
+            *newest = (*newest).max(begun);
         }
     }
 }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use chrono::TimeDelta;
-use ferry_bus::{Bus, Source, User, Write, config_store};
+use ferry_bus::{Bus, BusError, CommitError, Source, User, Write, config_store};
 use ferry_events::{Body, CommandId, PushId, Service, Verb, ids::derive, push::Received};
 use ferry_fake_base::StuckAt;
 use ferry_installer::{InstallerDecide, InstallerEffects};
@@ -46,6 +46,8 @@ const AFTERWARDS_MS: u64 = 60_000;
 const OWED_MS: u64 = 3 * 3_600_000;
 /// By then everything has to be over; in virtual time.
 const PATIENCE_MS: u64 = 12 * 3_600_000;
+/// Between two tries of a message from outside, while the bus is away.
+const AGAIN: Duration = Duration::from_millis(500);
 /// How many messages a stranger may publish: one.
 const STRANGE: &str = "ferry.events.stranger._._.push.received";
 
@@ -396,7 +398,7 @@ impl Driver {
                     .collect();
                 if let Some((_, subject, payload)) = said.iter().rev().nth(*back) {
                     world.tell("bus", format!("{subject} comes again"));
-                    stranger(&world, subject, payload.clone()).await;
+                    stranger(&world, subject, payload.clone());
                 }
             }
             Act::ConsumerAnew(service) => {
@@ -440,7 +442,7 @@ impl Driver {
                 } else {
                     "{".to_owned()
                 };
-                stranger(&world, STRANGE, payload.into()).await;
+                stranger(&world, STRANGE, payload.into());
             }
         }
     }
@@ -629,7 +631,7 @@ impl Driver {
 }
 
 /// A message from outside, as an operator could publish it.
-pub(crate) async fn stranger(world: &Arc<World>, subject: &str, payload: bytes::Bytes) {
+pub(crate) fn stranger(world: &Arc<World>, subject: &str, payload: bytes::Bytes) {
     let write = Write {
         subject: subject.into(),
         payload,
@@ -638,9 +640,19 @@ pub(crate) async fn stranger(world: &Arc<World>, subject: &str, payload: bytes::
         keep: ferry_bus::Keep::Stream,
         id: None,
     };
-    if let Err(error) = world.bus.commit(vec![write].into()).await {
-        world.broken(format!("the bus takes no message: {error}"));
-    }
+    let world = world.clone();
+    tokio::spawn(async move {
+        loop {
+            match world.bus.commit(vec![write.clone()].into()).await {
+                Ok(_) => return,
+                // The bus is away: it comes when that is over.
+                Err(CommitError::Bus(BusError::Unavailable(_))) => tokio::time::sleep(AGAIN).await,
+                Err(error) => {
+                    return world.broken(format!("the bus takes no message: {error}"));
+                }
+            }
+        }
+    });
 }
 
 fn cut_off(life: &Arc<Life>, ms: u64) {

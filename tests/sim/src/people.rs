@@ -245,7 +245,7 @@ impl Driver {
             }
             if let (true, Some(ms)) = (taken, twice_ms) {
                 tokio::time::sleep(Duration::from_millis(ms)).await;
-                again(&world, &command).await;
+                again(&world, &command);
             }
         });
     }
@@ -288,10 +288,10 @@ impl Driver {
     }
 }
 
-async fn again(world: &Arc<World>, command: &Command) {
+fn again(world: &Arc<World>, command: &Command) {
     let write = Write::command(command);
     world.tell("bus", format!("command {} comes again", command.id.short()));
-    stranger(world, &write.subject, write.payload).await;
+    stranger(world, &write.subject, write.payload);
 }
 
 /// What a person asked for, in words.

@@ -94,6 +94,9 @@ pub struct Seen {
     pub people: People,
     /// When something was committed last.
     pub last_change_ms: u64,
+    begun: BTreeMap<Digest, BTreeMap<usize, u64>>,
+    begins: u64,
+    restored: usize,
 }
 
 /// The world.
@@ -556,7 +559,16 @@ impl Seen {
         self.settled.clone_from(&before.settled);
         self.people.clone_from(&before.people);
         self.last_change_ms = now_ms;
+        self.restored += 1;
         forgotten
+    }
+
+    /// The place of a plan among all that asked something of a base, in the order in which they began.
+    /// What is asked anew after the bus was put back begins anew: `restores` is how often it was.
+    pub fn begun(&self, plan: &Digest, restores: usize) -> Option<u64> {
+        let begun = self.begun.get(plan)?;
+        let (_, place) = begun.range(..=restores).next_back()?;
+        Some(*place)
     }
 
     fn take(&mut self, event: Event) {
@@ -576,6 +588,11 @@ impl Seen {
             }
             Body::RunFinished(p) => {
                 self.open.remove(&p.run);
+            }
+            Body::TaskRequested(p) => {
+                self.begins += 1;
+                let begun = self.begun.entry(p.plan.clone()).or_default();
+                begun.entry(self.restored).or_insert(self.begins);
             }
             _ => {}
         }
