@@ -4,7 +4,9 @@
 
 mod figures;
 mod hand;
+mod herd;
 pub mod push;
+pub mod rollout;
 mod steps;
 
 pub use figures::Figures;

@@ -4,11 +4,13 @@
 //! stderr where stdout is for data.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
-use ferry_rig::bench::push;
+use ferry_rig::bench::{push, rollout};
 use ferry_rig::screen::Screen;
+use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// What a shell gives for a program that Ctrl-C ended.
@@ -26,6 +28,8 @@ struct Args {
 enum What {
     /// From a push to the answer: by hand and by Ferry, on one real base
     Push(PushArgs),
+    /// One module onto many simulated bases, against what their installations alone take
+    Rollout(RolloutArgs),
 }
 
 #[derive(clap::Args)]
@@ -41,28 +45,64 @@ struct PushArgs {
     hand_maven_opts: Option<String>,
 }
 
+#[derive(clap::Args)]
+struct RolloutArgs {
+    /// How many bases; one size after the other
+    #[arg(long, value_delimiter = ',', default_values_t = [100, 1000])]
+    bases: Vec<usize>,
+    /// Bases in a wave
+    #[arg(long, default_value_t = 64)]
+    parallel: usize,
+    /// How long a base takes to install a module
+    #[arg(long, value_parser = humantime::parse_duration, default_value = "50ms")]
+    install: Duration,
+    /// Print an array of objects instead
+    #[arg(long)]
+    json: bool,
+}
+
 #[tokio::main]
 async fn main() -> Result<ExitCode> {
-    let What::Push(args) = Args::parse().what;
-    let screen = if args.json {
+    let what = Args::parse().what;
+    let (What::Push(PushArgs { json, .. }) | What::Rollout(RolloutArgs { json, .. })) = what;
+    let screen = if json {
         Screen::beside_data()
     } else {
         Screen::new()
     };
-    let plan = push::Plan {
-        runs: args.runs,
-        hand_maven_opts: args.hand_maven_opts,
-    };
     let mut interrupt = signal(SignalKind::interrupt()).context("signals cannot be caught")?;
-    let figures = tokio::select! {
-    biased;
-            figures = push::measure(&plan, &screen) => figures?,
-            _ = interrupt.recv() => return Ok(ExitCode::from(INTERRUPTED)),
-        };
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&figures)?);
+    let (text, object) = tokio::select! {
+        biased;
+        figures = figures(what, &screen) => figures?,
+        _ = interrupt.recv() => return Ok(ExitCode::from(INTERRUPTED)),
+    };
+    if json {
+        println!("{object:#}");
     } else {
-        screen.line(&push::text(&figures));
+        screen.line(&text);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// To read, and for machines.
+async fn figures(what: What, screen: &Screen) -> Result<(String, Value)> {
+    match what {
+        What::Push(args) => {
+            let plan = push::Plan {
+                runs: args.runs,
+                hand_maven_opts: args.hand_maven_opts,
+            };
+            let figures = push::measure(&plan, screen).await?;
+            Ok((push::text(&figures), serde_json::to_value(&figures)?))
+        }
+        What::Rollout(args) => {
+            let plan = rollout::Plan {
+                bases: args.bases,
+                parallel: args.parallel,
+                install: args.install,
+            };
+            let sizes = rollout::measure(&plan, screen).await?;
+            Ok((rollout::text(&sizes, &plan), serde_json::to_value(&sizes)?))
+        }
+    }
 }

@@ -132,6 +132,11 @@ impl Stack {
         &mut self.up
     }
 
+    /// The process id of `ferry up`, which the services are children of.
+    pub fn process_id(&self) -> i32 {
+        self.up.id()
+    }
+
     /// Tells the gateway of a push as GitHub would, signed; 202 is expected.
     ///
     /// # Errors
