@@ -65,6 +65,11 @@ impl Write {
         }
     }
 
+    /// Whether its subject may stand in a batch once only.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.expected.is_some() || self.replaces
+    }
+
     /// An event.
     pub fn event(event: &Event) -> Self {
         Self {
@@ -130,7 +135,7 @@ impl Batch {
                     "{subject} has {size} bytes; at most {most}"
                 )));
             }
-            let alone = write.expected.is_some() || write.replaces;
+            let alone = write.is_alone();
             // The server refuses a second replacement of a subject (10111), and sees no guard but the first.
             if subjects
                 .insert(subject, alone)

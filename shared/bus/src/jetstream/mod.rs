@@ -7,6 +7,7 @@ mod asks;
 mod commit;
 mod consume;
 mod direct;
+mod group;
 mod jars;
 mod link;
 mod logs;
@@ -36,6 +37,7 @@ use crate::{
 /// The bus on a nats-server or a cluster of them.
 pub struct JetStream {
     link: link::Link,
+    groups: group::Groups,
     context: jetstream::Context,
     logs: OnceCell<logs::LogWriter>,
 }
@@ -51,6 +53,7 @@ impl JetStream {
         let mut context = jetstream::new(link.client.clone());
         context.set_timeout(REQUEST_TIMEOUT);
         Ok(Self {
+            groups: group::Groups::new(&link),
             link,
             context,
             logs: OnceCell::new(),
@@ -126,7 +129,7 @@ impl Bus for JetStream {
     }
 
     async fn commit(&self, batch: Batch) -> Result<Committed, CommitError> {
-        commit::commit(&self.link, batch).await
+        self.groups.commit(batch).await
     }
 
     async fn set_timer(

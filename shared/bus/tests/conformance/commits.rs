@@ -2,7 +2,7 @@
 //!
 //! In: batches. Out: sequences, or what was wrong, the same on both buses.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use anyhow::Result;
 use bytes::Bytes;
@@ -27,6 +27,7 @@ on_both! {
     an_id_is_forgotten_after_the_window(short_window());
     a_full_stream_refuses_and_keeps_what_it_has(small());
     batches_have_limits(StreamLimits::default());
+    many_at_once_have_each_its_own_answer(StreamLimits::default());
 }
 
 fn short_lived() -> StreamLimits {
@@ -361,5 +362,49 @@ async fn batches_have_limits(world: &World) -> Result<()> {
             .sequences,
         [1, 2]
     );
+    Ok(())
+}
+
+/// However they get to the bus: one that is refused harms nobody beside it.
+async fn many_at_once_have_each_its_own_answer(world: &World) -> Result<()> {
+    const MANY: usize = 300;
+    let bus = world.service(Service::Scheduler).await?;
+    bus.commit(vec![event(Kind::RunQueued, "seen")].into())
+        .await?;
+    let commits = (0..MANY).map(|number| {
+        let (key, id) = (format!("many-{number}"), format!("e-{number}"));
+        let writes = match number % 10 {
+            // Nothing is there.
+            3 => vec![state(&key, "1", 77)],
+            6 => vec![state(&key, "1", 0), event(Kind::RunQueued, "seen")],
+            // Two of these write the same state.
+            9 => vec![state("shared", "1", 0)],
+            _ => vec![state(&key, "1", 0), event(Kind::RunQueued, &id)],
+        };
+        bus.commit(writes.into())
+    });
+    let answers = futures::future::join_all(commits).await;
+    let (mut last, mut shared) = (BTreeSet::new(), 0);
+    for (number, answer) in answers.into_iter().enumerate() {
+        let subject = subject::state(Service::Scheduler, &format!("many-{number}"));
+        let there = bus.read(&subject).await?;
+        match (number % 10, answer) {
+            (3, Err(CommitError::Conflict)) | (6, Err(CommitError::Duplicate)) => {
+                assert!(there.is_none(), "{subject}");
+            }
+            (9, Ok(_)) => shared += 1,
+            (9, Err(CommitError::Conflict)) => {}
+            (0..3 | 4 | 5 | 7 | 8, Ok(committed)) => {
+                let [state, event] = committed.sequences[..] else {
+                    panic!("{:?}", committed.sequences);
+                };
+                assert_eq!(state + 1, event);
+                assert_eq!(there.map(|record| record.sequence), Some(state));
+                assert!(last.insert(state), "{state} twice");
+            }
+            (_, answer) => panic!("{number}: {answer:?}"),
+        }
+    }
+    assert_eq!(shared, 1);
     Ok(())
 }
