@@ -5,8 +5,8 @@
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::commands::{
-    approve, bases, bus, can, completions, config, dead, deploy, events, init, line, logs, modules,
-    plan, pushes, rollback, run, runs, show, slim, status, token, watch,
+    approve, audit, bases, bus, can, completions, config, dead, deploy, events, history, init,
+    line, logs, modules, plan, pushes, rollback, run, runs, show, slim, status, token, watch, why,
 };
 use crate::exit::Exit;
 use crate::up;
@@ -46,6 +46,13 @@ pub enum Task {
     Runs(runs::Args),
     /// Show one run: why it is where it is
     Show(show::Args),
+    /// Tell the story of a run, a base or a module: what went wrong first, who did what and why
+    Why(why::Args),
+    /// List what was live of a module where and when
+    History(history::Args),
+    /// Write out the acts, decisions and outcomes that are kept
+    #[command(subcommand)]
+    Audit(audit::Task),
     /// Follow one run live; ends with its outcome
     Watch(watch::Args),
     /// Print a run's build log

@@ -191,6 +191,15 @@ async fn serve() -> (String, Gateway) {
         .route("/dead/{id}/drop", post(wish))
         .route("/pushes/{id}", get(async || Json(world::push_view())))
         .route("/events", get(events))
+        .route("/why/{id}", get(async || Json(world::why_view())))
+        .route(
+            "/modules/{module}/history",
+            get(async || Json(world::history_view())),
+        )
+        .route(
+            "/audit",
+            get(async || events(Query(EventsQuery::default())).await),
+        )
         .route("/commands/{id}", get(command))
         .route("/modules/{module}/run", post(wish))
         .route("/modules/{module}/rollback", post(wish))
@@ -286,6 +295,61 @@ impl Done {
             self.out
         );
     }
+}
+
+/// Acts of a module come as they are kept, a line each, past a pipe that breaks; `--since` is a moment by then.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_when_and_why() {
+    let rig = Rig::new().await;
+    let bad = short(world::bad_run());
+    rig.ferry(&["why", &bad]).await.is(
+        0,
+        &[
+            "root cause",
+            "probe-failed on prod-3",
+            "traffic safe?",
+            "ferry why prod-3",
+        ],
+    );
+    let why = rig
+        .ferry(&["why", "prod-3", "--as", "base", "--since", "7d", "--json"])
+        .await;
+    assert_eq!(why.json()["troubles"][0]["traffic"]["safety"], "reduced");
+    rig.ferry(&["history", "hello", "--env", "prod"]).await.is(
+        0,
+        &[
+            "rolled back, not everywhere",
+            "live",
+            "… and 3 versions before that",
+        ],
+    );
+    let export = rig
+        .ferry(&[
+            "audit",
+            "export",
+            "--since",
+            "2026-03-04",
+            "--module",
+            "hello",
+        ])
+        .await;
+    export.is(0, &["\"specversion\""]);
+    let events: Vec<Value> = export
+        .out
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("a CloudEvent a line"))
+        .collect();
+    assert_eq!(events.len(), world::events(false).len());
+    let asked = rig.asked().join("\n");
+    assert!(asked.contains("/why/prod-3?about=base&since="), "{asked}");
+    assert!(asked.contains("/history?environment=prod"), "{asked}");
+    assert!(
+        asked.contains("/audit?since=2026-03-04T00%3A00%3A00Z&module=hello"),
+        "{asked}"
+    );
+    rig.ferry(&["audit", "export", "--since", "yesterday"])
+        .await
+        .is(2, &["7d"]);
 }
 
 fn short(run: RunId) -> String {

@@ -347,3 +347,18 @@ fn colours_are_escape_codes_around_the_same_words() {
     };
     assert_eq!(words(&bare), words(&plain));
 }
+
+#[test]
+fn why_a_wave_of_prod_failed_halfway() {
+    let screen = screen::why(&world::why_view(), Paint::Plain);
+    insta::assert_snapshot!(screen);
+    assert!(
+        !screen.contains('\u{1b}'),
+        "words from outside do not paint"
+    );
+}
+
+#[test]
+fn what_was_live_where_and_when() {
+    insta::assert_snapshot!(screen::history(&world::history_view(), Paint::Plain));
+}

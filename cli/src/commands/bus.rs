@@ -154,6 +154,7 @@ async fn restored(args: RestoredArgs) -> Result<Exit> {
         .bus
         .connect(config.as_ref().map(|loaded| &loaded.config))
         .await?;
+    ferry_bus::audit::goes_on(&bus).await?;
     let said = ferry_bus::restored::acknowledge(&bus, &args.why, crate::output::now()).await?;
     Output::new(args.json.json).print(&said, |_| {
         format!(

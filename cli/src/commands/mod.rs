@@ -3,6 +3,7 @@
 //! In: the parsed command line. Out: an [`Exit`], or an error for the edge.
 
 pub mod approve;
+pub mod audit;
 pub mod bases;
 pub mod bus;
 pub mod can;
@@ -11,6 +12,7 @@ pub mod config;
 pub mod dead;
 pub mod deploy;
 pub mod events;
+pub mod history;
 pub mod init;
 pub mod line;
 pub mod logs;
@@ -25,6 +27,7 @@ pub mod slim;
 pub mod status;
 pub mod token;
 pub mod watch;
+pub mod why;
 
 mod asked;
 mod follow;
@@ -43,6 +46,9 @@ pub async fn run(cli: Cli) -> Result<Exit> {
         Task::Status(args) => status::run(args).await,
         Task::Runs(args) => runs::run(args).await,
         Task::Show(args) => show::run(args).await,
+        Task::Why(args) => why::run(args).await,
+        Task::History(args) => history::run(args).await,
+        Task::Audit(task) => audit::run(task).await,
         Task::Watch(args) => watch::run(args).await,
         Task::Logs(args) => logs::run(args).await,
         Task::Run(args) => run::run(args).await,

@@ -220,7 +220,10 @@ fn of_runs(runs: &[RunSummary], waits: &BTreeSet<RunId>, now: Timestamp) -> Vec<
                 run.module,
                 why.unwrap_or_default()
             ),
-            next: format!("ferry show {}", run.id.short()),
+            next: match run.state {
+                RunState::Broken | RunState::Failed => format!("ferry why {}", run.id.short()),
+                _ => format!("ferry show {}", run.id.short()),
+            },
         });
     }
     found

@@ -314,6 +314,7 @@ pub fn events(fails: bool) -> Vec<Event> {
             id: plan().id(),
             plan: plan(),
             version: Some(VERSION.into()),
+            because: None,
         },
     );
     let wave = story.wave(1, None);
@@ -335,6 +336,7 @@ pub fn events(fails: bool) -> Vec<Event> {
             },
             live: Some(if fails { BEFORE } else { VERSION }.into()),
             stop: fails.then(stop),
+            failed: Vec::new(),
         },
     );
     if !fails {

@@ -9,6 +9,7 @@ mod events;
 mod gates;
 mod letters;
 mod runs;
+mod why;
 
 use chrono::TimeDelta;
 use ferry_events::{CommandId, PushId, Reason, RunId, Stop, Timestamp};
@@ -18,6 +19,7 @@ pub use events::*;
 pub use gates::*;
 pub use letters::*;
 pub use runs::*;
+pub use why::*;
 
 /// The commit of every run.
 pub const COMMIT: &str = "1a2b3c4d5e6f708192a3b4c5d6e7f80912345678";

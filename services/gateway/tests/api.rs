@@ -182,6 +182,10 @@ async fn a_wish_becomes_a_durable_command_with_its_author() {
     let settled = command::Settled {
         command: answer.id,
         actor: "admin".into(),
+        verb: "promote".into(),
+        why: None,
+        based_on: None,
+        environment: None,
         module: "hello".into(),
         run: Some(run),
         stop: None,

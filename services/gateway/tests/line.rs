@@ -317,6 +317,10 @@ async fn approving_and_promoting_take_the_role_there_and_a_reason() {
     let settled = command::Settled {
         command: answer.id,
         actor: "approver".into(),
+        verb: "promote".into(),
+        why: None,
+        based_on: None,
+        environment: None,
         module: "hello".into(),
         run: None,
         stop: Some(Stop::new(Reason::NotAllowed, "approver wrote the change")),

@@ -230,6 +230,15 @@ impl Bus for Freezing {
         self.inner.watch(stream, filters, start).await
     }
 
+    async fn past(
+        &self,
+        stream: &str,
+        filters: Vec<String>,
+        start: Start,
+    ) -> Result<BoxStream<'static, Result<Message, BusError>>, BusError> {
+        self.inner.past(stream, filters, start).await
+    }
+
     async fn put_jar(&self, digest: &Digest, file: &Path) -> Result<(), BusError> {
         self.inner.put_jar(digest, file).await
     }

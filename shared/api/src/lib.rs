@@ -24,6 +24,9 @@
 //! | `GET /dead?`[`LettersQuery`] | list of [`LetterSummary`] |
 //! | `GET /dead/{id}` | [`LetterView`] |
 //! | `POST /dead/{id}/replay`, `/dead/{id}/drop` [`CloseRequest`] | [`CommandAnswer`] |
+//! | `GET /why/{id}?`[`WhyQuery`] | [`WhyView`] |
+//! | `GET /modules/{module}/history?`[`HistoryQuery`] | [`HistoryView`] |
+//! | `GET /audit?`[`AuditQuery`] | server-sent events that end, as of `GET /events` |
 //! | `GET /healthz`, `/readyz` | [`Health`], [`Ready`] |
 //!
 //! Every refusal is a [`Problem`].
@@ -46,6 +49,7 @@ pub mod problem;
 pub mod route;
 pub mod run;
 pub mod stop;
+pub mod why;
 
 pub use access::{Action, CanQuery, CanView, GrantView};
 pub use base::{BaseState, BaseView, Metaspace, RepairView, WantedView};
@@ -69,6 +73,10 @@ pub use run::{
     StepView, TaskState, TaskView,
 };
 pub use stop::StopView;
+pub use why::{
+    About, AuditQuery, CauseView, HistoryQuery, HistoryView, NotBackView, PeriodEnd, PeriodView,
+    Safety, TellView, TrafficView, TroubleView, WhyQuery, WhyView,
+};
 
 pub use ferry_events::base::ModuleOnBase;
 pub use ferry_events::line::{Standing, Stretch};

@@ -6,10 +6,11 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use crate::{
-    BaseView, CanQuery, CanView, CloseRequest, CommandAnswer, CommandView, DeployQuery,
-    EventsQuery, Health, HookAnswer, LetterSummary, LetterView, LettersQuery, LineView, LogLine,
-    LogQuery, LogView, ModuleView, PlanQuery, PlanView, PushView, Ready, RollbackRequest,
-    RolloutRequest, RunRequest, RunSummary, RunView, RunsQuery, StretchRequest,
+    AuditQuery, BaseView, CanQuery, CanView, CloseRequest, CommandAnswer, CommandView, DeployQuery,
+    EventsQuery, Health, HistoryQuery, HistoryView, HookAnswer, LetterSummary, LetterView,
+    LettersQuery, LineView, LogLine, LogQuery, LogView, ModuleView, PlanQuery, PlanView, PushView,
+    Ready, RollbackRequest, RolloutRequest, RunRequest, RunSummary, RunView, RunsQuery,
+    StretchRequest, WhyQuery, WhyView,
 };
 
 /// The JSON schema of a type, made by a generator that collects what it refers to.
@@ -371,6 +372,36 @@ pub const ROUTES: &[Route] = &[
             "What happens, as it happens. `Last-Event-ID` takes a stream up where it broke.",
             &[stream(
                 "Each event has the stream's sequence as `id`, its kind as `event` and the structured CloudEvent as `data`.",
+                cloud_event,
+            )],
+        )
+    },
+    Route {
+        query: Some(shape::<WhyQuery>),
+        ..read(
+            "/why/{id}",
+            "getWhy",
+            "The story of a run, by its id or the id's first digits, of a base or of a module: who, when, why.",
+            &[json(200, "The story.", shape::<WhyView>)],
+        )
+    },
+    Route {
+        query: Some(shape::<HistoryQuery>),
+        ..read(
+            "/modules/{module}/history",
+            "getHistory",
+            "What was live of a module where and when.",
+            &[json(200, "The versions.", shape::<HistoryView>)],
+        )
+    },
+    Route {
+        query: Some(shape::<AuditQuery>),
+        ..read(
+            "/audit",
+            "exportAudit",
+            "The acts, decisions and outcomes that are kept, up to now. `Last-Event-ID` takes a stream up where it broke.",
+            &[stream(
+                "Each event has its place among what is kept as `id`, its kind as `event` and the structured CloudEvent as `data`.",
                 cloud_event,
             )],
         )

@@ -68,6 +68,8 @@ pub enum Start {
     LastPerSubject,
     /// With this sequence.
     At(u64),
+    /// With the first message that the stream took at this moment or later.
+    Since(DateTime<Utc>),
     /// With what comes next.
     New,
 }
@@ -189,12 +191,23 @@ pub trait Bus: Send + Sync {
         source: Source,
     ) -> Result<Box<dyn Consumer>, BusError>;
 
-    /// Watches a stream (`FERRY`, `FERRY_LOGS` or `FERRY_DEAD`) in order, for ever, across reconnections.
+    /// Watches a stream (`FERRY`, `FERRY_LOGS`, `FERRY_DEAD` or `FERRY_AUDIT`) in order, for ever, across reconnections.
     ///
     /// # Errors
     /// [`BusError::Damaged`], also as an item: `FERRY` ends before what was seen, so it was restored from
     /// another moment.
     async fn watch(
+        &self,
+        stream: &str,
+        filters: Vec<String>,
+        start: Start,
+    ) -> Result<BoxStream<'static, Result<Message, BusError>>, BusError>;
+
+    /// What a stream holds now, in order, across reconnections; then it ends.
+    ///
+    /// # Errors
+    /// As [`Bus::watch`].
+    async fn past(
         &self,
         stream: &str,
         filters: Vec<String>,

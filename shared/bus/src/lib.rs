@@ -4,6 +4,7 @@
 //! Handlers never see it: only the runtime commits and acks. `tests/conformance/` holds both
 //! implementations to the same semantics.
 
+pub mod audit;
 mod batch;
 pub mod config_store;
 mod contract;

@@ -6,7 +6,7 @@
 
 use ferry_events::{
     Service,
-    subject::{self, ARTIFACTS, CONFIG, DEAD, LOGS, RESTORED, STREAM, TIMERS},
+    subject::{self, ARTIFACTS, AUDIT, CONFIG, DEAD, LOGS, RESTORED, STREAM, TIMERS},
 };
 
 use crate::User;
@@ -131,7 +131,7 @@ fn service_publishes(service: Service) -> Vec<String> {
         publish.push("ferry.logs.>".into());
     }
     if contract.watches {
-        for stream in [STREAM, LOGS, DEAD] {
+        for stream in [STREAM, LOGS, DEAD, AUDIT] {
             // Without a name in the subject only a new consumer of its own can be made.
             publish.extend([
                 format!("$JS.API.CONSUMER.CREATE.{stream}"),

@@ -16,7 +16,7 @@ use ferry_events::{
     subject::{self, ARTIFACTS, DEAD, LOGS, STREAM, TIMERS},
 };
 
-use crate::{BusError, JetStream, jetstream::objects, permissions};
+use crate::{BusError, JetStream, audit, jetstream::objects, permissions};
 
 /// Events and commands are kept for a month: what happened can be asked for, and a service that was
 /// down for weeks still finds its work. States, facts and the configuration are kept for ever.
@@ -100,6 +100,8 @@ pub async fn provision(
     for config in streams(limits) {
         made.push(stream(context, config).await?);
     }
+    let kept = audit::config(admin, limits).await?;
+    made.push(stream(context, kept).await?);
     for service in Service::ALL {
         let work = permissions::work_filters(service);
         if !work.is_empty() {
@@ -218,7 +220,7 @@ async fn stream(context: &Context, config: Config) -> Result<Provisioned, BusErr
     Ok(Provisioned { name, created })
 }
 
-fn refused(name: &str, error: CreateStreamError) -> BusError {
+pub(crate) fn refused(name: &str, error: CreateStreamError) -> BusError {
     let text = format!("stream {name}: {error}");
     match error.kind() {
         CreateStreamErrorKind::TimedOut | CreateStreamErrorKind::JetStreamUnavailable => {

@@ -129,6 +129,19 @@ impl Verb {
         }
     }
 
+    /// The environment that it is about, where it is about one alone.
+    pub fn environment(&self) -> Option<&str> {
+        match self {
+            Self::Rollback { environment, .. }
+            | Self::Approve(Rollout { environment, .. })
+            | Self::Promote(Rollout { environment, .. }) => Some(environment),
+            Self::Pause(stretch) | Self::Resume(stretch) | Self::Abort(stretch) => {
+                stretch.environment()
+            }
+            Self::Run { .. } | Self::Deploy { .. } | Self::Replay(_) | Self::Drop(_) => None,
+        }
+    }
+
     /// The module that it is about; empty where it is about none.
     pub fn module(&self) -> &str {
         match self {
@@ -145,19 +158,49 @@ impl Verb {
     }
 }
 
-/// `command.settled`: a command was taken or refused.
+/// `command.settled`: a command was taken or refused. It is the act of a person as an event: who, what, why, and
+/// what the person saw.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Settled {
     /// The command.
     pub command: CommandId,
     /// Who asked.
     pub actor: String,
+    /// What was asked for: the verb, such as `approve`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub verb: String,
+    /// Why, in the person's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// The stream sequence that the person's view was based on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub based_on: Option<u64>,
     /// The module; empty where the command is about none.
     pub module: String,
+    /// The environment, where the command is about one alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<String>,
     /// The run that it causes; none: it was refused, or causes none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<RunId>,
     /// Why it was refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop: Option<crate::Stop>,
+}
+
+impl Settled {
+    /// What became of a command: the run that it causes, or why it was refused.
+    pub fn of(command: &Command, run: Option<RunId>, stop: Option<crate::Stop>) -> Self {
+        Self {
+            command: command.id,
+            actor: command.actor.clone(),
+            verb: command.verb.token().to_owned(),
+            why: command.why.clone(),
+            based_on: command.based_on,
+            module: command.verb.module().to_owned(),
+            environment: command.verb.environment().map(str::to_owned),
+            run,
+            stop,
+        }
+    }
 }

@@ -4,6 +4,7 @@
 //! share. No I/O and no helpers; every other crate of Ferry stands on this one.
 
 pub mod artifact;
+pub mod audit;
 pub mod base;
 pub mod body;
 pub mod build;

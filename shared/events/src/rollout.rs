@@ -188,6 +188,9 @@ pub struct Planned {
     /// The version that it brings; none: it takes the module out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+    /// Why the rollout goes back; only on a plan back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub because: Option<Stop>,
 }
 
 /// `wave.started` and `wave.finished`.
@@ -247,6 +250,15 @@ pub struct Finished {
     /// Why it did not succeed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop: Option<Stop>,
+    /// Bases that could not be changed, or brought back, each with its cause: they are quarantined until a repair
+    /// brings them to what is live. The first hundred.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failed: Vec<Stop>,
+}
+
+impl Finished {
+    /// As many failed bases as are named: with causes of a line each that is well within a message.
+    pub const FAILED_MAX: usize = 100;
 }
 
 /// `service.deployed`, `.upgraded`, `.rolledback`: once an environment.

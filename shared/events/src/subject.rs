@@ -12,6 +12,8 @@ pub const TIMERS: &str = "FERRY_TIMERS";
 pub const LOGS: &str = "FERRY_LOGS";
 /// The stream of messages that could not be handled, and of JetStream's own advisories on them.
 pub const DEAD: &str = "FERRY_DEAD";
+/// The stream of acts, decisions and outcomes, kept when `FERRY` has forgotten them; the server fills it from there.
+pub const AUDIT: &str = "FERRY_AUDIT";
 /// The object store of jars.
 pub const ARTIFACTS: &str = "FERRY_ARTIFACTS";
 
@@ -24,6 +26,24 @@ pub const RESTORED: &str = "ferry.config.restored";
 /// Every event of a kind, whoever's it is.
 pub fn events_of(kind: Kind) -> String {
     format!("ferry.events.*.*.*.{}.{}", kind.subject(), kind.predicate())
+}
+
+/// What `FERRY_AUDIT` takes from `FERRY`: as few filters as there can be, since the server writes all of them beside
+/// each message.
+pub fn kept() -> Vec<String> {
+    let mut filters = Vec::new();
+    for kind in Kind::ALL.iter().filter(|kind| kind.is_kept()) {
+        let subject = kind.subject();
+        let mut alike = Kind::ALL.iter().filter(|one| one.subject() == subject);
+        let filter = match alike.all(|one| one.is_kept()) {
+            true => format!("ferry.events.*.*.*.{subject}.*"),
+            false => events_of(*kind),
+        };
+        if !filters.contains(&filter) {
+            filters.push(filter);
+        }
+    }
+    filters
 }
 
 /// Every event.

@@ -145,16 +145,7 @@ impl<D: Decide> Messages<D> {
         };
         let scope = scope.unwrap_or_else(|| self.scope(letter));
         info!(letter = %letter.letter, verb = command.verb.token(), actor = command.actor, refused = ?stop, "a dead letter");
-        let mut bodies: Vec<Body> = vec![
-            Settled {
-                command: command.id,
-                actor: command.actor.clone(),
-                module: letter.module.clone().unwrap_or_default(),
-                run: None,
-                stop,
-            }
-            .into(),
-        ];
+        let mut bodies: Vec<Body> = vec![Settled::of(command, None, stop).into()];
         if let Some(found) = found {
             bodies.push(self.closed(command, letter, &found, run));
         }

@@ -185,6 +185,15 @@ impl Bus for SimBus {
             .boxed())
     }
 
+    async fn past(
+        &self,
+        stream: &str,
+        filters: Vec<String>,
+        start: Start,
+    ) -> Result<BoxStream<'static, Result<Message, BusError>>, BusError> {
+        self.inner.past(stream, filters, start).await
+    }
+
     async fn put_jar(&self, digest: &Digest, file: &Path) -> Result<(), BusError> {
         self.before("put jar").await?;
         self.inner.put_jar(digest, file).await?;

@@ -232,11 +232,5 @@ fn refuse(state: &State, input: &Input<Outcome>) -> Decision<State> {
 
 /// The answer to a command.
 fn settlement(command: &Command, run: Option<ferry_events::RunId>, stop: Option<Stop>) -> Settled {
-    Settled {
-        command: command.id,
-        actor: command.actor.clone(),
-        module: command.verb.module().to_owned(),
-        run,
-        stop,
-    }
+    Settled::of(command, run, stop)
 }

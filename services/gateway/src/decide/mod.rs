@@ -9,3 +9,4 @@ pub mod filter;
 pub mod forge;
 pub mod record;
 pub mod views;
+pub mod why;

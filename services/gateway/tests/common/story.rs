@@ -224,6 +224,7 @@ impl Story {
             id: plan.id(),
             plan,
             version: Some(want.into()),
+            because: None,
         };
         self.plan = Some(planned.clone());
         self.say(Service::Scheduler, Some(environment), planned);
@@ -328,6 +329,7 @@ impl Story {
             outcome,
             live: Some(live.into()),
             stop,
+            failed: Vec::new(),
         };
         self.say(Service::Scheduler, Some(environment), finished);
     }

@@ -40,12 +40,9 @@ impl Acts for Making {
             true => self.approve(rollout, command),
             false => self.promote(rollout, command, context),
         };
-        let settled = |stop: Option<Stop>| Settled {
-            command: command.id,
-            actor: command.actor.clone(),
-            module: rollout.module.clone(),
-            run: stop.is_none().then_some(rollout.run),
-            stop,
+        let settled = |stop: Option<Stop>| {
+            let run = stop.is_none().then_some(rollout.run);
+            Settled::of(command, run, stop)
         };
         let scope = scope(&context.config, &rollout.module).within(&rollout.environment);
         match taken {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use ferry_events::{
     Reason, Stop,
     body::{ServiceRolledback, WaveFinished},
-    rollout::{Planned, RolloutOutcome, Service},
+    rollout::{Finished, Planned, RolloutOutcome, Service},
 };
 use ferry_runtime::Context;
 
@@ -17,7 +17,7 @@ use super::{
     queue::Queue,
     repair::Repairs,
     rollout::Rollouts,
-    unit::{Making, ended, unit_scope},
+    unit::{Making, ended, named, unit_scope},
 };
 
 /// Longest list of bases in a stop's detail.
@@ -66,6 +66,7 @@ impl WayBack for Making {
             id: active.id.clone(),
             plan: active.plan.clone(),
             version: before.as_ref().map(|before| before.version().to_owned()),
+            because: active.failure.clone(),
         };
         let scope = unit_scope(context, &active.requested);
         let failure = active.failure.clone();
@@ -133,8 +134,12 @@ impl WayBack for Making {
             };
             self = self.say(scope, ServiceRolledback(service));
         }
+        let ended = Finished {
+            failed: named(&owed),
+            ..ended(&requested, outcome, before.as_ref(), stop)
+        };
         self.owe(&owed, context)
-            .finish(ended(&requested, outcome, before.as_ref(), stop), context)
+            .finish(ended, context)
             .next(context)
     }
 }

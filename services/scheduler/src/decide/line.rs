@@ -80,13 +80,8 @@ impl Line {
             Stretch::Run { run, .. } => Some(*run),
             _ => None,
         };
-        let settled = Settled {
-            command: command.id,
-            actor: command.actor.clone(),
-            module: stretch.module().to_owned(),
-            run: run.filter(|_| refusal.is_none()),
-            stop: refusal.clone(),
-        };
+        let run = run.filter(|_| refusal.is_none());
+        let settled = Settled::of(command, run, refusal.clone());
         if refusal.is_some() {
             return Decision::to(line).say(scope, settled);
         }

@@ -350,6 +350,7 @@ impl Begins for Making {
             id: gated.id.clone(),
             plan: gated.plan.clone(),
             version: Some(gated.release.version().to_owned()),
+            because: None,
         };
         let scope = unit_scope(context, &gated.requested);
         unit.gated = Some(Active {

@@ -24,7 +24,7 @@ use super::{
     queue::Queue,
     rollout::Rollouts,
     run_uri,
-    unit::{Active, Making, Unit, ended, unit_scope},
+    unit::{Active, Making, Unit, ended, named, unit_scope},
 };
 
 /// Bases in one repair: as many as an installer changes at a time. The others follow in the next one.
@@ -485,6 +485,7 @@ impl Ends for Making {
             id: active.id.clone(),
             plan: active.plan.clone(),
             version: verified.map(|verified| verified.version().to_owned()),
+            because: None,
         };
         let of_unit = unit_scope(context, &active.requested);
         unit.active = Some(active);
@@ -505,7 +506,10 @@ impl Ends for Making {
         };
         let requested = &active.requested;
         let live = self.state.verified.first();
-        let rollout: Finished = ended(requested, outcome, live, stop.clone());
+        let rollout = Finished {
+            failed: named(&active.broken),
+            ..ended(requested, outcome, live, stop.clone())
+        };
         let run = run::Finished {
             run: requested.run,
             module: requested.module.clone(),

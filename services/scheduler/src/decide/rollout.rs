@@ -13,7 +13,7 @@ use ferry_events::{
     fact::ActivePlan,
     gate::Point,
     ids::derive,
-    rollout::{Aim, Direction, RolloutOutcome, Service, Step},
+    rollout::{Aim, Direction, Finished, RolloutOutcome, Service, Step},
     subject, task, verify,
 };
 use ferry_runtime::Context;
@@ -302,7 +302,10 @@ impl Rollouts for Making {
         self = self.owe_others(context);
         self.state.is_verified(&requested.aim, &release);
         let outcome = RolloutOutcome::Verified;
-        let ended = ended(&requested, outcome, Some(&release), None);
+        let ended = Finished {
+            failed: super::unit::named(&failed),
+            ..ended(&requested, outcome, Some(&release), None)
+        };
         if let Some(said) = said {
             self = self.say(scope, said);
         }

@@ -241,13 +241,7 @@ impl Run {
             return Decision::to(self.clone());
         }
         let id = RunId::of_command(command.id, module);
-        let settled = |run, stop| Settled {
-            command: command.id,
-            actor: command.actor.clone(),
-            module: module.clone(),
-            run,
-            stop,
-        };
+        let settled = |run, stop| Settled::of(command, run, stop);
         let scope = scope(&context.config, module).within(environment);
         let Some(known) = context.config.module(module) else {
             let stop = Stop::new(Reason::UnknownModule, module.clone());

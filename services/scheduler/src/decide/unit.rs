@@ -292,7 +292,13 @@ pub(super) fn ended(
         outcome,
         live: live.map(|release| release.version().to_owned()),
         stop,
+        failed: Vec::new(),
     }
+}
+
+/// The bases that failed, as many as are named when a rollout ends.
+pub(super) fn named(broken: &[Stop]) -> Vec<Stop> {
+    broken.iter().take(Finished::FAILED_MAX).cloned().collect()
 }
 
 impl Active {

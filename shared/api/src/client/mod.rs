@@ -18,10 +18,11 @@ use url::Url;
 pub use error::ClientError;
 
 use crate::{
-    BaseView, CanQuery, CanView, CloseRequest, CommandAnswer, CommandView, DeployQuery,
-    EventsQuery, Health, LetterSummary, LetterView, LettersQuery, LineView, LogLine, LogView,
-    ModuleView, PlanQuery, PlanView, PushView, Ready, RollbackRequest, RolloutRequest, RunRequest,
-    RunSummary, RunView, RunsQuery, StreamedEvent, StretchRequest,
+    AuditQuery, BaseView, CanQuery, CanView, CloseRequest, CommandAnswer, CommandView, DeployQuery,
+    EventsQuery, Health, HistoryQuery, HistoryView, LetterSummary, LetterView, LettersQuery,
+    LineView, LogLine, LogView, ModuleView, PlanQuery, PlanView, PushView, Ready, RollbackRequest,
+    RolloutRequest, RunRequest, RunSummary, RunView, RunsQuery, StreamedEvent, StretchRequest,
+    WhyQuery, WhyView,
 };
 
 /// How long a connection may take. A gateway on the other side of the world
@@ -31,6 +32,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a call that only reads or asks may take: every answer of the API is
 /// made from memory, or after one commit on the bus.
 const CALL_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How long a story may take: the gateway reads it from the bus, at worst months of a busy module.
+const STORY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How long the upload of a jar may take: 512 MiB over 10 Mbit/s.
 const UPLOAD_TIMEOUT: Duration = Duration::from_secs(10 * 60);
@@ -203,6 +207,39 @@ impl Client {
         stream::events(self.clone(), request)
     }
 
+    /// `GET /why/{id}`: of a run, the first digits of its id are enough where they are one run's.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn why(&self, id: &str, query: &WhyQuery) -> Result<WhyView, ClientError> {
+        self.read(&["why", id], query, STORY_TIMEOUT).await
+    }
+
+    /// `GET /modules/{module}/history`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn history(
+        &self,
+        module: &str,
+        query: &HistoryQuery,
+    ) -> Result<HistoryView, ClientError> {
+        let path = ["modules", module, "history"];
+        self.read(&path, query, STORY_TIMEOUT).await
+    }
+
+    /// `GET /audit`: the acts that are kept, one by one. A broken connection is taken up again after the last one
+    /// that came.
+    pub fn audit(
+        &self,
+        query: &AuditQuery,
+    ) -> impl Stream<Item = Result<StreamedEvent, ClientError>> + Send + use<> {
+        let request = self
+            .request_of(&self.streams, Method::GET, &["audit"])
+            .query(query);
+        stream::events(self.clone(), request)
+    }
+
     /// `GET /commands/{id}`.
     ///
     /// # Errors
@@ -367,10 +404,16 @@ impl Client {
         path: &[&str],
         query: &impl Serialize,
     ) -> Result<T, ClientError> {
-        let request = self
-            .request(Method::GET, path)
-            .query(query)
-            .timeout(CALL_TIMEOUT);
+        self.read(path, query, CALL_TIMEOUT).await
+    }
+
+    async fn read<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: &impl Serialize,
+        limit: Duration,
+    ) -> Result<T, ClientError> {
+        let request = self.request(Method::GET, path).query(query).timeout(limit);
         let response = self.send(request).await?;
         self.body(self.checked(response).await?).await
     }

@@ -169,6 +169,22 @@ impl Bus for JetStream {
         .await
     }
 
+    async fn past(
+        &self,
+        stream: &str,
+        filters: Vec<String>,
+        start: Start,
+    ) -> Result<BoxStream<'static, Result<Message, BusError>>, BusError> {
+        watch::past(
+            self.link.clone(),
+            self.context.clone(),
+            stream.to_owned(),
+            filters,
+            start,
+        )
+        .await
+    }
+
     async fn put_jar(&self, digest: &Digest, file: &Path) -> Result<(), BusError> {
         jars::put(&self.link, digest, file).await
     }

@@ -55,6 +55,35 @@ pub(super) async fn watch(
     .boxed())
 }
 
+/// The same, until all is seen that there was.
+pub(super) async fn past(
+    link: Link,
+    context: jetstream::Context,
+    stream: String,
+    filters: Vec<String>,
+    start: Start,
+) -> Result<BoxStream<'static, Result<Message, BusError>>, BusError> {
+    let mut watcher = Watcher {
+        link,
+        context,
+        stream,
+        filters,
+        start,
+        open: None,
+    };
+    watcher.open = Some(watcher.open().await?);
+    Ok(stream::unfold(Some(watcher), |watcher| async {
+        let mut watcher = watcher?;
+        let item = watcher.left().await?;
+        let more = match &item {
+            Ok(message) => message.pending > 0,
+            Err(_) => true,
+        };
+        Some((item, more.then_some(watcher)))
+    })
+    .boxed())
+}
+
 struct Watcher {
     link: Link,
     context: jetstream::Context,
@@ -71,17 +100,23 @@ struct Open {
     /// Of the consumer's last message: its own count, without a gap.
     counted: u64,
     heard: Instant,
+    /// How many messages there were when it was opened.
+    pending: u64,
 }
 
 #[derive(Deserialize)]
 struct Created {
     error: Option<ApiError>,
     delivered: Option<Delivered>,
+    #[serde(default)]
+    num_pending: u64,
 }
 
 #[derive(Deserialize)]
 struct Delivered {
     stream_seq: u64,
+    #[serde(default)]
+    consumer_seq: u64,
 }
 
 impl Watcher {
@@ -115,11 +150,15 @@ impl Watcher {
                 Start::First => "all",
                 Start::LastPerSubject => "last_per_subject",
                 Start::At(_) => "by_start_sequence",
+                Start::Since(_) => "by_start_time",
                 Start::New => "new",
             },
         });
         if let Start::At(sequence) = self.start {
             config["opt_start_seq"] = json!(sequence.max(1));
+        }
+        if let Start::Since(at) = self.start {
+            config["opt_start_time"] = json!(at.to_rfc3339());
         }
         let what = format!("stream {}", self.stream);
         let request =
@@ -133,50 +172,72 @@ impl Watcher {
         if let Some(error) = created.error {
             return Err(error.into_bus_error(&what));
         }
-        if let (Start::New, Some(delivered)) = (self.start, created.delivered) {
+        if let (Start::New, Some(delivered)) = (self.start, &created.delivered) {
             self.start = Start::At(delivered.stream_seq + 1);
         }
+        // What is on its way already is not pending any more.
+        let on_its_way = created
+            .delivered
+            .map_or(0, |delivered| delivered.consumer_seq);
         Ok(Open {
             messages,
             epoch,
             counted: 0,
             heard: Instant::now(),
+            pending: created.num_pending + on_its_way,
         })
+    }
+
+    /// The next message of those that there are; none: all were seen.
+    async fn left(&mut self) -> Option<Result<Message, BusError>> {
+        let seen_all = |open: &Open| open.counted == 0 && open.pending == 0;
+        loop {
+            if self.open.as_ref().is_some_and(seen_all) {
+                return None;
+            }
+            if let Some(item) = self.step().await {
+                return Some(item);
+            }
+        }
     }
 
     async fn next(&mut self) -> Result<Message, BusError> {
         loop {
-            let Some(open) = &mut self.open else {
-                match self.open().await {
-                    Ok(open) => self.open = Some(open),
-                    Err(BusError::Unavailable(why)) => {
-                        tracing::debug!(stream = self.stream, why, "a watch waits for the bus");
-                        tokio::time::sleep(PAUSE).await;
-                    }
-                    Err(error) => {
-                        tokio::time::sleep(PAUSE).await;
-                        return Err(error);
-                    }
-                }
-                continue;
-            };
-            let left = SILENT.saturating_sub(open.heard.elapsed());
-            let message = tokio::select! {
-                biased;
-                message = open.messages.next() => message,
-                () = self.link.lost(open.epoch) => None,
-                () = tokio::time::sleep(left) => None,
-            };
-            match message {
-                None => self.open = None,
-                Some(message) => {
-                    open.heard = Instant::now();
-                    if let Some(message) = self.take(message).await? {
-                        return Ok(message);
-                    }
-                }
+            if let Some(item) = self.step().await {
+                return item;
             }
         }
+    }
+
+    /// Opens the watch where it is not, or takes what comes; none: nothing to hand out yet.
+    async fn step(&mut self) -> Option<Result<Message, BusError>> {
+        let Some(open) = &mut self.open else {
+            match self.open().await {
+                Ok(open) => self.open = Some(open),
+                Err(BusError::Unavailable(why)) => {
+                    tracing::debug!(stream = self.stream, why, "a watch waits for the bus");
+                    tokio::time::sleep(PAUSE).await;
+                }
+                Err(error) => {
+                    tokio::time::sleep(PAUSE).await;
+                    return Some(Err(error));
+                }
+            }
+            return None;
+        };
+        let left = SILENT.saturating_sub(open.heard.elapsed());
+        let message = tokio::select! {
+            biased;
+            message = open.messages.next() => message,
+            () = self.link.lost(open.epoch) => None,
+            () = tokio::time::sleep(left) => None,
+        };
+        let Some(message) = message else {
+            self.open = None;
+            return None;
+        };
+        open.heard = Instant::now();
+        self.take(message).await.transpose()
     }
 
     async fn take(&mut self, message: NatsMessage) -> Result<Option<Message>, BusError> {

@@ -236,8 +236,7 @@ impl Bus for MemoryBus {
         }
         let lost = {
             let mut world = self.open()?;
-            let now = world.now();
-            let sequences = world.ferry.commit(&batch.writes, now)?;
+            let sequences = world.commit(&batch.writes)?;
             let lost = world.lose_answers > 0;
             world.lose_answers = world.lose_answers.saturating_sub(1);
             if lost {
@@ -293,6 +292,7 @@ impl Bus for MemoryBus {
             match start {
                 Start::First => (1, VecDeque::new()),
                 Start::At(sequence) => (sequence, VecDeque::new()),
+                Start::Since(at) => (stream.since(at), VecDeque::new()),
                 Start::New => (stream.last() + 1, VecDeque::new()),
                 Start::LastPerSubject => {
                     let mut last: Vec<u64> = stream
@@ -317,6 +317,36 @@ impl Bus for MemoryBus {
             Some((message, watcher))
         })
         .boxed())
+    }
+
+    async fn past(
+        &self,
+        stream: &str,
+        filters: Vec<String>,
+        start: Start,
+    ) -> Result<BoxStream<'static, Result<Message, BusError>>, BusError> {
+        let none = {
+            let world = self.open()?;
+            let held = world.stream(stream)?;
+            let from = match start {
+                Start::At(sequence) => sequence,
+                Start::Since(at) => held.since(at),
+                Start::New => held.last() + 1,
+                Start::First | Start::LastPerSubject => 1,
+            };
+            held.from(from, &filters).next().is_none()
+        };
+        let watched = self.watch(stream, filters, start).await?;
+        if none {
+            return Ok(futures::stream::empty().boxed());
+        }
+        let left = futures::stream::unfold(Some(watched), |watched| async {
+            let mut watched = watched?;
+            let item = watched.next().await?;
+            let over = matches!(&item, Ok(message) if message.pending == 0);
+            Some((item, (!over).then_some(watched)))
+        });
+        Ok(left.boxed())
     }
 
     async fn put_jar(&self, digest: &Digest, file: &Path) -> Result<(), BusError> {

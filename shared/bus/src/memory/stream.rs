@@ -216,6 +216,13 @@ impl Stream {
             .collect()
     }
 
+    /// The sequence of the first message that was stored at a moment or later; else that of the next one.
+    pub fn since(&self, at: DateTime<Utc>) -> u64 {
+        let mut messages = self.messages.iter();
+        let first = messages.find(|(_, message)| message.at >= at);
+        first.map_or(self.last + 1, |(sequence, _)| *sequence)
+    }
+
     /// Messages from a sequence on that a filter names, in order.
     pub fn from<'a>(
         &'a self,
@@ -229,7 +236,7 @@ impl Stream {
     }
 }
 
-fn matches_any(filters: &[String], subject: &str) -> bool {
+pub(super) fn matches_any(filters: &[String], subject: &str) -> bool {
     filters.iter().any(|filter| matches(filter, subject))
 }
 

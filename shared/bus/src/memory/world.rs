@@ -3,24 +3,31 @@
 //! In: what a [`super::MemoryBus`] is asked for. Out: what the real bus would answer. Moments are tokio's,
 //! so that a paused clock moves it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use ferry_events::{
     Digest, Service,
-    subject::{self, DEAD, LOGS, STREAM, TIMERS},
+    subject::{self, AUDIT, DEAD, LOGS, STREAM, TIMERS},
 };
 use tokio::time::Instant;
 
-use super::{asks::Open, consumer::Cursor, stream::Stream};
-use crate::{BusError, KEEP_DEAD, Keep, Source, StreamLimits, Write, permissions};
+use super::{
+    asks::Open,
+    consumer::Cursor,
+    stream::{Stream, matches_any},
+};
+use crate::{BusError, CommitError, KEEP_DEAD, Keep, Source, StreamLimits, Write, permissions};
 
 /// What a bus in memory held at a moment, as a copy of the server's folder would; see
 /// [`super::MemoryBus::save`].
 #[derive(Clone, Debug)]
 pub struct Saved {
-    streams: [Stream; 4],
+    streams: [Stream; 5],
     cursors: BTreeMap<(Service, bool), Cursor>,
     schedules: BTreeMap<String, (DateTime<Utc>, String)>,
 }
@@ -32,6 +39,9 @@ pub(super) struct World {
     pub timers: Stream,
     pub logs: Stream,
     pub dead: Stream,
+    pub audit: Stream,
+    /// What it takes from `FERRY`.
+    kept: Vec<String>,
     cursors: BTreeMap<(Service, bool), Cursor>,
     /// By the subject under which they are set: moment and target.
     schedules: BTreeMap<String, (DateTime<Utc>, String)>,
@@ -69,6 +79,8 @@ impl World {
             timers: Stream::new(TIMERS, limits.keep_events, window, None),
             logs: Stream::new(LOGS, limits.keep_logs, window, None),
             dead: Stream::new(DEAD, KEEP_DEAD, window, None),
+            audit: Stream::new(AUDIT, Duration::MAX, window, None),
+            kept: subject::kept(),
             cursors,
             schedules: BTreeMap::new(),
             jars: BTreeMap::new(),
@@ -92,6 +104,7 @@ impl World {
             &mut self.timers,
             &mut self.logs,
             &mut self.dead,
+            &mut self.audit,
         ] {
             stream.expire(now);
         }
@@ -119,6 +132,20 @@ impl World {
         }
     }
 
+    /// Stores a batch in `FERRY`, and in `FERRY_AUDIT` what is kept of it, as the server does by itself.
+    pub fn commit(&mut self, writes: &[Write]) -> Result<Vec<u64>, CommitError> {
+        let now = self.now();
+        let sequences = self.ferry.commit(writes, now)?;
+        for write in writes
+            .iter()
+            .filter(|write| matches_any(&self.kept, &write.subject))
+        {
+            // One that it holds already is not stored twice.
+            let _ = self.audit.commit(std::slice::from_ref(write), now);
+        }
+        Ok(sequences)
+    }
+
     pub fn schedule(&mut self, service: Service, key: &str, at: DateTime<Utc>) {
         self.schedules.insert(
             subject::timer(service, key),
@@ -132,6 +159,7 @@ impl World {
             TIMERS => Ok(&self.timers),
             LOGS => Ok(&self.logs),
             DEAD => Ok(&self.dead),
+            AUDIT => Ok(&self.audit),
             other => Err(BusError::Missing(format!("stream {other}"))),
         }
     }
@@ -179,6 +207,7 @@ impl World {
                 self.timers.clone(),
                 self.logs.clone(),
                 self.dead.clone(),
+                self.audit.clone(),
             ],
             cursors: self.cursors.clone(),
             schedules: self.schedules.clone(),
@@ -187,7 +216,7 @@ impl World {
 
     /// Puts a stream back to what it was, and its consumers with it.
     pub fn restore(&mut self, saved: &Saved, name: &str) -> Result<(), BusError> {
-        let [ferry, timers, logs, dead] = &saved.streams;
+        let [ferry, timers, logs, dead, audit] = &saved.streams;
         match name {
             STREAM => self.ferry = ferry.clone(),
             TIMERS => {
@@ -196,6 +225,7 @@ impl World {
             }
             LOGS => self.logs = logs.clone(),
             DEAD => self.dead = dead.clone(),
+            AUDIT => self.audit = audit.clone(),
             other => return Err(BusError::Missing(format!("stream {other}"))),
         }
         let work = match name {

@@ -2,16 +2,19 @@
 //!
 //! In: what was stored. Out: the same, whole and in order.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use bytes::Bytes;
 use ferry_bus::{
-    BusError, CommitError, DeadLetter, LogLine, Start, StreamLimits, User, Write, config_store,
+    BusError, CommitError, DeadLetter, LogLine, Message, Start, StreamLimits, User, Write,
+    config_store,
 };
 use ferry_events::{Digest, Kind, LetterId, Reason, RunId, Service, subject};
-use futures::StreamExt;
+use futures::{StreamExt, stream::BoxStream};
 
 use crate::{
-    real::{event, soon, state},
+    real::{event, soon, state, until},
     world::World,
 };
 
@@ -22,6 +25,7 @@ on_both! {
     log_lines_are_stored_once_and_in_order(StreamLimits::default());
     dead_letters_are_stored_once(StreamLimits::default());
     the_configuration_moves_by_revision(StreamLimits::default());
+    acts_outlive_the_stream_of_events(short());
 }
 
 async fn a_list_names_the_last_of_each_subject(world: &World) -> Result<()> {
@@ -303,5 +307,89 @@ async fn the_configuration_moves_by_revision(world: &World) -> Result<()> {
         matches!(error, CommitError::Bus(BusError::Refused(_))),
         "{error:?}"
     );
+    Ok(())
+}
+
+/// Events that are forgotten soon: a second is the least that the server takes with their dedupe window.
+fn short() -> StreamLimits {
+    StreamLimits {
+        keep_events: Duration::from_secs(2),
+        dedupe_window: Duration::from_secs(1),
+        ..StreamLimits::default()
+    }
+}
+
+async fn acts_outlive_the_stream_of_events(world: &World) -> Result<()> {
+    let (scheduler, gateway) = (
+        world.service(Service::Scheduler).await?,
+        world.service(Service::Gateway).await?,
+    );
+    let said = |names: &[(Kind, &str)]| -> Vec<Write> {
+        names.iter().map(|(kind, id)| event(*kind, id)).collect()
+    };
+    let first = [
+        (Kind::RunQueued, "queued"),
+        (Kind::RunStarted, "how far it is"),
+        (Kind::RolloutPlanned, "planned"),
+    ];
+    scheduler.commit(said(&first).into()).await?;
+    let all = vec![subject::ALL_EVENTS.to_owned()];
+    let mut acts = gateway.watch(subject::AUDIT, all, Start::First).await?;
+    let next = async |acts: &mut BoxStream<'static, Result<Message, BusError>>| -> Result<_> {
+        let message = soon("an act", acts.next())
+            .await?
+            .expect("a watch never ends")?;
+        Ok((String::from_utf8(message.payload.to_vec())?, message.at))
+    };
+    assert_eq!(next(&mut acts).await?.0, "queued");
+    assert_eq!(next(&mut acts).await?.0, "planned");
+    until("events to be forgotten", async || {
+        let filter = "ferry.events.*.*.*.rollout.planned";
+        Ok(gateway.read(filter).await?.is_none().then_some(()))
+    })
+    .await?;
+    scheduler
+        .commit(
+            said(&[
+                (Kind::RolloutFinished, "finished"),
+                (Kind::LineTold, "told"),
+            ])
+            .into(),
+        )
+        .await?;
+    let (text, at) = next(&mut acts).await?;
+    assert_eq!(text, "finished");
+    assert_eq!(world.count(subject::AUDIT).await?, 3);
+
+    // From a moment on, and only what is asked for.
+    let filter = vec!["ferry.events.*.*.*.rollout.*".to_owned()];
+    let mut since = gateway
+        .watch(subject::AUDIT, filter.clone(), Start::Since(at))
+        .await?;
+    assert_eq!(next(&mut since).await?.0, "finished");
+    let start = Start::Since(chrono::DateTime::UNIX_EPOCH);
+    let mut ever = gateway.watch(subject::AUDIT, filter, start).await?;
+    assert_eq!(next(&mut ever).await?.0, "planned");
+
+    // What there is, and then the end.
+    let texts = async |filter: &str| -> Result<Vec<String>> {
+        let past = gateway.past(subject::AUDIT, vec![filter.to_owned()], Start::First);
+        let past: Vec<_> = soon("the past", past.await?.collect::<Vec<_>>()).await?;
+        let text = |message: Result<Message, BusError>| -> Result<String> {
+            Ok(String::from_utf8(message?.payload.to_vec())?)
+        };
+        past.into_iter().map(text).collect()
+    };
+    assert_eq!(
+        texts("ferry.events.>").await?,
+        ["queued", "planned", "finished"]
+    );
+    assert_eq!(texts("ferry.events.*.*.*.base.lost").await?, [""; 0]);
+
+    // Nobody writes there, and only who shows it to people reads it.
+    let refused = scheduler
+        .watch(subject::AUDIT, vec![">".into()], Start::First)
+        .await;
+    assert!(matches!(refused.err(), Some(BusError::Refused(_))));
     Ok(())
 }

@@ -10,6 +10,7 @@ use ferry_events::Service;
 use crate::real::{Nats, soon};
 
 mod admin;
+mod audit;
 mod jars;
 mod outages;
 mod privilege;

@@ -14,11 +14,12 @@ use tokio::sync::mpsc;
 
 use crate::real::{Nats, soon};
 
-const STREAMS: [&str; 5] = [
+const STREAMS: [&str; 6] = [
     "FERRY",
     "FERRY_TIMERS",
     "FERRY_LOGS",
     "FERRY_DEAD",
+    "FERRY_AUDIT",
     "OBJ_FERRY_ARTIFACTS",
 ];
 /// Denials are told on a channel of the client that holds a hundred or so.
@@ -172,9 +173,14 @@ fn may_publish(service: Service, contract: &Contract, subject: &str) -> bool {
             "API",
             "CONSUMER",
             "CREATE",
-            "FERRY" | "FERRY_LOGS" | "FERRY_DEAD",
+            "FERRY" | "FERRY_LOGS" | "FERRY_DEAD" | "FERRY_AUDIT",
         ]
-        | ["$JS", "FC", "FERRY" | "FERRY_LOGS" | "FERRY_DEAD", ..] => contract.watches,
+        | [
+            "$JS",
+            "FC",
+            "FERRY" | "FERRY_LOGS" | "FERRY_DEAD" | "FERRY_AUDIT",
+            ..,
+        ] => contract.watches,
         ["$O", "FERRY_ARTIFACTS", ..] => contract.stores_jars,
         ["$JS", "API", "STREAM", "MSG", "GET", "OBJ_FERRY_ARTIFACTS"] => jars,
         ["$JS", "API", "STREAM", "INFO", "OBJ_FERRY_ARTIFACTS"]

@@ -291,6 +291,7 @@ pub fn bodies() -> Vec<Body> {
             id: plan.id(),
             plan: plan.clone(),
             version: None,
+            because: Some(stop()),
         }
         .into(),
         rollout::Finished {
@@ -300,6 +301,7 @@ pub fn bodies() -> Vec<Body> {
             outcome: rollout::RolloutOutcome::RolledBack,
             live: None,
             stop: Some(stop()),
+            failed: vec![stop()],
         }
         .into(),
         WaveStarted(wave(None)).into(),
@@ -488,7 +490,11 @@ pub fn bodies() -> Vec<Body> {
         command::Settled {
             command: ferry_events::CommandId(Uuid::from_u128(3)),
             actor: "ops".into(),
+            verb: "approve".into(),
+            why: Some("tried in pre".into()),
+            based_on: Some(7),
             module: "cart".into(),
+            environment: Some("prod".into()),
             run: None,
             stop: Some(stop()),
         }

@@ -48,7 +48,14 @@ impl Line {
 
     /// With more TOML at the end of the configuration.
     pub async fn start_with(extra: &str) -> Result<Self> {
+        Self::start_beside(extra, "").await
+    }
+
+    /// With more TOML at the end of the configuration, and some in a file beside it, which may add to its tables.
+    pub async fn start_beside(extra: &str, beside: &str) -> Result<Self> {
         let dir = tempfile::tempdir()?;
+        std::fs::create_dir_all(dir.path().join("conf.d"))?;
+        std::fs::write(dir.path().join("conf.d/beside.toml"), beside)?;
         let mut bases = Vec::new();
         for name in BASES {
             bases.push(

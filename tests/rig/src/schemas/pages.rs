@@ -54,18 +54,21 @@ Over HTTP: `GET /events?module=…&type=…` is the same as server-sent events, 
 a consumer of the stream `FERRY` with a filter such as `ferry.events.*.cart.>`. The JSON Schema of each type is in
 `schemas/events/`, the whole bus in `schemas/asyncapi.json`.
 
-| type | says | takes | what |
-|---|---|---|---|
+What is *kept* stands in the stream `FERRY_AUDIT` too, on the same subjects and with the same ids, when `FERRY` has
+forgotten it: `GET /audit?since=…&module=…`.
+
+| type | says | takes | kept | what |
+|---|---|---|---|---|
 "
     );
     for kind in Kind::ALL {
         let (short, name) = (kind.short_name(), kind.type_name());
         let says = names(|service| service.contract().says.contains(kind));
         let takes = names(|service| service.contract().takes.contains(kind));
-        let what = what(*kind);
+        let (what, kept) = (what(*kind), if kind.is_kept() { "yes" } else { "" });
         writeln!(
             page,
-            "| [`{name}`](../schemas/events/{short}.json) | {says} | {takes} | {what} |"
+            "| [`{name}`](../schemas/events/{short}.json) | {says} | {takes} | {kept} | {what} |"
         )
         .expect("a text grows");
     }

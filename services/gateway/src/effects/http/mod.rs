@@ -17,6 +17,7 @@ mod log;
 mod plan;
 mod reads;
 mod refusal;
+mod why;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -57,6 +58,9 @@ pub fn router(app: App) -> Router {
         .route("/dead/{id}/replay", post(dead::replay))
         .route("/dead/{id}/drop", post(dead::drop))
         .route("/events", get(events::stream))
+        .route("/why/{id}", get(why::why))
+        .route("/modules/{module}/history", get(why::history))
+        .route("/audit", get(why::export))
         .fallback(|| async { Refusal::no_route() })
         .method_not_allowed_fallback(|| async { Refusal::wrong_method() })
         // Every handler has a limit of its own that is told from, see `body`.

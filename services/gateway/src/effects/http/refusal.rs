@@ -75,12 +75,19 @@ impl Refusal {
     /// The answer is the same for what is not there and for what must not be seen.
     pub(super) fn not_found(what: &str, name: &str) -> Self {
         let shown: String = name.chars().take(80).collect();
-        let code = format!("unknown-{what}");
+        let code = format!(
+            "unknown-{}",
+            what.replace([',', ' '], "-").replace("--", "-")
+        );
         Self::new(
             StatusCode::NOT_FOUND,
             &code,
             format!("there is no {what} {shown:?}"),
         )
+    }
+
+    pub(super) fn is_not_found(&self) -> bool {
+        self.problem.status == StatusCode::NOT_FOUND.as_u16()
     }
 
     pub(super) fn too_large(what: &str, limit: u64) -> Self {
