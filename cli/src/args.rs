@@ -5,8 +5,8 @@
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::commands::{
-    approve, bases, bus, can, completions, config, dead, deploy, events, init, line, logs, modules,
-    plan, pushes, rollback, run, runs, show, slim, status, token, watch,
+    approve, bases, bus, can, completions, config, dead, deploy, events, init, line, logs, module,
+    modules, plan, pushes, rollback, run, runs, show, slim, status, token, watch,
 };
 use crate::exit::Exit;
 use crate::up;
@@ -74,6 +74,9 @@ pub enum Task {
     Bases(bases::Args),
     /// List the modules and what is live of them
     Modules(modules::Args),
+    /// Check what a module sets for itself
+    #[command(subcommand)]
+    Module(module::Task),
     /// Look at what a webhook delivered
     #[command(subcommand)]
     Pushes(pushes::Task),
