@@ -6,7 +6,8 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::commands::{
     approve, audit, bases, bus, can, completions, config, dead, deploy, events, history, init,
-    line, logs, modules, plan, pushes, rollback, run, runs, show, slim, status, token, watch, why,
+    line, logs, module, modules, plan, pushes, rollback, run, runs, show, slim, status, token,
+    watch, why,
 };
 use crate::exit::Exit;
 use crate::up;
@@ -81,6 +82,9 @@ pub enum Task {
     Bases(bases::Args),
     /// List the modules and what is live of them
     Modules(modules::Args),
+    /// Check what a module sets for itself
+    #[command(subcommand)]
+    Module(module::Task),
     /// Look at what a webhook delivered
     #[command(subcommand)]
     Pushes(pushes::Task),

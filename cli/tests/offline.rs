@@ -373,3 +373,48 @@ fn slim_of_files_that_are_none() {
     assert_eq!(code(&wrong), 1, "{}", err(&wrong));
     assert!(!dir.path().join("out.jar").exists());
 }
+
+#[test]
+fn module_check_says_what_the_builder_would() {
+    let dir = folder();
+    let missing = ferry(dir.path(), &["module", "check"]);
+    assert_eq!(code(&missing), 5, "{}", err(&missing));
+    fs::create_dir(dir.path().join("cart")).expect("a folder");
+    let file = dir.path().join("cart/.ferry.toml");
+    fs::write(&file, "soka = \"5s\"\npools = []\n").expect("a file");
+    let wrong = ferry(dir.path(), &["module", "check", "cart"]);
+    assert_eq!(code(&wrong), 1, "{}", err(&wrong));
+    let said = err(&wrong);
+    for line in [
+        "cart/.ferry.toml:1:1: soka: unknown key, did you mean \"soak\"?",
+        "cart/.ferry.toml:2:1: pools: is set in ferry.toml by those who run Ferry; a module may not set it",
+        "only its form was checked",
+    ] {
+        assert!(said.contains(line), "{said}");
+    }
+
+    fs::write(&file, "soak = \"5s\"\n").expect("a file");
+    let good = ferry(dir.path(), &["module", "check", "cart"]);
+    assert_eq!(
+        (code(&good), out(&good).as_str()),
+        (0, "cart/.ferry.toml: sets soak\n")
+    );
+
+    let url = "https://git.example/acme/cart.git";
+    let made = ferry(dir.path(), &["init", "--repository", url]);
+    assert_eq!(code(&made), 0, "{}", err(&made));
+    let config = dir.path().join("ferry.toml");
+    let text = fs::read_to_string(&config).expect("a file");
+    let text = format!("{text}\n[policies.short]\nsoak_at_most = \"4s\"\n");
+    fs::write(&config, text).expect("a file");
+    let bounded = ferry(dir.path(), &["module", "check", "cart", "--json"]);
+    assert_eq!(code(&bounded), 1, "{}", err(&bounded));
+    let said: Value = serde_json::from_slice(&bounded.stdout).expect("JSON");
+    assert_eq!(said["bounded"], true);
+    assert_eq!(
+        said["diagnostics"][0]["message"],
+        "5s is longer than the 4s of [policies.short] soak_at_most"
+    );
+    let unknown = ferry(dir.path(), &["module", "check", "cart", "--module", "x"]);
+    assert_eq!(code(&unknown), 5, "{}", err(&unknown));
+}

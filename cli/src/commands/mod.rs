@@ -16,6 +16,7 @@ pub mod history;
 pub mod init;
 pub mod line;
 pub mod logs;
+pub mod module;
 pub mod modules;
 pub mod plan;
 pub mod pushes;
@@ -62,6 +63,7 @@ pub async fn run(cli: Cli) -> Result<Exit> {
         Task::Can(args) => can::run(args).await,
         Task::Bases(args) => bases::run(args).await,
         Task::Plan(args) => plan::run(args).await,
+        Task::Module(task) => module::run(&task),
         Task::Modules(args) => modules::run(args).await,
         Task::Pushes(task) => pushes::run(task).await,
         Task::Dead(task) => dead::run(task).await,

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use ferry_api::{EnvironmentPlan, PlanView};
 use ferry_events::gate::Point;
 use ferry_events::question::Differing;
-use ferry_events::rollout::{Limits, Plan, Step};
+use ferry_events::rollout::{Judge, Limits, Plan, Step};
 
 use super::text::{clean, count, took};
 use super::{Paint, Tone};
@@ -62,6 +62,9 @@ fn environment(there: &EnvironmentPlan, paint: Paint) -> Vec<String> {
             ));
         }
         waits(&mut lines, it, Point::End);
+        if !plan.judge.own.is_empty() {
+            lines.push(format!("  each base: {}", judged(&plan.judge)));
+        }
         lines.push(format!("  limits: {}", limits(&plan.limits)));
     }
     lines.push(match there.takes_ms {
@@ -142,4 +145,21 @@ fn limits(limits: &Limits) -> String {
         most => format!("{} put up with", count(most as usize, "failed base")),
     });
     parts.join(", ")
+}
+
+/// How each base is judged, and what of it the module set itself.
+fn judged(judge: &Judge) -> String {
+    let whose = |key: &str| match judge.own.iter().any(|own| own == key) {
+        true => " (from its .ferry.toml)",
+        false => "",
+    };
+    let asked = match &judge.probe {
+        Some(probe) => format!("GET {} answers {}", clean(&probe.path), probe.status),
+        None => "the module is active".to_owned(),
+    };
+    let soak = match judge.soak_ms {
+        0 => "no soak".to_owned(),
+        millis => format!("stays well for {}", took(millis)),
+    };
+    format!("{asked}{}, {soak}{}", whose("probe"), whose("soak"))
 }

@@ -101,6 +101,12 @@ fn about(run: &RunView, now: Timestamp) -> Vec<Vec<Toned>> {
     if let Some(packaged) = &run.packaged {
         row("artifact", format!("sha256:{packaged}"));
     }
+    if !run.own.is_empty() {
+        row(
+            "own",
+            format!("{} from its .ferry.toml", run.own.join(", ")),
+        );
+    }
     row(
         "began",
         format!(

@@ -57,6 +57,7 @@ fn release() -> artifact::Release {
         kept: 1,
     };
     artifact::Release {
+        own: None,
         run: good_run(),
         module: "hello".into(),
         commit: Some(COMMIT.into()),
@@ -285,6 +286,7 @@ pub fn events(fails: bool) -> Vec<Event> {
             size: 24_987_654,
             commit: Some(COMMIT.into()),
             biz: biz(),
+            own: None,
         },
     );
     story.say(

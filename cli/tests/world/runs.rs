@@ -127,6 +127,7 @@ pub fn good_view() -> RunView {
         push: Some(push_id()),
         command: None,
         packaged: Some(Digest::of(b"packaged")),
+        own: Vec::new(),
         version: Some(VERSION.into()),
         environments: vec![EnvironmentView {
             name: "prod".into(),

@@ -101,6 +101,7 @@ fn said(body: &Body) -> String {
 
 fn built(result: Result<(), Reason>) -> Input<Outcome> {
     let made = Built {
+        own: None,
         digest: Digest::of(b"jar"),
         size: 3,
         biz: biz(),

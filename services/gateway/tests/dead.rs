@@ -12,6 +12,7 @@ use ferry_events::{
 
 fn packaged(module: &str, sequence: u64) -> DeadLetter {
     let body = artifact::Packaged {
+        own: None,
         run: RunId::of("shop", "main", 1, module),
         module: module.into(),
         digest: ferry_events::Digest::of(b"jar"),

@@ -286,6 +286,7 @@ impl Floor {
             (pool.to_owned(), slimmed)
         };
         let release = Release {
+            own: None,
             run: run(n),
             pools: ["prod", "other"].map(jar).into(),
             ..earlier

@@ -350,6 +350,7 @@ fn push(world: &mut World, n: u64, mut rest: &[&str]) -> Option<()> {
         (pool.clone(), slimmed)
     };
     let release = Release {
+        own: None,
         run: run(n),
         pools: world.config.pools.keys().map(jar).collect(),
         ..earlier

@@ -86,6 +86,7 @@ async fn slim(folder: &Path, base_jar: &Path, jar: &[u8]) -> (MemoryBus, Body) {
         scope: Scope::module(None, "cart"),
         cause: None,
         body: Packaged {
+            own: None,
             run: RunId::of("shop", "main", 1, "cart"),
             module: "cart".into(),
             digest,

@@ -123,6 +123,9 @@ pub struct RunView {
     /// The version that it brings, once its jar is slimmed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+    /// What the module set for itself in its `.ferry.toml` at the commit, by its keys.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub own: Vec<String>,
     /// Its environments, in order.
     pub environments: Vec<EnvironmentView>,
     /// What happened, in order, with times.

@@ -10,6 +10,7 @@ mod glob;
 mod init;
 mod load;
 mod model;
+mod own;
 mod schema;
 mod secret;
 mod template;
@@ -26,9 +27,10 @@ pub use load::{FOLDER, Loaded, load, parse};
 pub use model::{
     AMOUNT_MAX, Amount, Approval, At, AtDeadline, Base, Build, Builder, Bus, Call, CallMethod,
     Check, Config, Drain, DrainCheck, DrainFor, Environment, Forge, Freeze, Gateway, Grant,
-    Installer, Metric, Module, Percent, Pool, Probe, Reconcile, Repository, Role, Rollback,
-    Sandbox, Supersede, Team, Token, Verifier, Window,
+    Installer, Metric, Module, ModuleFile, OwnKey, Percent, Policy, Pool, Probe, Reconcile,
+    Repository, Role, Rollback, Sandbox, Supersede, Team, Token, Verifier, Window,
 };
-pub use schema::schema;
+pub use own::{MODULE_FILE, MODULE_FILE_MAX, ModuleFileError, Refusal, module_file};
+pub use schema::{module_file_schema, schema};
 pub use secret::{Secret, SecretError, SecretRef};
 pub use template::{Names, TemplateError};

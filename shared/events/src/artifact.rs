@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, RunId, Stop};
+use crate::{Digest, RunId, Stop, verify::Probe};
 
 /// What an ark-biz jar's manifest says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -17,6 +17,19 @@ pub struct Biz {
     /// `web-context-path`, with a leading slash, where the module answers HTTP.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub web_context_path: Option<String>,
+}
+
+/// What a module's own `.ferry.toml` set at the commit that was built.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Own {
+    /// The keys that it set.
+    pub keys: Vec<String>,
+    /// For how long it must stay well on each base, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub soak_ms: Option<u64>,
+    /// What it must answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe: Option<Probe>,
 }
 
 /// `artifact.packaged`: the jar as built is in the store.
@@ -35,6 +48,9 @@ pub struct Packaged {
     pub commit: Option<String>,
     /// What its manifest says.
     pub biz: Biz,
+    /// What the module set for itself; none: it has no file of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own: Option<Own>,
 }
 
 /// The jar that one pool's bases get.
@@ -69,6 +85,9 @@ pub struct Release {
     pub packaged: Digest,
     /// What its manifest says.
     pub biz: Biz,
+    /// What the module set for itself; none: it has no file of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own: Option<Own>,
     /// The slimmed jar of each pool, by the pool's name.
     pub pools: BTreeMap<String, Slimmed>,
 }

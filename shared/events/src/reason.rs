@@ -103,6 +103,14 @@ reasons! {
         "The build took longer than its limit and was ended.",
         UNTOUCHED,
         "Make it shorter, or raise [builder] timeout.";
+    ModuleFileInvalid = "module-file-invalid",
+        "The module's own .ferry.toml at that commit cannot be read as one.",
+        UNTOUCHED,
+        "Mend the lines that the detail names; `ferry module check` says what is left.";
+    ModuleFileRefused = "module-file-refused",
+        "The module's own .ferry.toml sets what it may not.",
+        UNTOUCHED,
+        "Take away what the detail names, or have those who run Ferry change [policies] in ferry.toml.";
     BuildLost = "build-lost",
         "The build ended without a result several times.",
         UNTOUCHED,

@@ -123,6 +123,9 @@ pub struct Judge {
     pub probe: Option<Probe>,
     /// For how long it must stay well on each base, in milliseconds.
     pub soak_ms: u64,
+    /// Which of these the module set itself, by their keys in its `.ferry.toml`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub own: Vec<String>,
 }
 
 /// The immutable list of waves that a rollout follows, and all that it goes by.

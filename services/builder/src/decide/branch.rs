@@ -181,6 +181,8 @@ fn commanded(mut head: Head, command: &Command, config: &Config) -> Decision<Sta
                 size: *size,
                 commit: commit.clone(),
                 biz: biz.clone(),
+                // A jar that was built elsewhere comes without its sources.
+                own: None,
             };
             head.remember_command(command);
             settled(

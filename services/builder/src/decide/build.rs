@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use ferry_config::Config;
 use ferry_events::{
     Body, Digest, Reason, RunId, Scope, Stop,
-    artifact::{Biz, Packaged},
+    artifact::{Biz, Own, Packaged},
     body::{BuildQueued, BuildStarted},
     build::{Build, Finished},
     push::ChangeMerged,
@@ -64,6 +64,9 @@ pub struct Built {
     pub size: u64,
     /// What its manifest says.
     pub biz: Biz,
+    /// What the module set for itself; none: it has no file of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own: Option<Own>,
 }
 
 /// What effects shall build.
@@ -153,6 +156,7 @@ impl BuildState {
             size: built.size,
             commit: Some(self.commit.clone()),
             biz: built.biz.clone(),
+            own: built.own.clone(),
         }
     }
 

@@ -129,6 +129,7 @@ pub fn inspect(jar: &Path, limit: u64) -> Result<Built, Stop> {
         .and_then(|mut file| io::copy(&mut file, &mut hasher))
         .map_err(unreadable)?;
     Ok(Built {
+        own: None,
         digest: Digest::from_hash(hasher.finalize().into()),
         size,
         biz: Biz {

@@ -1,4 +1,4 @@
-//! Builds one commit: sources, sandbox, Maven, jar, store.
+//! Builds one commit: sources, the module's own file, sandbox, Maven, jar, store.
 //!
 //! In: what to build. Out: the jar's name in the store, or why there is none. Everything that it makes
 //! outside of the store and the Maven repository goes with it.
@@ -21,6 +21,7 @@ use super::{
     log::LogWriter,
     maven::{self, Maven},
     mirror::Mirror,
+    own,
     run::{Ended, Run, Said, judge},
     sandbox::{self, Jail, View},
     tools,
@@ -76,12 +77,20 @@ async fn try_build(
         said.note(&format!("WARNING: {}", sandbox::OPEN));
         warn!(module = work.module, "{}", sandbox::OPEN);
     }
-    let (mvn, java_home) = (
-        tools::maven()?,
-        tools::java_home(work.settings.jdk.as_deref())?,
-    );
+    let mvn = tools::maven()?;
     let place = Place::new(&effects.places.builds())?;
     let mirror = sources(effects, work, config, &place).await?;
+    let own = own::read(&mirror, work, config).await?;
+    let (work, limit) = own::put_in(work, own.as_ref(), config);
+    let work = &work;
+    if let Some(own) = &own {
+        said.note(&format!(
+            "{} sets {}",
+            own::path(&work.settings.path),
+            own::named(own)
+        ));
+    }
+    let java_home = tools::java_home(work.settings.jdk.as_deref())?;
     let maven = maven_repository(effects, work, builder, &mirror, &java_home).await?;
 
     let mut view = View {
@@ -107,7 +116,7 @@ async fn try_build(
         goals: &work.settings.goals,
         builder,
         lock: &lock,
-        left: builder.timeout,
+        left: limit,
     };
     let cannot = |error: io::Error| trouble("Maven", &error);
     let mut ended = run.once(&view, said).await.map_err(cannot)?;
@@ -118,11 +127,15 @@ async fn try_build(
         view.online = true;
         ended = run.once(&view, said).await.map_err(cannot)?;
     }
-    judge(&ended, said, builder)?;
+    judge(&ended, said, builder, limit)?;
     if let Err(error) = maven.set_warm() {
         warn!(%error, "the next build of these poms asks the network again");
     }
-    keep(effects, work, builder, &place).await
+    let built = keep(effects, work, builder, &place).await?;
+    Ok(Built {
+        own: own.as_ref().map(own::carried),
+        ..built
+    })
 }
 
 /// A folder for one build, removed when dropped.

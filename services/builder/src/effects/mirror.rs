@@ -29,6 +29,18 @@ use crate::decide::address::{self, Address};
 /// Of one fetch. A first one of a large repository takes minutes.
 const FETCH_LIMIT: Duration = Duration::from_secs(10 * 60);
 
+/// A file of a commit.
+pub enum Blob {
+    /// There is none.
+    None,
+    /// There is something of that name that is no plain file: a link, a folder.
+    NoFile,
+    /// It has so many bytes, more than are read.
+    TooLarge(u64),
+    /// Its bytes.
+    Bytes(Vec<u8>),
+}
+
 /// One repository's mirror.
 pub struct Mirror {
     git: Git,
@@ -340,6 +352,34 @@ impl Mirror {
             }
         }
         Ok(Digest::of(&wanted))
+    }
+
+    /// A file of a commit, as git has it, where it has at most so many bytes.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub async fn blob(&self, commit: &str, path: &str, most: u64) -> Result<Blob, GitError> {
+        let mut command = self.command();
+        command.args(["ls-tree", "-l", "-z", "--full-tree", commit, "--", path]);
+        let listed = self.git.local(command).await?;
+        let listed = String::from_utf8_lossy(&listed);
+        // "MODE TYPE OBJECT SIZE\tPATH\0"
+        let Some((about, _)) = listed.split_once('\t') else {
+            return Ok(Blob::None);
+        };
+        let about: Vec<&str> = about.split_ascii_whitespace().collect();
+        let (object, size) = match about.as_slice() {
+            ["100644" | "100755" | "100664", "blob", object, size] => (*object, *size),
+            _ => return Ok(Blob::NoFile),
+        };
+        match size.parse() {
+            Ok(size) if size > most => return Ok(Blob::TooLarge(size)),
+            Ok(_) => {}
+            Err(_) => return Ok(Blob::NoFile),
+        }
+        let mut command = self.command();
+        command.args(["cat-file", "blob", object]);
+        Ok(Blob::Bytes(self.git.local(command).await?))
     }
 
     /// Sees to it that a commit is here, although another builder resolved it.

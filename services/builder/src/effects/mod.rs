@@ -8,6 +8,7 @@ mod git;
 mod log;
 mod maven;
 mod mirror;
+mod own;
 mod process;
 mod resolve;
 mod run;

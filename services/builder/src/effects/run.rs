@@ -190,14 +190,19 @@ fn over(usage: usage::Usage, builder: &Builder) -> Option<String> {
 ///
 /// # Errors
 /// Why it is not.
-pub fn judge(ended: &Ended, said: &Said, builder: &Builder) -> Result<(), Failure> {
+pub fn judge(
+    ended: &Ended,
+    said: &Said,
+    builder: &Builder,
+    limit: Duration,
+) -> Result<(), Failure> {
     let keep = builder.log_lines as usize;
     match ended {
         Ended::Exit(status) if status.success() => Ok(()),
         Ended::Exit(_) => Err(classify::failed(&said.log.kept(), keep)),
         Ended::Over(detail) => Err(Stop::new(Reason::BuildFailed, detail).into()),
         Ended::Late => {
-            let limit = ferry_config::text::duration::format(builder.timeout);
+            let limit = ferry_config::text::duration::format(limit);
             let kept = said.log.kept();
             let last = &kept[kept.len().saturating_sub(keep.min(LAST))..];
             let mut detail = format!("it was not done after {limit}");

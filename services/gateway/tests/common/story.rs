@@ -141,6 +141,7 @@ impl Story {
 
     pub fn slimmed(&mut self) {
         let packaged = Packaged {
+            own: None,
             run: self.run,
             module: "hello".into(),
             digest: Digest::of(b"packaged"),
@@ -158,6 +159,7 @@ impl Story {
             kept: 1,
         };
         let release = Release {
+            own: None,
             run: self.run,
             module: "hello".into(),
             commit: Some(COMMIT.into()),

@@ -57,7 +57,11 @@ impl WayBack for Making {
         }
         let (release, run) = (active.release.clone(), active.requested.run);
         let generation = self.state.generation + 1;
-        active.plan = plan::back(&active.plan, &active.touched, before.as_ref(), generation);
+        // As the version was judged that is brought back, not the one that failed.
+        let module = &active.requested.module;
+        let judge = plan::judge(&context.config, module, before.as_ref(), false);
+        let (touched, before_it) = (&active.touched, before.as_ref());
+        active.plan = plan::back(&active.plan, touched, before_it, judge, generation);
         active.id = active.plan.id();
         active.wave = 0;
         active.tasks = BTreeMap::new();

@@ -6,10 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use ferry_config::{Amount, At, Config, Environment, Rollback};
+use ferry_config::{Amount, At, Config, Environment, OwnKey, Rollback};
 use ferry_events::{
     Digest, Reason, Stop,
-    artifact::Release,
+    artifact::{Own, Release},
     gate::{Ask, Gate, Place},
     rollout::{Aim, Direction, Judge, Limits, Plan, Requested, Step, WayBack, Zone},
     task::Want,
@@ -93,6 +93,10 @@ pub(super) fn forward(brief: &Brief<'_>) -> Result<Plan, Stop> {
     // What was verified before has been watched already: going back does not wait for anything.
     let back = matches!(brief.requested.aim, Aim::Back { .. });
     let mut limits = limits(&strategy, &steps, back)?;
+    // Going back takes what was verified as it is.
+    if !back {
+        within_policies(brief.config, module, brief.release)?;
+    }
     if back {
         (limits.canary, limits.parallel, limits.soak_ms) = (0, 0, 0);
         limits.pause_ms = 0;
@@ -108,7 +112,7 @@ pub(super) fn forward(brief: &Brief<'_>) -> Result<Plan, Stop> {
         configuration: brief.revision.clone(),
         wants,
         restores,
-        judge: judge(brief.config, module, !back),
+        judge: judge(brief.config, module, Some(brief.release), !back),
         waves: waves(&limits, steps),
         limits,
         gates: if back {
@@ -119,22 +123,78 @@ pub(super) fn forward(brief: &Brief<'_>) -> Result<Plan, Stop> {
     })
 }
 
-/// How a module is judged; what was verified before has soaked already.
-pub(super) fn judge(config: &Config, module: &str, soaks: bool) -> Judge {
-    let Some(module) = config.module(module) else {
-        return Judge::default();
-    };
+/// How a release of a module is judged: by what it sets for itself, else by the configuration. What was
+/// verified before has soaked already.
+pub(super) fn judge(
+    config: &Config,
+    module: &str,
+    release: Option<&Release>,
+    soaks: bool,
+) -> Judge {
+    let central = config.module(module);
+    let own = release.and_then(|release| release.own.as_ref());
+    let probe = central.and_then(|module| module.probe.as_ref());
+    let probe = probe.map(|probe| Probe {
+        path: probe.path.clone(),
+        status: probe.status,
+        contains: probe.contains.clone(),
+        timeout_ms: millis(probe.timeout),
+        deadline_ms: millis(probe.deadline),
+        interval_ms: millis(probe.interval),
+    });
+    let soak_ms = own.and_then(|own| own.soak_ms);
+    let soak_ms = soak_ms.or_else(|| central.map(|module| millis(module.soak)));
     Judge {
-        probe: module.probe.as_ref().map(|probe| Probe {
-            path: probe.path.clone(),
-            status: probe.status,
-            contains: probe.contains.clone(),
-            timeout_ms: millis(probe.timeout),
-            deadline_ms: millis(probe.deadline),
-            interval_ms: millis(probe.interval),
-        }),
-        soak_ms: if soaks { millis(module.soak) } else { 0 },
+        probe: own.and_then(|own| own.probe.clone()).or(probe),
+        soak_ms: soak_ms.filter(|_| soaks).unwrap_or_default(),
+        own: own_of_judge(own, soaks),
     }
+}
+
+/// Which of these a module set itself.
+fn own_of_judge(own: Option<&Own>, soaks: bool) -> Vec<String> {
+    let Some(own) = own else {
+        return Vec::new();
+    };
+    let set = [
+        (OwnKey::Soak, own.soak_ms.is_some() && soaks),
+        (OwnKey::Probe, own.probe.is_some()),
+    ];
+    let set = set.into_iter().filter(|(_, set)| *set);
+    set.map(|(key, _)| key.name().to_owned()).collect()
+}
+
+/// Whether what a release sets for itself is within the policies in force, which may be others than when it
+/// was built.
+///
+/// # Errors
+/// A stop that names each key that is not.
+fn within_policies(config: &Config, module: &str, release: &Release) -> Result<(), Stop> {
+    let Some(own) = &release.own else {
+        return Ok(());
+    };
+    let mut found = Vec::new();
+    for (name, policy) in config.policies_of(module) {
+        let sets = |key: OwnKey| own.keys.iter().any(|set| set == key.name());
+        for key in [OwnKey::Soak, OwnKey::Probe] {
+            if sets(key) && !policy.may_set.contains(&key) {
+                let key = key.name();
+                found.push(format!(
+                    "{key}: [policies.{name}] does not let modules set it"
+                ));
+            }
+        }
+        let soak = own.soak_ms.map(Duration::from_millis);
+        let soak = soak.and_then(|soak| policy.refuses_soak(name, soak));
+        found.extend(soak.map(|why| format!("soak: {why}")));
+        let probe = own.probe.as_ref();
+        let probe = probe.and_then(|probe| policy.refuses_path(name, &probe.path));
+        found.extend(probe.map(|why| format!("probe.path: {why}")));
+    }
+    if found.is_empty() {
+        return Ok(());
+    }
+    Err(Stop::new(Reason::ModuleFileRefused, found.join("; ")))
 }
 
 /// A step for each base of a module in an environment, in the order of their names.
@@ -320,6 +380,7 @@ pub(super) fn back(
     forward: &Plan,
     touched: &BTreeMap<String, String>,
     before: Option<&Release>,
+    judge: Judge,
     generation: u64,
 ) -> Plan {
     let zone = |base: &str| {
@@ -360,10 +421,7 @@ pub(super) fn back(
         generation,
         wants: wants(before, touched.values().map(String::as_str)),
         restores: BTreeMap::new(),
-        judge: Judge {
-            soak_ms: 0,
-            ..forward.judge.clone()
-        },
+        judge,
         gates: Vec::new(),
         waves,
         ..forward.clone()

@@ -441,7 +441,7 @@ impl Ends for Making {
             configuration: context.revision.clone(),
             wants: plan::wants(verified, pools),
             restores: BTreeMap::new(),
-            judge: plan::judge(&context.config, &module, false),
+            judge: plan::judge(&context.config, &module, verified, false),
             limits: Limits::default(),
             gates: Vec::new(),
             waves: steps.chunks(size).map(<[Step]>::to_vec).collect(),

@@ -152,6 +152,7 @@ pub fn release(n: u64) -> Release {
         kept: 0,
     };
     Release {
+        own: None,
         run: run(n),
         module: "cart".into(),
         commit: Some(format!("{n:040}")),

@@ -89,6 +89,7 @@ impl SlimmerEffects {
             commit: packaged.commit.clone(),
             packaged: packaged.digest.clone(),
             biz: packaged.biz.clone(),
+            own: packaged.own.clone(),
             pools,
         })
     }

@@ -48,6 +48,7 @@ pub(super) fn errors(tree: &mut Tree) {
         environments(tree, &mut found);
         modules(tree, &mut found);
     }
+    policies(tree, &mut found);
     gates::errors(tree, &mut found);
     for one in found {
         let Found {
@@ -274,6 +275,26 @@ fn modules(tree: &Tree, found: &mut Vec<Found>) {
                 format!("modules.{name}"),
                 message.to_owned(),
             ));
+        }
+    }
+}
+
+/// Bounds that no value keeps.
+fn policies(tree: &Tree, found: &mut Vec<Found>) {
+    for (name, entry) in tree.root.entries("policies") {
+        let soak = |key: &str| duration::parse(entry.node.text_of(key)?).ok();
+        if let (Some(least), Some(most), Some(at)) = (
+            soak("soak_at_least"),
+            soak("soak_at_most"),
+            entry.node.get("soak_at_most"),
+        ) && least > most
+        {
+            let message = format!(
+                "is less than soak_at_least, which is {}; no soak keeps both",
+                duration::format(least)
+            );
+            let key = format!("policies.{name}.soak_at_most");
+            found.push(Found::new(at.node.at, key, message));
         }
     }
 }

@@ -6,8 +6,8 @@ mod clone;
 mod format;
 mod gates;
 mod meaning;
-mod shape;
-mod walk;
+pub(crate) mod shape;
+pub(crate) mod walk;
 
 use std::collections::BTreeSet;
 
@@ -52,7 +52,7 @@ pub(crate) fn check(mut tree: Tree) -> Result<(Config, Vec<Diagnostic>), Vec<Dia
 
 /// The findings in the order of the files. In a broken file only what TOML says
 /// counts: the rest would be about text that was guessed.
-fn sorted(tree: Tree) -> Vec<Diagnostic> {
+pub(crate) fn sorted(tree: Tree) -> Vec<Diagnostic> {
     let broken = tree.broken;
     let mut found = tree.found;
     found.retain(|(at, found)| !broken.contains(&at.source) || found.key.is_empty());

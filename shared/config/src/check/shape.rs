@@ -71,6 +71,15 @@ impl Shape {
         })
     }
 
+    /// The shape of a module's own file.
+    pub fn module_file() -> &'static Self {
+        static SHAPE: OnceLock<Shape> = OnceLock::new();
+        SHAPE.get_or_init(|| {
+            let schema = crate::schema::module_file_schema();
+            Self::of(&schema, &schema)
+        })
+    }
+
     /// Panics on a schema that it does not know: then a type uses something new,
     /// and every test says so.
     fn of(schema: &Value, root: &Value) -> Self {

@@ -48,6 +48,31 @@ pub(super) fn walk(tree: &mut Tree) -> Value {
     value
 }
 
+/// Walks a module's own file. Of the keys in `without` nothing is said: they are another's.
+pub(crate) fn walk_module_file(tree: &mut Tree, without: &[String]) -> Value {
+    let start = At {
+        source: 0,
+        offset: 0,
+    };
+    let nothing = Node {
+        at: start,
+        kind: Kind::Boolean(false),
+    };
+    let mut root = std::mem::replace(&mut tree.root, nothing);
+    let mut others = Vec::new();
+    if let Kind::Table(table) = &mut root.kind {
+        others.extend(without.iter().filter_map(|key| table.remove_entry(key)));
+    }
+    let known = BTreeMap::new();
+    let mut walk = Walk { tree, known };
+    let value = walk.node(&root, start, Shape::module_file(), "");
+    if let Kind::Table(table) = &mut root.kind {
+        table.extend(others);
+    }
+    tree.root = root;
+    value.unwrap_or_default()
+}
+
 /// The tables whose names are referred to.
 const KNOWN: [&str; 6] = [
     "tokens",

@@ -10,6 +10,7 @@ mod drain;
 mod environment;
 mod gate;
 mod module;
+mod own;
 mod reconcile;
 mod repository;
 mod services;
@@ -21,6 +22,7 @@ pub use drain::{AtDeadline, Call, CallMethod, Drain, DrainCheck, DrainFor};
 pub use environment::{Base, Environment, Pool, Rollback, Supersede};
 pub use gate::{Approval, At, Check, Freeze, Metric, Window};
 pub use module::{Build, Module, Probe};
+pub use own::{ModuleFile, OwnKey, Policy};
 pub use reconcile::Reconcile;
 pub use repository::{Forge, Repository, Team};
 pub use services::{Bus, Gateway, Installer, Verifier};
@@ -68,6 +70,10 @@ pub struct Config {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("propertyNames" = crate::text::name_schema()))]
     pub freezes: BTreeMap<String, Freeze>,
+    /// Bounds of what modules set in their own `.ferry.toml`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("propertyNames" = crate::text::name_schema()))]
+    pub policies: BTreeMap<String, Policy>,
     /// Pools: the bases of one environment that are built alike.
     #[schemars(extend("propertyNames" = crate::text::name_schema()))]
     pub pools: BTreeMap<String, Pool>,

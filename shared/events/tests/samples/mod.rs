@@ -30,6 +30,11 @@ fn stop() -> Stop {
 
 fn release() -> artifact::Release {
     artifact::Release {
+        own: Some(artifact::Own {
+            keys: vec!["goals".into(), "soak".into()],
+            soak_ms: Some(5_000),
+            probe: None,
+        }),
         run: run_id(),
         module: "cart".into(),
         commit: Some("c".repeat(40)),
@@ -237,6 +242,7 @@ pub fn bodies() -> Vec<Body> {
             size: 10,
             commit: None,
             biz: release().biz,
+            own: release().own,
         }
         .into(),
         artifact::Published { release: release() }.into(),

@@ -161,6 +161,7 @@ fn done(state: &State) -> Decision<State> {
 
 fn release(packaged: &Packaged) -> Release {
     Release {
+        own: None,
         run: packaged.run,
         module: packaged.module.clone(),
         commit: None,
@@ -284,6 +285,7 @@ pub fn packaged(n: u64, module: &str) -> Event {
         scope: Scope::module(None, module),
         cause: None,
         body: Packaged {
+            own: None,
             run,
             module: module.into(),
             digest: Digest::of(b"jar"),

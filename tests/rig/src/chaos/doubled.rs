@@ -128,6 +128,7 @@ mod tests {
             scope: Scope::module(None, "cart"),
             cause: None,
             body: Packaged {
+                own: None,
                 run,
                 module: "cart".into(),
                 digest: Digest::of(jar.as_bytes()),

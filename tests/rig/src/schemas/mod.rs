@@ -36,6 +36,8 @@ pub fn files() -> BTreeMap<String, String> {
         .collect();
     files.insert("commands.json".to_owned(), command());
     files.insert("ferry.toml.json".to_owned(), ferry_config::schema());
+    let module_file = ferry_config::module_file_schema();
+    files.insert("module.ferry.toml.json".to_owned(), module_file);
     files.insert("asyncapi.json".to_owned(), bus::asyncapi());
     files.insert("openapi.json".to_owned(), api::openapi());
     files

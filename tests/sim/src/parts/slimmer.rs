@@ -79,6 +79,7 @@ impl Slims {
             commit: packaged.commit.clone(),
             packaged: packaged.digest.clone(),
             biz: packaged.biz.clone(),
+            own: packaged.own.clone(),
             pools: pools
                 .into_iter()
                 .map(|(pool, _)| (pool.to_owned(), slimmed.clone()))

@@ -13,7 +13,7 @@ use ferry_api::{
 };
 use ferry_events::rollout::RolloutOutcome;
 use ferry_events::run::{self, Outcome, RunKind};
-use ferry_events::{Body, Event, RunId, Stop, Timestamp, push, rollout};
+use ferry_events::{Body, Event, RunId, Stop, Timestamp, artifact, push, rollout};
 
 use super::Kept;
 
@@ -158,6 +158,7 @@ fn unknown(id: RunId, module: &str, at: Timestamp) -> RunView {
         push: None,
         command: None,
         packaged: None,
+        own: Vec::new(),
         version: None,
         environments: Vec::new(),
         steps: Vec::new(),
@@ -200,6 +201,7 @@ fn progress(run: &mut RunView, event: &Event, received_at: Option<Timestamp>) {
         }
         Body::ArtifactPackaged(it) => {
             run.packaged = Some(it.digest.clone());
+            run.own = own_of(it.own.as_ref());
             begin(run, "slim", None, it.biz.version.clone(), at);
             come(run, RunState::Slimming);
         }
@@ -230,6 +232,11 @@ fn progress(run: &mut RunView, event: &Event, received_at: Option<Timestamp>) {
         }
         _ => {}
     }
+}
+
+/// What the module set for itself.
+fn own_of(own: Option<&artifact::Own>) -> Vec<String> {
+    own.map(|own| own.keys.clone()).unwrap_or_default()
 }
 
 fn note_of(wave: &rollout::Wave) -> String {
