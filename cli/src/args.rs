@@ -5,8 +5,8 @@
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::commands::{
-    approve, bases, bus, can, completions, config, dead, deploy, events, init, line, logs, modules,
-    plan, pushes, rollback, run, runs, show, slim, status, token, watch,
+    approve, base, bases, bus, can, completions, config, dead, deploy, events, init, line, logs,
+    modules, plan, pushes, rollback, run, runs, show, slim, status, token, watch,
 };
 use crate::exit::Exit;
 use crate::up;
@@ -93,9 +93,9 @@ pub enum Task {
     Bus(bus::Task),
     /// Leave out of a module what its base has
     Slim(slim::Args),
-    /// Look at a base's jar
+    /// Have a base left alone or give it back; look at a base's jar
     #[command(subcommand)]
-    Base(slim::BaseTask),
+    Base(base::Task),
     /// Print completions for a shell
     Completions(completions::Args),
 }

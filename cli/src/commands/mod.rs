@@ -3,6 +3,7 @@
 //! In: the parsed command line. Out: an [`Exit`], or an error for the edge.
 
 pub mod approve;
+pub mod base;
 pub mod bases;
 pub mod bus;
 pub mod can;
@@ -64,7 +65,7 @@ pub async fn run(cli: Cli) -> Result<Exit> {
         Task::Token(task) => token::run(task),
         Task::Bus(task) => bus::run(task).await,
         Task::Slim(args) => slim::run(args),
-        Task::Base(task) => slim::base(task),
+        Task::Base(task) => base::run(task).await,
         Task::Completions(args) => completions::run(&args),
     }
 }
