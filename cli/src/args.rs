@@ -5,9 +5,9 @@
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::commands::{
-    approve, audit, bases, bus, can, completions, config, dead, deploy, events, history, init,
-    line, logs, module, modules, plan, pushes, rollback, run, runs, show, slim, status, token,
-    watch, why,
+    approve, audit, base, bases, bus, can, completions, config, dead, deploy, events, history,
+    init, line, logs, module, modules, plan, pushes, rollback, run, runs, show, slim, status,
+    token, watch, why,
 };
 use crate::exit::Exit;
 use crate::up;
@@ -104,9 +104,9 @@ pub enum Task {
     Bus(bus::Task),
     /// Leave out of a module what its base has
     Slim(slim::Args),
-    /// Look at a base's jar
+    /// Have a base left alone or give it back; look at a base's jar
     #[command(subcommand)]
-    Base(slim::BaseTask),
+    Base(base::Task),
     /// Print completions for a shell
     Completions(completions::Args),
 }

@@ -181,6 +181,8 @@ async fn serve() -> (String, Gateway) {
             get(async |Query(query): Query<CanQuery>| Json(world::can(query.token.is_none()))),
         )
         .route("/bases", get(async || Json(world::bases())))
+        .route("/bases/{base}/hold", post(wish))
+        .route("/bases/{base}/release", post(wish))
         .route("/modules", get(async || Json(world::modules())))
         .route("/dead", get(letters))
         .route(
@@ -698,6 +700,25 @@ async fn people_stop_the_line() {
     let json = rig.ferry(&["status", "--json"]).await.json();
     assert_eq!(json["paused"], json!(world::pauses()));
     assert_eq!(json["waiting"], json!(world::line().waiting));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_base_is_held_and_given_back() {
+    let rig = Rig::new().await;
+    for act in ["hold", "release"] {
+        let told = rig.ferry(&["base", act, "prod-2", "--why", "a disk"]).await;
+        told.is(0, &["asked: ", "taken"]);
+        let asked = rig.asked();
+        let sent = [
+            format!("POST /bases/prod-2/{act}"),
+            r#"{"why":"a disk"}"#.to_owned(),
+        ];
+        assert!(asked.windows(2).any(|it| it == sent), "{asked:?}");
+        let json = ["base", act, "prod-2", "--why", "a disk", "--json"];
+        assert_eq!(rig.ferry(&json).await.json()["state"], "taken");
+        // Whoever comes next wants to know.
+        assert_eq!(rig.ferry(&["base", act, "prod-2"]).await.code, 2);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -107,6 +107,13 @@ fn status_of_what_stands_still() {
         screen::status(&status, world::now(), Paint::Plain)
     };
     insta::assert_snapshot!(status(world::line(), Vec::new()));
+    let held = |paused| LineView {
+        paused,
+        waiting: Vec::new(),
+    };
+    insta::assert_snapshot!(status(held(world::holds()), Vec::new()));
+    let both = [world::pauses(), world::holds()].concat();
+    assert!(status(held(both), Vec::new()).starts_with("paused, held\n"));
     // What waits has its own deadline: it is not told a second time as stuck.
     let mut run = world::approval_view().summary;
     run.began_at = world::began() - chrono::TimeDelta::hours(3);

@@ -85,6 +85,19 @@ impl Wait {
     }
 }
 
+/// Prints what became of a command that causes no run.
+pub async fn once_settled(client: &Client, answer: &CommandAnswer, output: Output) -> Result<Exit> {
+    if !output.json {
+        say(&screen::asked(answer))?;
+    }
+    let command = settled(client, answer, false).await?;
+    output.print(&command, |paint| screen::settled(&command, paint))?;
+    Ok(match command.state {
+        CommandState::Refused => refused(&command),
+        CommandState::Taken | CommandState::Waiting => Exit::Success,
+    })
+}
+
 /// Whoever may not do it is told so as by the gateway itself.
 fn refused(command: &CommandView) -> Exit {
     match &command.stop {

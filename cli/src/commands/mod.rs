@@ -4,6 +4,7 @@
 
 pub mod approve;
 pub mod audit;
+pub mod base;
 pub mod bases;
 pub mod bus;
 pub mod can;
@@ -72,7 +73,7 @@ pub async fn run(cli: Cli) -> Result<Exit> {
         Task::Token(task) => token::run(task),
         Task::Bus(task) => bus::run(task).await,
         Task::Slim(args) => slim::run(args),
-        Task::Base(task) => slim::base(task),
+        Task::Base(task) => base::run(task).await,
         Task::Completions(args) => completions::run(&args),
     }
 }

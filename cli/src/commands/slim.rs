@@ -34,13 +34,6 @@ pub struct Args {
     json: Json,
 }
 
-/// What to do with a base.
-#[derive(Debug, clap::Subcommand)]
-pub enum BaseTask {
-    /// Write down what a base's jar provides
-    Inspect(InspectArgs),
-}
-
 /// Arguments of `ferry base inspect`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  ferry base inspect base.jar -o base.profile.json")]
@@ -79,9 +72,8 @@ pub fn run(args: Args) -> Result<Exit> {
     Ok(Exit::Success)
 }
 
-/// Runs `ferry base`.
-pub fn base(task: BaseTask) -> Result<Exit> {
-    let BaseTask::Inspect(args) = task;
+/// Runs `ferry base inspect`.
+pub fn inspect(args: InspectArgs) -> Result<Exit> {
     let profile = BaseProfile::load(&args.jar, Limits::default())
         .map_err(told)
         .with_context(|| format!("{} is no base", args.jar.display()))?;

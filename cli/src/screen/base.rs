@@ -7,7 +7,7 @@ use ferry_events::Timestamp;
 
 use super::paint::{Toned, plain, table};
 use super::text::{LINE_MAX, age, bytes, clean, one_line, until};
-use super::{Paint, Tone};
+use super::{Paint, Tone, gate};
 
 /// The bases with what they should carry and what they carry.
 pub fn bases(bases: &[BaseView], now: Timestamp, paint: Paint) -> String {
@@ -29,6 +29,9 @@ pub fn bases(bases: &[BaseView], now: Timestamp, paint: Paint) -> String {
     ];
     let mut text = table(paint, &header, rows);
     for base in bases {
+        if let Some(held) = &base.held {
+            text.push_str(&format!("\n{}", gate::paused(held, now)));
+        }
         if let Some(why) = &base.why {
             text.push_str(&format!("\n{}: {}", base.name, one_line(why, LINE_MAX)));
         }
@@ -126,6 +129,7 @@ pub(super) fn differs(base: &BaseView, it: &WantedView, now: Timestamp) -> Optio
             "is looked at again after the rollout of run {}",
             run.short()
         ),
+        _ if base.held.is_some() => "is brought back once the base is released".to_owned(),
         (_, _, None) => {
             let cause = repair.stop.as_ref();
             let cause =
@@ -140,6 +144,8 @@ pub(super) fn differs(base: &BaseView, it: &WantedView, now: Timestamp) -> Optio
 
 fn state(base: &BaseView) -> Toned {
     match base.state {
+        BaseState::Joined if base.held.is_some() => ("held".to_owned(), Tone::Bad),
+        BaseState::Lost if base.held.is_some() => ("held, lost".to_owned(), Tone::Bad),
         BaseState::Joined => ("joined".to_owned(), Tone::Good),
         BaseState::Lost => ("lost".to_owned(), Tone::Bad),
         BaseState::Unknown => ("unknown".to_owned(), Tone::Busy),

@@ -1,4 +1,4 @@
-//! What a rollout waits for, and what is paused: in sentences, with the command that ends it.
+//! What a rollout waits for, what is paused and which bases are held: in sentences, with the command that ends it.
 //!
 //! In: gates, pauses, the time. Out: text.
 
@@ -71,12 +71,16 @@ pub(super) fn next(gate: &GateView, run: RunId) -> String {
     }
 }
 
-/// What is paused, since when, by whom and why.
+/// What is paused or held, since when, by whom and why.
 pub(super) fn paused(one: &Standing, now: Timestamp) -> String {
     let why = one.why.as_ref().map(|why| one_line(why, LINE_MAX));
     let why = why.map(|why| format!(": {why}"));
+    let how = match one.stretch {
+        Stretch::Base { .. } => "held",
+        _ => "paused",
+    };
     format!(
-        "{} is paused since {} ({}) by {}{}",
+        "{} is {how} since {} ({}) by {}{}",
         clean(&one.stretch.to_string()),
         moment(one.since),
         age(now, one.since),
@@ -92,5 +96,6 @@ pub(super) fn resume(stretch: &Stretch) -> String {
         Stretch::Environment(name) => format!("ferry resume --env {}", clean(name)),
         Stretch::Module(name) => format!("ferry resume --module {}", clean(name)),
         Stretch::Run { run, .. } => format!("ferry resume {}", run.short()),
+        Stretch::Base { base, .. } => format!("ferry base release {} --why TEXT", clean(base)),
     }
 }

@@ -55,6 +55,14 @@ fn environment(there: &EnvironmentPlan, paint: Paint) -> Vec<String> {
                 }
             }
         }
+        for one in &plan.left_out {
+            let line = format!(
+                "  left alone: {}: {}",
+                one.step.base,
+                clean(&one.why.detail)
+            );
+            lines.push(paint.tone(Tone::Bad, &line));
+        }
         if plan.limits.soak_ms > 0 {
             lines.push(format!(
                 "  then all bases must stay well for {}",

@@ -235,8 +235,9 @@ fn of_wanted(base: &BaseView, now: Timestamp) -> Vec<Attention> {
         let repair = it.repair.as_ref()?;
         let why = differs(base, it, now)?;
         let wanted = it.wanted.as_deref().unwrap_or("nothing");
-        let (kind, next) = match (&repair.stop, repair.is_given_up()) {
-            (Some(stop), true) => ("repair-given-up", stop.next.clone()),
+        let (kind, next) = match (&repair.stop, repair.is_given_up(), &base.held) {
+            (_, _, Some(held)) => ("drift", gate::resume(&held.stretch)),
+            (Some(stop), true, _) => ("repair-given-up", stop.next.clone()),
             _ => (
                 "drift",
                 "nothing: it is brought back by itself; `ferry bases` shows it".to_owned(),
@@ -324,7 +325,16 @@ pub fn status(status: &Status, now: Timestamp, paint: Paint) -> String {
 }
 
 fn paused(status: &Status, now: Timestamp, paint: Paint) -> Option<String> {
-    let mut text = paint.bad("paused");
+    let is_base = |one: &Standing| one.stretch.base().is_some();
+    let title = match (
+        status.paused.iter().any(is_base),
+        status.paused.iter().all(is_base),
+    ) {
+        (_, true) => "held",
+        (true, false) => "paused, held",
+        (false, false) => "paused",
+    };
+    let mut text = paint.bad(title);
     for one in &status.paused {
         let (what, next) = (gate::paused(one, now), gate::resume(&one.stretch));
         text.push_str(&format!("\n  {what}\n      next: {next}"));

@@ -85,6 +85,8 @@ pub fn event_words(event: &Event) -> String {
                 Act::Pause => "paused",
                 Act::Resume => "resumed",
                 Act::Abort => "aborted",
+                Act::Hold => "holds",
+                Act::Release => "released",
             };
             let why = it.why.as_ref().map(|why| format!(": {}", clean(why)));
             format!(

@@ -25,6 +25,7 @@ pub fn bases() -> Vec<BaseView> {
         zone: "default".into(),
         url: "http://127.0.0.1:8080/".into(),
         state,
+        held: None,
         modules: vec![
             carried(VERSION, "activated"),
             carried(BEFORE, "deactivated"),
@@ -111,6 +112,10 @@ pub fn differing_bases() -> Vec<BaseView> {
     away.state = BaseState::Lost;
     away.wanted[0].rollout = None;
     bases.push(away);
+    let mut kept = bases[4].clone();
+    kept.name = "prod-8".into();
+    kept.held = super::holds().pop();
+    bases.push(kept);
     bases
 }
 

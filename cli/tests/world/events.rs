@@ -44,6 +44,7 @@ pub(super) fn plan() -> rollout::Plan {
         limits: rollout::Limits::default(),
         gates: Vec::new(),
         waves: vec![vec![step("prod-1")], vec![step("prod-2")]],
+        left_out: Vec::new(),
     }
 }
 

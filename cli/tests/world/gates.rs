@@ -186,6 +186,19 @@ pub fn pauses() -> Vec<Standing> {
     ]
 }
 
+/// A base that a person holds.
+pub fn holds() -> Vec<Standing> {
+    vec![Standing {
+        stretch: Stretch::Base {
+            base: "prod-8".into(),
+            environment: "prod".into(),
+        },
+        since: ago(3_600),
+        actor: "ada".into(),
+        why: Some("its disk is replaced".into()),
+    }]
+}
+
 /// A run that a person paused.
 pub fn paused_view() -> RunView {
     let line = gate("paused", Point::After(1), Ask::Line, 5_000, 604_800);
@@ -303,6 +316,14 @@ pub fn plan_view() -> PlanView {
         vec![step("prod-2", "east"), step("prod-3", "west")],
         vec![step("prod-4", "west")],
     ];
+    prod.left_out = vec![rollout::LeftOut {
+        step: step("prod-5", "west"),
+        why: Stop::new(
+            Reason::BaseHeld,
+            "base prod-5 was held by ada: its disk is replaced",
+        )
+        .on("prod-5"),
+    }];
     prod.limits.zones = zones(&[("east", 2), ("west", 2)]);
     prod.limits.max_failures = 1;
     prod.limits.soak_ms = 600_000;

@@ -5,11 +5,12 @@ mod common;
 use common::story::*;
 use common::*;
 use ferry_api::{
-    Action, CanQuery, CanView, Client, ClientError, CommandState, EnvironmentState, GateView,
-    LineView, RolloutRequest, RunState, Stretch, StretchRequest,
+    Action, BaseRequest, CanQuery, CanView, Client, ClientError, CommandState, EnvironmentState,
+    GateView, LineView, RolloutRequest, RunState, Stretch, StretchRequest,
 };
 use ferry_bus::{MemoryBus, User};
 use ferry_events::body::*;
+use ferry_events::command::OnBase;
 use ferry_events::gate::{Ask, Outcome as GateOutcome, Point, Verdict};
 use ferry_events::line::Act;
 use ferry_events::rollout::{Direction, RolloutOutcome};
@@ -528,6 +529,85 @@ async fn stopping_the_line_takes_the_role_on_all_that_it_concerns() {
     // In prod alone, the operator may.
     assert!(gateway.client(OPERATOR).pause(&prod).await.is_ok());
     gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_base_is_held_and_given_back_by_whoever_operates_all_that_goes_there() {
+    let bus = MemoryBus::default();
+    let (gateway, _) = waiting_gateway(&bus).await;
+    let ask = BaseRequest {
+        why: "its disk is replaced".into(),
+    };
+    let admin = gateway.client(ADMIN);
+    let on = OnBase {
+        base: "prod-1".into(),
+        environment: "prod".into(),
+    };
+    let answer = admin.hold_base("prod-1", &ask).await.unwrap();
+    assert_eq!(answer.what, "leave base prod-1 alone");
+    let sent = commands(&bus).pop().unwrap();
+    assert_eq!(sent.verb, Verb::Hold(on.clone()));
+    assert_eq!(sent.why.as_deref(), Some("its disk is replaced"));
+    assert!(admin.command(answer.id).await.is_ok());
+    admin.release_base("prod-1", &ask).await.unwrap();
+    assert_eq!(commands(&bus).pop().unwrap().verb, Verb::Release(on));
+
+    // In prod alone, the operator may; it learns what became of it, though the command is about no module.
+    let operator = gateway.client(OPERATOR);
+    let answer = operator.hold_base("prod-1", &ask).await.unwrap();
+    assert!(operator.command(answer.id).await.is_ok());
+    let before = commands(&bus).len();
+    let viewer = gateway.client(VIEWER);
+    for answer in [
+        viewer.hold_base("prod-1", &ask).await,
+        viewer.release_base("prod-1", &ask).await,
+    ] {
+        let (status, _, detail) = refused(answer);
+        assert_eq!(status, 403, "{detail}");
+        assert!(
+            detail.ends_with("module cloud in prod, which goes to prod-1"),
+            "{detail}"
+        );
+    }
+    // It does not even see pre.
+    assert_eq!(refused(operator.hold_base("pre-1", &ask).await).0, 404);
+    let (status, code, _) = refused(admin.hold_base("moon-1", &ask).await);
+    assert_eq!((status, code.as_str()), (404, "unknown-base"));
+    let silent = BaseRequest { why: " ".into() };
+    assert_eq!(refused(admin.hold_base("prod-1", &silent).await).0, 400);
+    assert_eq!(
+        commands(&bus).len(),
+        before,
+        "what is refused is no command"
+    );
+    gateway.stop().await;
+}
+
+#[test]
+fn a_hold_is_shown_with_its_base() {
+    let mut story = comes_to_prod();
+    let config = ferry_config::parse(&[("ferry.toml".into(), toml())])
+        .expect("a good configuration")
+        .config;
+    let held = |story: &Story| -> Vec<String> {
+        let bases = story.views.bases(&config).into_iter();
+        bases
+            .filter_map(|base| Some(format!("{}: {}", base.name, base.held?)))
+            .collect()
+    };
+    let prod = Stretch::Base {
+        base: "prod-1".into(),
+        environment: "prod".into(),
+    };
+    assert_eq!(held(&story), Vec::<String>::new());
+    story.line(1, Act::Hold, prod.clone());
+    assert_eq!(
+        held(&story),
+        ["prod-1: base prod-1 was held by ops: prices look wrong"]
+    );
+    assert_eq!(line_of(&story).paused.len(), 1, "it is on the line, too");
+    story.line(2, Act::Release, prod);
+    assert_eq!(held(&story), Vec::<String>::new());
 }
 
 #[tokio::test]

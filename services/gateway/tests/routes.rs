@@ -39,6 +39,7 @@ async fn call(gateway: &Gateway, route: &Route) -> (StatusCode, String) {
         .path
         .replace("{forge}", "github")
         .replace("{id}", "00000000-0000-0000-0000-000000000000")
+        .replace("{base}", "pre-1")
         .replace("{module}", "hello");
     let url = format!("{}{path}", gateway.url);
     let request = match route.method {

@@ -10,7 +10,7 @@ use ferry_config::Config;
 use ferry_events::{
     Body, Command, Digest, PlanId, Reason, RunId, Stop, Verb,
     artifact::{Published, Release},
-    command::Rollout,
+    command::{OnBase, Rollout},
     gate::{self, Verdict},
     line::{Standing, Stretch},
     push::ChangeMerged,
@@ -161,6 +161,8 @@ enum Next {
     Judge { verdict: usize },
     Line { act: usize, stretch: usize },
     RollBack,
+    Hold { which: usize },
+    Release { which: usize },
     Wake,
     Repeat { which: usize },
 }
@@ -177,6 +179,8 @@ fn next() -> impl Strategy<Value = Next> {
         3 => (0usize..6).prop_map(|verdict| Next::Judge { verdict }),
         2 => (0usize..6, 0usize..4).prop_map(|(act, stretch)| Next::Line { act, stretch }),
         1 => Just(Next::RollBack),
+        1 => which().prop_map(|which| Next::Hold { which }),
+        1 => which().prop_map(|which| Next::Release { which }),
         4 => Just(Next::Wake),
         3 => which().prop_map(|which| Next::Repeat { which }),
     ]
@@ -220,6 +224,21 @@ struct Watch {
     overridden: BTreeSet<RunId>,
     ended: BTreeMap<RunId, u32>,
     live: Option<String>,
+}
+
+impl Watch {
+    /// Bases that are held.
+    fn held(&self) -> BTreeSet<String> {
+        let bases = self.standing.iter().filter_map(|one| one.stretch.base());
+        bases.map(str::to_owned).collect()
+    }
+}
+
+fn on_base(base: String) -> OnBase {
+    OnBase {
+        base,
+        environment: "prod".into(),
+    }
 }
 
 impl Floor {
@@ -491,7 +510,12 @@ impl Floor {
                 let verb = match act {
                     0 => Verb::Abort(stretch),
                     1 | 2 => Verb::Pause(stretch),
-                    _ => match self.watch.standing.first() {
+                    _ => match self
+                        .watch
+                        .standing
+                        .iter()
+                        .find(|one| one.stretch.base().is_none())
+                    {
                         Some(standing) => Verb::Resume(standing.stretch.clone()),
                         None => return,
                     },
@@ -506,6 +530,17 @@ impl Floor {
                     to: None,
                 };
                 self.order("ops", verb);
+            }
+            Next::Hold { which } => {
+                let base = self.base(which);
+                self.order("ada", Verb::Hold(on_base(base)));
+            }
+            Next::Release { which } => {
+                let held = self.watch.held();
+                if !held.is_empty() {
+                    let base = held.iter().nth(which % held.len()).expect("one of them");
+                    self.order("ada", Verb::Release(on_base(base.clone())));
+                }
             }
             Next::Wake => self.wake(),
             Next::Repeat { which } if !self.fed.is_empty() => self.repeat(which),
@@ -616,8 +651,15 @@ impl Floor {
                 );
                 match plan.direction {
                     Direction::Forward => {
-                        let all: BTreeSet<&str> = self.runs.keys().map(String::as_str).collect();
-                        assert_eq!(once, all, "every base is planned\n{}", told());
+                        let held = watch.held();
+                        let all = self.runs.keys().filter(|base| !held.contains(*base));
+                        let all: BTreeSet<&str> = all.map(String::as_str).collect();
+                        assert_eq!(
+                            once,
+                            all,
+                            "every base is planned that is not held\n{}",
+                            told()
+                        );
                         let by_hand = matches!(watch.requested[&plan.run].aim, Aim::Back { .. });
                         waves_are_within(plan, &self.world.config, by_hand);
                     }
@@ -678,6 +720,13 @@ impl Floor {
                     p.base,
                     told()
                 );
+                let held = watch.held();
+                assert!(
+                    !held.contains(&p.base),
+                    "{} is held and changed\n{}",
+                    p.base,
+                    told()
+                );
                 watch.in_hand.insert(p.base.clone());
                 let plan = &watch.plans[&p.plan];
                 let asked = watch.requested.get(&p.run);
@@ -692,7 +741,10 @@ impl Floor {
                 let zone = &self.zones[&p.base];
                 let limits = &plan.limits.zones[zone];
                 let out = self.zones.iter().filter(|(base, of)| {
-                    *of == zone && (watch.in_hand.contains(*base) || self.lost.contains(*base))
+                    *of == zone
+                        && (watch.in_hand.contains(*base)
+                            || self.lost.contains(*base)
+                            || held.contains(*base))
                 });
                 let out = out.count() as u32;
                 assert!(
@@ -734,11 +786,7 @@ impl Floor {
         }
     }
 
-    /// Everything that is open is answered, every base is there, and every deadline comes.
-    fn rest(&mut self) {
-        for base in self.lost.clone() {
-            self.join(&base, false);
-        }
+    fn settle(&mut self) {
         for round in 0.. {
             assert!(round < 500, "it comes to rest\n{}", self.told());
             while self.answer(0, true) {}
@@ -747,6 +795,19 @@ impl Floor {
             }
             self.wake();
         }
+    }
+
+    /// Everything that is open is answered, every base is there and released, and every deadline comes.
+    fn rest(&mut self) {
+        for base in self.lost.clone() {
+            self.join(&base, false);
+        }
+        self.settle();
+        // Nothing is in hand, or what is waits for none of these.
+        for base in self.watch.held() {
+            self.order("ada", Verb::Release(on_base(base)));
+        }
+        self.settle();
         let told = self.told();
         assert_eq!(
             self.watch.ended.len(),
@@ -788,7 +849,7 @@ impl Floor {
 
 fn waves_are_within(plan: &Plan, config: &Config, by_hand: bool) {
     let strategy = &config.environments["prod"];
-    let all = plan.bases().count();
+    let all = plan.all().count();
     for (n, wave) in plan.waves.iter().enumerate() {
         assert!(!wave.is_empty());
         let most = match (n, strategy.parallel.is_zero()) {
@@ -807,6 +868,8 @@ fn waves_are_within(plan: &Plan, config: &Config, by_hand: bool) {
             *of_zone.entry(&step.zone).or_default() += 1;
         }
         for (zone, n) in of_zone {
+            let held = plan.left_out.iter().filter(|one| one.step.zone == zone);
+            let n = if by_hand { n } else { n + held.count() as u32 };
             let limits = &plan.limits.zones[zone];
             assert!(n <= limits.max_unavailable && limits.bases - n >= limits.min_available);
         }

@@ -90,6 +90,7 @@ fn known(config: &Config, plan: &Plan) -> Known {
             ["pre".to_owned()].into()
         },
         returns: false,
+        held: std::collections::BTreeSet::new(),
     }
 }
 

@@ -11,7 +11,7 @@ use ferry_config::Config;
 use ferry_events::{
     Body, Digest, RunId, Timestamp, Verb,
     artifact::{Published, Release},
-    command::Rollout,
+    command::{OnBase, Rollout},
     gate,
     line::Stretch,
     push::ChangeMerged,
@@ -212,6 +212,14 @@ fn act(world: &mut World, line: &str, commands: &mut u128) -> Option<()> {
             let stretch = stretch(world, what)?;
             command(world, actor, Verb::Resume(stretch));
         }
+        [actor, "holds", base] => {
+            let verb = Verb::Hold(on_base(world, base)?);
+            command(world, actor, verb);
+        }
+        [actor, "releases", base] => {
+            let verb = Verb::Release(on_base(world, base)?);
+            command(world, actor, verb);
+        }
         [actor, "aborts", what @ ..] => {
             let stretch = stretch(world, what)?;
             command(world, actor, Verb::Abort(stretch));
@@ -367,6 +375,14 @@ fn rollout(n: &str, environment: &str) -> Option<Rollout> {
     })
 }
 
+fn on_base(world: &World, base: &str) -> Option<OnBase> {
+    world.config.base(base)?;
+    Some(OnBase {
+        base: base.to_owned(),
+        environment: world::environment_of(base).to_owned(),
+    })
+}
+
 fn stretch(world: &World, words: &[&str]) -> Option<Stretch> {
     Some(match words {
         ["everything"] => Stretch::Everything,
@@ -456,6 +472,11 @@ fn in_the_end(world: &mut World) -> Vec<String> {
         let Some(unit) = unit else {
             continue;
         };
+        for held in unit["line"]["standing"].as_array().into_iter().flatten() {
+            if let Some(base) = held["stretch"]["base"]["base"].as_str() {
+                told.push(format!("{environment}: {base} is held"));
+            }
+        }
         for place in ["active", "gated", "queued", "later"] {
             let one = &unit[place];
             let run = one["requested"]["run"].as_str().or(one["run"].as_str());

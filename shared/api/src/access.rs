@@ -29,11 +29,15 @@ pub enum Action {
     Approve,
     /// Let a rollout go on without what it waits for.
     Promote,
+    /// Have a base left alone that the module goes to.
+    Hold,
+    /// Give it back.
+    Release,
 }
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::View,
         Self::Run,
         Self::Deploy,
@@ -43,6 +47,8 @@ impl Action {
         Self::Abort,
         Self::Approve,
         Self::Promote,
+        Self::Hold,
+        Self::Release,
     ];
 
     /// The word that stands in JSON and on screens.
@@ -57,6 +63,8 @@ impl Action {
             Self::Abort => "abort",
             Self::Approve => "approve",
             Self::Promote => "promote",
+            Self::Hold => "hold",
+            Self::Release => "release",
         }
     }
 

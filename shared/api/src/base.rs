@@ -1,8 +1,8 @@
 //! Bases as they were last seen.
 //!
-//! In: serde. Out: [`BaseView`].
+//! In: serde. Out: [`BaseView`], [`BaseRequest`].
 
-use ferry_events::{RunId, Timestamp, base::ModuleOnBase};
+use ferry_events::{RunId, Timestamp, base::ModuleOnBase, line::Standing};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -106,4 +106,15 @@ pub struct BaseView {
     /// Why it counts as lost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
+    /// That it is left alone by rollouts and repairs: since when, by whose word and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Standing>,
+}
+
+/// `POST /bases/{base}/hold`, `/release`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BaseRequest {
+    /// Why, in your words.
+    pub why: String,
 }

@@ -6,11 +6,11 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use crate::{
-    AuditQuery, BaseView, CanQuery, CanView, CloseRequest, CommandAnswer, CommandView, DeployQuery,
-    EventsQuery, Health, HistoryQuery, HistoryView, HookAnswer, LetterSummary, LetterView,
-    LettersQuery, LineView, LogLine, LogQuery, LogView, ModuleView, PlanQuery, PlanView, PushView,
-    Ready, RollbackRequest, RolloutRequest, RunRequest, RunSummary, RunView, RunsQuery,
-    StretchRequest, WhyQuery, WhyView,
+    AuditQuery, BaseRequest, BaseView, CanQuery, CanView, CloseRequest, CommandAnswer, CommandView,
+    DeployQuery, EventsQuery, Health, HistoryQuery, HistoryView, HookAnswer, LetterSummary,
+    LetterView, LettersQuery, LineView, LogLine, LogQuery, LogView, ModuleView, PlanQuery,
+    PlanView, PushView, Ready, RollbackRequest, RolloutRequest, RunRequest, RunSummary, RunView,
+    RunsQuery, StretchRequest, WhyQuery, WhyView,
 };
 
 /// The JSON schema of a type, made by a generator that collects what it refers to.
@@ -283,6 +283,20 @@ pub const ROUTES: &[Route] = &[
         "listBases",
         "Bases as they were last seen.",
         &[json(200, "The bases.", shape::<Vec<BaseView>>)],
+    ),
+    ask(
+        "/bases/{base}/hold",
+        "holdBase",
+        "Has a base left alone by rollouts and repairs.",
+        Takes::Json(shape::<BaseRequest>),
+        COMMAND,
+    ),
+    ask(
+        "/bases/{base}/release",
+        "releaseBase",
+        "Gives a base back, which is then brought up to date.",
+        Takes::Json(shape::<BaseRequest>),
+        COMMAND,
     ),
     read(
         "/modules",

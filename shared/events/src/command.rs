@@ -80,10 +80,24 @@ pub enum Verb {
     Resume(Stretch),
     /// Stop what is being rolled out, and take it back.
     Abort(Stretch),
+    /// Leave a base alone.
+    Hold(OnBase),
+    /// Do not leave it alone any more.
+    Release(OnBase),
     /// Handle a dead letter's message after all.
     Replay(Letter),
     /// Close a dead letter; its message will not be handled.
     Drop(Letter),
+}
+
+/// A base in its environment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OnBase {
+    /// The base.
+    pub base: String,
+    /// Its environment.
+    pub environment: String,
 }
 
 /// A run in an environment.
@@ -110,6 +124,8 @@ impl Verb {
             Self::Pause(_) => "pause",
             Self::Resume(_) => "resume",
             Self::Abort(_) => "abort",
+            Self::Hold(_) => "hold",
+            Self::Release(_) => "release",
             Self::Replay(_) => "replay",
             Self::Drop(_) => "drop",
         }
@@ -124,7 +140,9 @@ impl Verb {
             | Self::Promote(_)
             | Self::Pause(_)
             | Self::Resume(_)
-            | Self::Abort(_) => Service::Scheduler,
+            | Self::Abort(_)
+            | Self::Hold(_)
+            | Self::Release(_) => Service::Scheduler,
             Self::Replay(letter) | Self::Drop(letter) => letter.service,
         }
     }
@@ -138,6 +156,7 @@ impl Verb {
             Self::Pause(stretch) | Self::Resume(stretch) | Self::Abort(stretch) => {
                 stretch.environment()
             }
+            Self::Hold(on) | Self::Release(on) => Some(&on.environment),
             Self::Run { .. } | Self::Deploy { .. } | Self::Replay(_) | Self::Drop(_) => None,
         }
     }
@@ -149,6 +168,7 @@ impl Verb {
                 letter.module.as_deref().unwrap_or_default()
             }
             Self::Pause(stretch) | Self::Resume(stretch) | Self::Abort(stretch) => stretch.module(),
+            Self::Hold(_) | Self::Release(_) => "",
             Self::Approve(Rollout { module, .. })
             | Self::Promote(Rollout { module, .. })
             | Self::Run { module, .. }

@@ -1,4 +1,5 @@
-//! Stopping the line: a run, a module, an environment or everything is paused, resumed or aborted.
+//! Stopping the line: a run, a module, an environment or everything is paused, resumed or aborted; a base is
+//! held and released.
 //!
 //! What stands is kept in one place (`line`) and told to every module in every environment that it
 //! concerns: by `line.changed`, and by `line.told` to one that begins its life and asks.
@@ -25,6 +26,13 @@ pub enum Stretch {
         /// Its module.
         module: String,
     },
+    /// A base: it is left alone.
+    Base {
+        /// The base.
+        base: String,
+        /// Its environment.
+        environment: String,
+    },
 }
 
 impl Stretch {
@@ -32,15 +40,19 @@ impl Stretch {
     pub fn covers(&self, module: &str, environment: &str) -> bool {
         match self {
             Self::Everything => true,
-            Self::Environment(name) => name == environment,
+            Self::Environment(name)
+            | Self::Base {
+                environment: name, ..
+            } => name == environment,
             Self::Module(name) | Self::Run { module: name, .. } => name == module,
         }
     }
 
-    /// Whether it concerns this run.
+    /// Whether it concerns this run as a whole; a base is only a part of it.
     pub fn covers_run(&self, run: RunId) -> bool {
         match self {
             Self::Run { run: one, .. } => *one == run,
+            Self::Base { .. } => false,
             _ => true,
         }
     }
@@ -49,14 +61,25 @@ impl Stretch {
     pub fn module(&self) -> &str {
         match self {
             Self::Module(name) | Self::Run { module: name, .. } => name,
-            Self::Everything | Self::Environment(_) => "",
+            Self::Everything | Self::Environment(_) | Self::Base { .. } => "",
         }
     }
 
     /// The environment, where it is one alone.
     pub fn environment(&self) -> Option<&str> {
         match self {
-            Self::Environment(name) => Some(name),
+            Self::Environment(name)
+            | Self::Base {
+                environment: name, ..
+            } => Some(name),
+            _ => None,
+        }
+    }
+
+    /// The base, where it is one.
+    pub fn base(&self) -> Option<&str> {
+        match self {
+            Self::Base { base, .. } => Some(base),
             _ => None,
         }
     }
@@ -69,6 +92,7 @@ impl std::fmt::Display for Stretch {
             Self::Environment(name) => write!(f, "environment {name}"),
             Self::Module(name) => write!(f, "module {name}"),
             Self::Run { run, .. } => write!(f, "run {}", run.short()),
+            Self::Base { base, .. } => write!(f, "base {base}"),
         }
     }
 }
@@ -83,16 +107,20 @@ pub enum Act {
     Resume,
     /// What is being rolled out stops, and goes back.
     Abort,
+    /// A base is left alone by rollouts and repairs.
+    Hold,
+    /// It is not any more.
+    Release,
 }
 
-/// A pause that stands.
+/// A pause that stands, or a base that is held.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Standing {
     /// What it concerns.
     pub stretch: Stretch,
     /// Since when.
     pub since: Timestamp,
-    /// Who paused it.
+    /// Who paused or held it.
     pub actor: String,
     /// Why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -101,7 +129,11 @@ pub struct Standing {
 
 impl std::fmt::Display for Standing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} was paused by {}", self.stretch, self.actor)?;
+        let what = match self.stretch {
+            Stretch::Base { .. } => "held",
+            _ => "paused",
+        };
+        write!(f, "{} was {what} by {}", self.stretch, self.actor)?;
         match &self.why {
             Some(why) => write!(f, ": {why}"),
             None => Ok(()),

@@ -50,6 +50,8 @@ const KEPT_OTHERS: &str = "Every other base was brought back; the ones named are
 const TRIES_AGAIN: &str = "The base is left as it is and tried again after a pause, a few times; other bases are not touched.";
 /// No more repairs.
 const LEFT_ALONE: &str = "Ferry brought it back as often as [reconcile] allows, then left the base as it is; other bases are not touched.";
+/// A base is not for Ferry to change.
+const LEFT_BASE: &str = "The base was left as it is, and no base of its zone was changed that the zone could not spare besides.";
 /// Something newer goes on.
 const STOOD_BACK: &str = "The run stood back and changed nothing more.";
 /// A message is kept for people.
@@ -243,6 +245,10 @@ reasons! {
         "So many bases of a zone are lost that no other may be changed.",
         BROUGHT_BACK,
         "Bring the bases named back, then run the commit again with `ferry run`.";
+    BaseHeld = "base-held",
+        "A person holds the base.",
+        LEFT_BASE,
+        "Look at it with `ferry bases`; `ferry base release BASE --why` gives it back to Ferry, which then brings it up to date by itself.";
     Aborted = "aborted",
         "A person stopped the rollout.",
         BROUGHT_BACK,

@@ -157,6 +157,19 @@ pub struct Plan {
     pub gates: Vec<Gate>,
     /// Bases changed side by side, wave after wave.
     pub waves: Vec<Vec<Step>>,
+    /// Bases of the module there that are not changed, in the order of their names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<LeftOut>,
+}
+
+/// A base that a plan leaves alone. It gets what is verified once it may be changed again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LeftOut {
+    /// The base, its pool and zone.
+    #[serde(flatten)]
+    pub step: Step,
+    /// Why.
+    pub why: Stop,
 }
 
 impl Plan {
@@ -173,6 +186,12 @@ impl Plan {
     /// The steps of all waves, in order.
     pub fn steps(&self) -> impl Iterator<Item = &Step> {
         self.waves.iter().flatten()
+    }
+
+    /// The bases of all waves and those that are left alone.
+    pub fn all(&self) -> impl Iterator<Item = &Step> {
+        self.steps()
+            .chain(self.left_out.iter().map(|one| &one.step))
     }
 
     /// What a step's base shall run; none: it shall be without the module.

@@ -24,6 +24,8 @@ pub struct Known {
     pub verified: BTreeSet<String>,
     /// Whether it goes back to what was verified here, so that no environment comes before it.
     pub returns: bool,
+    /// Bases that a person holds.
+    pub held: BTreeSet<String>,
 }
 
 /// A rule that a plan breaks.
@@ -37,6 +39,8 @@ pub enum Broken {
     Stranger(String),
     /// A base of the module would be left out.
     LeftOut(String),
+    /// A base that a person holds would be changed.
+    Held(String),
     /// A wave is over its limit.
     WaveTooLarge {
         /// Which, from 1.
@@ -91,6 +95,7 @@ impl fmt::Display for Broken {
                 )
             }
             Self::LeftOut(base) => write!(f, "{base} would be left out"),
+            Self::Held(base) => write!(f, "{base} is held and would be changed"),
             Self::WaveTooLarge { wave, bases, most } => {
                 write!(f, "wave {wave} has {bases} bases, at most {most} may be")
             }
@@ -155,6 +160,9 @@ fn bases(plan: &Plan, known: &Known, broken: &mut BTreeSet<Broken>) {
         if !seen.insert(step.base.as_str()) {
             broken.insert(Broken::Twice(step.base.clone()));
         }
+        if plan.direction == Direction::Forward && known.held.contains(&step.base) {
+            broken.insert(Broken::Held(step.base.clone()));
+        }
         // What was taken out of the configuration since may still have to go back.
         if plan.direction == Direction::Forward && !known.bases.contains(step) {
             broken.insert(Broken::Stranger(step.base.clone()));
@@ -171,7 +179,7 @@ fn bases(plan: &Plan, known: &Known, broken: &mut BTreeSet<Broken>) {
     }
     if plan.direction == Direction::Forward {
         for base in &known.bases {
-            if !seen.contains(base.base.as_str()) {
+            if !seen.contains(base.base.as_str()) && !known.held.contains(&base.base) {
                 broken.insert(Broken::LeftOut(base.base.clone()));
             }
         }
@@ -211,6 +219,11 @@ fn zones(plan: &Plan, known: &Known, forward: bool, broken: &mut BTreeSet<Broken
             let there = all.get(zone).copied().unwrap_or(0);
             let limits = plan.limits.zones.get(zone).cloned().unwrap_or_default();
             let most = limits.max_unavailable as usize;
+            // Nobody knows whether one that is held serves; whoever goes back by hand does not wait for it.
+            let held = known.bases.iter().filter(|step| {
+                step.zone == zone && known.held.contains(&step.base) && forward && !known.returns
+            });
+            let bases = bases + held.count();
             if bases > most {
                 broken.insert(Broken::ZoneTooMany {
                     wave: index + 1,

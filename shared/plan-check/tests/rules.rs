@@ -45,6 +45,7 @@ fn good() -> (Plan, Known) {
         before: vec!["pre".into()],
         verified: BTreeSet::from(["pre".to_owned()]),
         returns: false,
+        held: BTreeSet::new(),
     };
     let plan = Plan {
         run: RunId::of("shop", "main", 1, "cart"),
@@ -67,6 +68,7 @@ fn good() -> (Plan, Known) {
         },
         gates: Vec::new(),
         waves,
+        left_out: Vec::new(),
     };
     (plan, known)
 }
@@ -225,4 +227,29 @@ fn going_back_at_once_spares_no_zone_and_in_waves_it_does() {
         },
         &[Broken::Twice("a-1".into())],
     );
+}
+
+#[test]
+fn a_base_that_is_held_is_left_out_and_counts_as_out_of_service() {
+    let hold = |known: &mut Known| known.held = BTreeSet::from(["a-1".to_owned()]);
+    let leave_out = |plan: &mut Plan| {
+        for wave in &mut plan.waves {
+            wave.retain(|step| step.base != "a-1");
+        }
+        plan.waves.retain(|wave| !wave.is_empty());
+    };
+    breaks(|plan, _| leave_out(plan), &[Broken::LeftOut("a-1".into())]);
+    let (mut plan, mut known) = good();
+    hold(&mut known);
+    let broken = check(&plan, &known);
+    assert!(broken.contains(&Broken::Held("a-1".into())), "{broken:?}");
+    // Two of three must stay, and one is held: no other can go, but where a person goes back.
+    leave_out(&mut plan);
+    let broken = check(&plan, &known);
+    let too_few =
+        |it: &Broken| matches!(it, Broken::ZoneTooFew { zone, stay: 1, .. } if zone == "a");
+    assert!(broken.iter().any(too_few), "{broken:?}");
+    let zone = plan.limits.zones.get_mut("a").expect("a zone");
+    (zone.max_unavailable, zone.min_available) = (2, 1);
+    assert_eq!(check(&plan, &known), []);
 }

@@ -218,7 +218,9 @@ fn refuse(state: &State, input: &Input<Outcome>) -> Decision<State> {
                 | Verb::Promote(_)
                 | Verb::Pause(_)
                 | Verb::Resume(_)
-                | Verb::Abort(_) => Stop::new(Reason::OurFault, "rollouts are the scheduler's"),
+                | Verb::Abort(_)
+                | Verb::Hold(_)
+                | Verb::Release(_) => Stop::new(Reason::OurFault, "rollouts are the scheduler's"),
                 Verb::Run { .. } | Verb::Deploy { .. } => Stop::new(
                     Reason::UnknownModule,
                     format!("there is no module {module:?}"),

@@ -108,7 +108,10 @@ impl Caller {
     pub fn sees_stretch(&self, stretch: &Stretch) -> bool {
         match stretch {
             Stretch::Everything => true,
-            Stretch::Environment(name) => self.sees_environment(name),
+            Stretch::Environment(name)
+            | Stretch::Base {
+                environment: name, ..
+            } => self.sees_environment(name),
             Stretch::Module(module) | Stretch::Run { module, .. } => self.sees_module(module),
         }
     }
@@ -132,6 +135,7 @@ impl Caller {
                 Err(format!("every module (\"*\") in {name}"))
             }
             Stretch::Everything | Stretch::Environment(_) => Ok(()),
+            Stretch::Base { base, environment } => self.operates_base(config, base, environment),
             Stretch::Run { module, .. } if !through.is_empty() => {
                 let through: Vec<&str> = through.iter().map(String::as_str).collect();
                 self.operates_in_all(module, &through)
@@ -139,6 +143,25 @@ impl Caller {
             Stretch::Module(module) | Stretch::Run { module, .. } => {
                 self.operates_in_all(module, &config.environments_of_module(module))
             }
+        }
+    }
+
+    /// Holds it to every module that goes to a base; without any, to all that may come.
+    fn operates_base(&self, config: &Config, base: &str, environment: &str) -> Result<(), String> {
+        let pool = config.base(base).map(|(pool, _)| pool);
+        let mut there = config.modules.keys().filter(|module| {
+            let pools = config.pools_of_module(module);
+            pools.iter().any(|(name, _)| Some(*name) == pool)
+        });
+        if there.clone().next().is_none() && !self.may_operate(Scope::All, Scope::One(environment))
+        {
+            return Err(format!("every module (\"*\") in {environment}"));
+        }
+        match there.find(|module| !self.operates(module, environment)) {
+            Some(module) => Err(format!(
+                "module {module} in {environment}, which goes to {base}"
+            )),
+            None => Ok(()),
         }
     }
 

@@ -15,7 +15,9 @@ pub fn role(action: Action) -> Role {
         | Action::Rollback
         | Action::Pause
         | Action::Resume
-        | Action::Abort => Role::Operate,
+        | Action::Abort
+        | Action::Hold
+        | Action::Release => Role::Operate,
         Action::Approve | Action::Promote => Role::Approve,
     }
 }

@@ -125,6 +125,8 @@ pub fn told(verb: &Verb) -> String {
         Verb::Pause(stretch) => format!("pause {stretch}"),
         Verb::Resume(stretch) => format!("resume {stretch}"),
         Verb::Abort(stretch) => format!("abort {stretch}"),
+        Verb::Hold(it) => format!("leave base {} alone", it.base),
+        Verb::Release(it) => format!("give base {} back", it.base),
         Verb::Replay(letter) => format!(
             "hand dead letter {} to the {} again",
             letter.letter.short(),

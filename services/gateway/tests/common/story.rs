@@ -221,6 +221,7 @@ impl Story {
                 .iter()
                 .map(|wave| wave.iter().map(step).collect())
                 .collect(),
+            left_out: Vec::new(),
         };
         let planned = Planned {
             id: plan.id(),

@@ -14,6 +14,7 @@ use ferry_runtime::Context;
 use super::{
     halt::{Halts, Stops},
     queue::Queue,
+    rollout::Rollouts,
     scope,
     unit::{Active, Making, Stage, ended, unit_scope},
 };
@@ -59,13 +60,18 @@ impl Acts for Making {
         }
         let (module, environment) = (unit.module.clone(), unit.environment.clone());
         let standing = changed.standing.iter();
-        unit.line.hear(
+        let news = unit.line.hear(
             changed.number,
             standing.filter(|one| one.stretch.covers(&module, &environment)),
         );
+        if let (true, Act::Release, Some(base)) = (news, changed.act, changed.stretch.base()) {
+            unit.is_released(base, context);
+        }
         match changed.act {
             Act::Abort if aborts => self.abort(changed, context),
             Act::Abort | Act::Pause | Act::Resume => self.look(context),
+            // A wave may wait for this base, or for nothing but it.
+            Act::Hold | Act::Release => self.look(context).go_on_with_wave(context),
         }
         .next(context)
     }

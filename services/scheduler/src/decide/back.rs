@@ -66,6 +66,7 @@ impl WayBack for Making {
         active.wave = 0;
         active.tasks = BTreeMap::new();
         active.broken = Vec::new();
+        active.left_out = BTreeMap::new();
         let planned = Planned {
             id: active.id.clone(),
             plan: active.plan.clone(),

@@ -1,11 +1,11 @@
 //! The line: what people paused, kept in one place and told to every module that it concerns.
 //!
-//! In: commands to pause, resume or abort; questions of modules that are new in an environment. Out:
+//! In: commands to pause, resume or abort, to hold and release bases; questions of modules that are new in an environment. Out:
 //! `line.changed` and `line.told`, with every pause that stands.
 
 use ferry_events::{
     Body, Command, CommandId, Reason, Scope, Stop, Verb,
-    command::Settled,
+    command::{OnBase, Settled},
     line::{Act, Changed, Standing, Stretch, Told},
 };
 use ferry_runtime::{Context, Decision, Fault, Input};
@@ -41,13 +41,12 @@ impl Line {
             Input::Command(command) => self.told_to(command, context),
             Input::Event(event) => match &event.body {
                 Body::LineAsked(asked) => {
-                    let standing = self.standing.iter();
                     let told = Told {
                         module: asked.module.clone(),
                         environment: asked.environment.clone(),
                         number: self.number,
-                        standing: standing
-                            .filter(|one| one.stretch.covers(&asked.module, &asked.environment))
+                        standing: self
+                            .standing_for(&asked.module, &asked.environment)
                             .cloned()
                             .collect(),
                     };
@@ -60,13 +59,34 @@ impl Line {
         })
     }
 
+    fn standing_for<'a>(
+        &'a self,
+        module: &'a str,
+        environment: &'a str,
+    ) -> impl Iterator<Item = &'a Standing> {
+        let standing = self.standing.iter();
+        standing.filter(move |one| one.stretch.covers(module, environment))
+    }
+
+    /// Tells a module that asks for a preview.
+    pub(super) fn tell(&self, heard: &mut Heard, module: &str, environment: &str) {
+        heard.tell(self.number, self.standing_for(module, environment));
+    }
+
     fn told_to(&self, command: &Command, context: &Context) -> Decision<Line> {
+        let on_base = |it: &OnBase| Stretch::Base {
+            base: it.base.clone(),
+            environment: it.environment.clone(),
+        };
         let (act, stretch) = match &command.verb {
-            Verb::Pause(stretch) => (Act::Pause, stretch),
-            Verb::Resume(stretch) => (Act::Resume, stretch),
-            Verb::Abort(stretch) => (Act::Abort, stretch),
+            Verb::Pause(stretch) => (Act::Pause, stretch.clone()),
+            Verb::Resume(stretch) => (Act::Resume, stretch.clone()),
+            Verb::Abort(stretch) => (Act::Abort, stretch.clone()),
+            Verb::Hold(it) => (Act::Hold, on_base(it)),
+            Verb::Release(it) => (Act::Release, on_base(it)),
             _ => return Decision::to(self.clone()),
         };
+        let stretch = &stretch;
         if self.commands.contains(&command.id) {
             return Decision::to(self.clone());
         }
@@ -105,15 +125,15 @@ impl Line {
         let stands = self.standing.iter().any(|one| one.stretch == *stretch);
         match act {
             Act::Abort => None,
-            Act::Pause if stands => Some(Stop::new(
+            Act::Pause | Act::Hold if stands => Some(Stop::new(
                 Reason::NotWaiting,
-                format!("{stretch} is paused already"),
+                format!("{stretch} is {} already", word(act)),
             )),
-            Act::Pause if self.standing.len() >= STANDING_MAX => Some(Stop::new(
+            Act::Pause | Act::Hold if self.standing.len() >= STANDING_MAX => Some(Stop::new(
                 Reason::TooMany,
-                format!("{STANDING_MAX} pauses stand; resume some of them"),
+                format!("{STANDING_MAX} pauses and holds stand; lift some of them"),
             )),
-            Act::Pause => {
+            Act::Pause | Act::Hold => {
                 self.standing.push(Standing {
                     stretch: stretch.clone(),
                     since: command.at,
@@ -122,15 +142,23 @@ impl Line {
                 });
                 None
             }
-            Act::Resume if stands => {
+            Act::Resume | Act::Release if stands => {
                 self.standing.retain(|one| one.stretch != *stretch);
                 None
             }
-            Act::Resume => Some(Stop::new(
+            Act::Resume | Act::Release => Some(Stop::new(
                 Reason::NotWaiting,
-                format!("{stretch} is not paused"),
+                format!("{stretch} is not {}", word(act)),
             )),
         }
+    }
+}
+
+/// How something stands that this act begins or ends.
+fn word(act: Act) -> &'static str {
+    match act {
+        Act::Hold | Act::Release => "held",
+        Act::Pause | Act::Resume | Act::Abort => "paused",
     }
 }
 
@@ -218,5 +246,12 @@ impl Heard {
         self.standing
             .iter()
             .find(|standing| standing.stretch.covers_run(run))
+    }
+
+    /// The hold of a base, where it is held.
+    pub(super) fn hold(&self, base: &str) -> Option<&Standing> {
+        self.standing
+            .iter()
+            .find(|standing| standing.stretch.base() == Some(base))
     }
 }

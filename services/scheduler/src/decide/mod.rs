@@ -156,7 +156,11 @@ impl Decide for Scheduler {
             Verb::Approve(rollout) | Verb::Promote(rollout) => {
                 vec![unit_key(&rollout.module, &rollout.environment)]
             }
-            Verb::Pause(_) | Verb::Resume(_) | Verb::Abort(_) => vec![line_key()],
+            Verb::Pause(_)
+            | Verb::Resume(_)
+            | Verb::Abort(_)
+            | Verb::Hold(_)
+            | Verb::Release(_) => vec![line_key()],
             Verb::Run { .. } | Verb::Deploy { .. } | Verb::Replay(_) | Verb::Drop(_) => Vec::new(),
         }
     }

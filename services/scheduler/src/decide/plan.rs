@@ -11,7 +11,7 @@ use ferry_events::{
     Digest, Reason, Stop,
     artifact::{Own, Release},
     gate::{Ask, Gate, Place},
-    rollout::{Aim, Direction, Judge, Limits, Plan, Requested, Step, WayBack, Zone},
+    rollout::{Aim, Direction, Judge, LeftOut, Limits, Plan, Requested, Step, WayBack, Zone},
     task::Want,
     verify::Probe,
 };
@@ -55,12 +55,15 @@ pub(super) struct Brief<'a> {
     pub config: &'a Config,
     /// Its revision.
     pub revision: &'a Digest,
+    /// Bases that are left alone, and why.
+    pub left_alone: &'a BTreeMap<String, Stop>,
 }
 
 /// The plan that brings a release: a canary wave, then the others, no zone beyond its limits.
 ///
 /// # Errors
-/// A stop where there are no bases, no jar for one of their pools, or a zone that must not be changed.
+/// A stop where there are no bases, all are held, no jar for one of their pools, or a zone that must not be
+/// changed.
 pub(super) fn forward(brief: &Brief<'_>) -> Result<Plan, Stop> {
     let Requested {
         run,
@@ -74,6 +77,11 @@ pub(super) fn forward(brief: &Brief<'_>) -> Result<Plan, Stop> {
             Reason::NoBases,
             format!("{module} has no bases in {environment}"),
         ));
+    }
+    let all = steps.clone();
+    let (left_out, steps): (Vec<LeftOut>, Vec<Step>) = part(steps, brief.left_alone);
+    if steps.is_empty() {
+        return Err(all_held(&left_out));
     }
     let pools: BTreeSet<&str> = steps.iter().map(|step| step.pool.as_str()).collect();
     let wants = wants(Some(brief.release), pools.iter().copied());
@@ -92,7 +100,7 @@ pub(super) fn forward(brief: &Brief<'_>) -> Result<Plan, Stop> {
         .unwrap_or_default();
     // What was verified before has been watched already: going back does not wait for anything.
     let back = matches!(brief.requested.aim, Aim::Back { .. });
-    let mut limits = limits(&strategy, &steps, back)?;
+    let mut limits = limits(&strategy, &all, &left_out, back)?;
     // Going back takes what was verified as it is.
     if !back {
         within_policies(brief.config, module, brief.release)?;
@@ -113,14 +121,48 @@ pub(super) fn forward(brief: &Brief<'_>) -> Result<Plan, Stop> {
         wants,
         restores,
         judge: judge(brief.config, module, Some(brief.release), !back),
-        waves: waves(&limits, steps),
+        waves: waves(&limits, steps, &left_out),
         limits,
         gates: if back {
             Vec::new()
         } else {
             gates(&strategy, brief)
         },
+        left_out,
     })
+}
+
+/// The bases that are left alone, and the steps of all others.
+fn part(steps: Vec<Step>, left_alone: &BTreeMap<String, Stop>) -> (Vec<LeftOut>, Vec<Step>) {
+    let (mut left_out, mut others) = (Vec::new(), Vec::new());
+    for step in steps {
+        match left_alone.get(&step.base) {
+            Some(why) => left_out.push(LeftOut {
+                why: why.clone(),
+                step,
+            }),
+            None => others.push(step),
+        }
+    }
+    (left_out, others)
+}
+
+fn all_held(left_out: &[LeftOut]) -> Stop {
+    let first = left_out.first();
+    let why = first.map(|one| one.why.detail.clone()).unwrap_or_default();
+    let detail = match left_out.len() {
+        0 | 1 => why,
+        all => format!("all {all} bases are held; {why}"),
+    };
+    Stop {
+        base: first.map(|one| one.step.base.clone()),
+        ..Stop::new(Reason::BaseHeld, detail)
+    }
+}
+
+/// So many of a zone are left alone: they count as out of service.
+fn left_out_of(left_out: &[LeftOut], zone: &str) -> u32 {
+    count(left_out.iter().filter(|one| one.step.zone == zone).count())
 }
 
 /// How a release of a module is judged: by what it sets for itself, else by the configuration. What was
@@ -215,7 +257,12 @@ fn count(number: usize) -> u32 {
 }
 
 /// The limits of an environment, each share counted out over these bases.
-fn limits(strategy: &Environment, steps: &[Step], back: bool) -> Result<Limits, Stop> {
+fn limits(
+    strategy: &Environment,
+    steps: &[Step],
+    left_out: &[LeftOut],
+    back: bool,
+) -> Result<Limits, Stop> {
     let mut zones: BTreeMap<String, Zone> = BTreeMap::new();
     for step in steps {
         zones.entry(step.zone.clone()).or_default().bases += 1;
@@ -233,7 +280,11 @@ fn limits(strategy: &Environment, steps: &[Step], back: bool) -> Result<Limits, 
         if at_a_time(zone) == 0 && back {
             (zone.max_unavailable, zone.min_available) = (1, 0);
         }
-        if at_a_time(zone) == 0 {
+        let held = left_out_of(left_out, name);
+        if at_a_time(zone) <= held && held < zone.bases && !back {
+            if held > 0 {
+                return Err(too_many_held(name, zone, held, left_out));
+            }
             return Err(Stop::new(
                 Reason::PlanRefused,
                 format!(
@@ -264,6 +315,22 @@ fn limits(strategy: &Environment, steps: &[Step], back: bool) -> Result<Limits, 
     })
 }
 
+/// Why a zone cannot spare a base besides those that are held.
+fn too_many_held(name: &str, zone: &Zone, held: u32, left_out: &[LeftOut]) -> Stop {
+    let mut whys = left_out.iter().filter(|one| one.step.zone == name);
+    let why = whys.next().map(|one| one.why.detail.as_str());
+    Stop::new(
+        Reason::BaseHeld,
+        format!(
+            "zone {name} has {} bases of the module, of which {} must stay in service and {} may be out of it, and {held} held: {}",
+            zone.bases,
+            zone.min_available,
+            zone.max_unavailable,
+            why.unwrap_or_default()
+        ),
+    )
+}
+
 /// How many bases of a zone may be changed at a time while all are in service.
 fn at_a_time(zone: &Zone) -> u32 {
     zone.max_unavailable
@@ -271,7 +338,7 @@ fn at_a_time(zone: &Zone) -> u32 {
 }
 
 /// Fills wave after wave in the order of the steps, none with more of a zone than may be changed at a time.
-fn waves(limits: &Limits, mut steps: Vec<Step>) -> Vec<Vec<Step>> {
+fn waves(limits: &Limits, mut steps: Vec<Step>, left_out: &[LeftOut]) -> Vec<Vec<Step>> {
     let mut waves = Vec::new();
     while !steps.is_empty() {
         let most = match (waves.is_empty(), limits.canary, limits.parallel) {
@@ -283,7 +350,12 @@ fn waves(limits: &Limits, mut steps: Vec<Step>) -> Vec<Vec<Step>> {
         let (mut wave, mut later) = (Vec::new(), Vec::new());
         for step in steps {
             let used = used.entry(step.zone.clone()).or_default();
-            let room = limits.zones.get(&step.zone).map_or(u32::MAX, at_a_time);
+            let room = limits.zones.get(&step.zone).map_or(u32::MAX, |zone| {
+                // By hand it goes back all the same, one after the other.
+                at_a_time(zone)
+                    .saturating_sub(left_out_of(left_out, &step.zone))
+                    .max(1)
+            });
             if wave.len() < most && *used < room {
                 *used += 1;
                 wave.push(step);
@@ -424,6 +496,7 @@ pub(super) fn back(
         judge,
         gates: Vec::new(),
         waves,
+        left_out: Vec::new(),
         ..forward.clone()
     }
 }

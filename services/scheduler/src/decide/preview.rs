@@ -17,7 +17,7 @@ use ferry_plan_check::{Known, check};
 use ferry_runtime::{Context, Key};
 
 use super::{
-    State, Unit,
+    State, Unit, line_key,
     plan::{self, Brief},
     run_key,
     unit::Active,
@@ -29,7 +29,8 @@ pub(super) fn keys(question: &Question, config: &Config) -> Vec<Key> {
     let Question::Plan { module, run, .. } = question;
     let environments = config.environments_of_module(module);
     let units = environments.into_iter().map(|name| unit_key(module, name));
-    run.iter().map(|run| run_key(*run)).chain(units).collect()
+    let others = run.iter().map(|run| run_key(*run));
+    others.chain(units).chain([line_key()]).collect()
 }
 
 /// Has the checker judge a plan, whoever made it.
@@ -40,6 +41,7 @@ pub(super) fn judge(
     plan: &Plan,
     release: &Release,
     requested: &Requested,
+    held: &BTreeMap<String, Stop>,
     config: &Config,
 ) -> Result<(), Stop> {
     let order = config.environments_of_module(&plan.module).into_iter();
@@ -62,6 +64,7 @@ pub(super) fn judge(
         before: before.map(str::to_owned).collect(),
         verified: requested.passed.iter().cloned().collect(),
         returns: matches!(requested.aim, Aim::Back { .. }),
+        held: held.keys().cloned().collect(),
     };
     let broken: Vec<String> = check(plan, &known)
         .iter()
@@ -94,9 +97,19 @@ pub(super) fn answer(
         let detail = format!("{module} has no bases in {name:?}");
         return Answer::Refused(Stop::new(Reason::NoBases, detail));
     }
-    let unit = |name: &str| match states.get(&unit_key(module, name)) {
-        Some(State::Unit(unit)) => unit.as_ref().clone(),
-        _ => Unit::default(),
+    let unit = |name: &str| {
+        let mut unit = match states.get(&unit_key(module, name)) {
+            Some(State::Unit(unit)) => unit.as_ref().clone(),
+            _ => Unit::default(),
+        };
+        unit.is_of(module, name);
+        // One that is new has not asked yet what stands.
+        if let Some(State::Line(line)) = states.get(&line_key())
+            && !unit.line.is_told()
+        {
+            line.tell(&mut unit.line, module, name);
+        }
+        unit
     };
     let of_run = run.and_then(|run| match states.get(&run_key(run)) {
         Some(State::Run(run)) => Some(run.as_ref()),
@@ -152,6 +165,7 @@ fn preview(unit: &Unit, requested: Requested, release: &Release, context: &Conte
     let live = unit.verified.first();
     let mut stops = Vec::new();
     stops.extend(unit.may_bring(&requested, release).err());
+    let left_alone = unit.left_alone(context);
     let planned = plan::forward(&Brief {
         requested: &requested,
         release,
@@ -159,10 +173,11 @@ fn preview(unit: &Unit, requested: Requested, release: &Release, context: &Conte
         generation: unit.generation + 1,
         config: &context.config,
         revision: &context.revision,
+        left_alone: &left_alone,
     });
     let plan = match planned {
         Ok(plan) => {
-            stops.extend(judge(&plan, release, &requested, &context.config).err());
+            stops.extend(judge(&plan, release, &requested, &left_alone, &context.config).err());
             Some(plan)
         }
         Err(stop) => {

@@ -380,6 +380,7 @@ impl Unit {
             ));
         };
         self.may_bring(requested, release)?;
+        let left_alone = self.left_alone(context);
         let plan = plan::forward(&Brief {
             requested,
             release,
@@ -387,8 +388,9 @@ impl Unit {
             generation: self.generation + 1,
             config: &context.config,
             revision: &context.revision,
+            left_alone: &left_alone,
         })?;
-        preview::judge(&plan, release, requested, &context.config)?;
+        preview::judge(&plan, release, requested, &left_alone, &context.config)?;
         Ok((release.clone(), plan))
     }
 

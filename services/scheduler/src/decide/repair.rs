@@ -87,6 +87,13 @@ impl Unit {
         Some((release.module.clone(), release.biz.name.clone()))
     }
 
+    /// A person gives a base back: it is brought up to date at once, however often it was tried before.
+    pub(super) fn is_released(&mut self, base: &str, context: &Context) {
+        if let Some(care) = self.care.get_mut(base) {
+            care.reset(context.now);
+        }
+    }
+
     /// Takes in what is on a base. During a rollout either version may be: it is looked at when that ended.
     fn sees(&mut self, base: &str, pool: &str, actual: Vec<String>, context: &Context) {
         let other = self.is_other(pool, &actual) || self.is_rolling_out();
@@ -189,11 +196,19 @@ impl Repairs for Making {
         let Some(active) = &unit.active else {
             return self;
         };
-        let planned: Vec<String> = active.plan.bases().map(str::to_owned).collect();
+        let changed = |base: &&str| !active.left_out.contains_key(*base);
+        let changed = active.plan.bases().filter(changed).map(str::to_owned);
+        let changed: Vec<String> = changed.collect();
+        let of_plan = active.plan.left_out.iter().map(|one| &one.step.base);
+        let left_out = active.left_out.keys().chain(of_plan);
+        let left_out: Vec<String> = left_out.cloned().collect();
         let before = unit.verified.first().cloned();
         for (base, pool) in pools(unit, context) {
-            if planned.contains(&base) {
+            if changed.contains(&base) {
                 continue;
+            }
+            if left_out.contains(&base) {
+                unit.care.entry(base.clone()).or_default();
             }
             // One that never answered is looked at when it joins.
             if let Some(care) = unit.care.get_mut(&base)
@@ -220,9 +235,8 @@ impl Repairs for Making {
         }
         let (now, limits) = (context.now, &context.config.reconcile);
         let due: Vec<String> = unit
-            .care
-            .iter()
-            .filter(|(_, care)| care.next().is_some_and(|next| next <= now))
+            .repairs_due()
+            .filter(|(_, next)| *next <= now)
             .map(|(base, _)| base.clone())
             .collect();
         if due.is_empty() {
@@ -445,6 +459,7 @@ impl Ends for Making {
             limits: Limits::default(),
             gates: Vec::new(),
             waves: steps.chunks(size).map(<[Step]>::to_vec).collect(),
+            left_out: Vec::new(),
         };
         let requested = Requested {
             run,

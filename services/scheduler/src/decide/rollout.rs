@@ -22,7 +22,7 @@ use uuid::Uuid;
 use super::{
     back::WayBack,
     care::Care,
-    halt::Halts,
+    halt::{Halts, Stops},
     queue::{PassedOver, Queue},
     repair::{Repairs, pools},
     unit::{Active, Making, Phase, Stage, Task, Unit, ended, unit_scope},
@@ -40,6 +40,8 @@ pub(super) trait Rollouts: Sized {
     fn activate(self, context: &Context) -> Self;
     /// Begins the wave in hand.
     fn start_wave(self, context: &Context) -> Self;
+    /// Something that a wave may wait for is different now.
+    fn go_on_with_wave(self, context: &Context) -> Self;
     /// Begins as many tasks of the wave as the limits allow now.
     fn admit(self, context: &Context) -> Self;
     /// The installer is done with a base.
@@ -97,7 +99,11 @@ impl Rollouts for Making {
         if first {
             self = self.fact(fact, &in_force);
         }
-        self.say(scope, started).admit(context)
+        self.say(scope, started).admit(context).pass_over(context)
+    }
+
+    fn go_on_with_wave(self, context: &Context) -> Self {
+        self.admit(context).pass_over(context)
     }
 
     fn admit(mut self, context: &Context) -> Self {
@@ -108,6 +114,20 @@ impl Rollouts for Making {
         if active.stage != Stage::Wave || active.failure.is_some() && !active.goes_back() {
             return self;
         }
+        let held = unit.held_of_wave(active);
+        let Some(active) = &mut unit.active else {
+            return self;
+        };
+        for (base, why) in held {
+            // On the way back it is one that could not be brought back.
+            if active.plan.direction == Direction::Back {
+                active.broken.push(why.clone());
+            }
+            active.left_out.insert(base, why);
+        }
+        let Some(active) = &unit.active else {
+            return self;
+        };
         let steps = unit.admissible(active);
         let Some(active) = &mut unit.active else {
             return self;
@@ -251,7 +271,7 @@ impl Rollouts for Making {
             return self.turn_back(context);
         }
         if active.is_busy() || active.waiting().next().is_some() {
-            return self.admit(context);
+            return self.admit(context).pass_over(context);
         }
         // What comes late of something that a person called enough.
         if matches!(active.stage, Stage::Halt(_)) {
@@ -259,6 +279,11 @@ impl Rollouts for Making {
         }
         if active.stage == Stage::Soak {
             return self.arrive(Point::End, context);
+        }
+        // What was to show on the first bases that it is well cannot be seen on any.
+        let held = active.left_out.values().next().cloned();
+        if let Some(why) = held.filter(|_| active.touched.is_empty()) {
+            return self.stop_rollout(why, context);
         }
         let wave = WaveFinished(active.describe_wave(None));
         let done = active.wave + 1;
@@ -316,11 +341,23 @@ impl Rollouts for Making {
 }
 
 trait Soaks: Sized {
+    fn pass_over(self, context: &Context) -> Self;
     fn soak(self, context: &Context) -> Self;
     fn ask_the_line_again(self, context: &Context) -> Self;
 }
 
 impl Soaks for Making {
+    /// Ends a wave in which there is nothing left to do but for bases that are held.
+    fn pass_over(self, context: &Context) -> Self {
+        let over = self.state.active.as_ref().is_some_and(|active| {
+            active.stage == Stage::Wave
+                && !active.left_out.is_empty()
+                && !active.is_busy()
+                && active.waiting().next().is_none()
+        });
+        if over { self.advance(context) } else { self }
+    }
+
     /// Watches every base that is well, all together.
     fn soak(mut self, context: &Context) -> Self {
         let unit = &mut self.state;
@@ -331,6 +368,7 @@ impl Soaks for Making {
             .broken
             .iter()
             .filter_map(|stop| stop.base.as_deref())
+            .chain(active.left_out.keys().map(String::as_str))
             .collect();
         let bases: Vec<String> = active
             .plan
@@ -372,6 +410,14 @@ impl Soaks for Making {
 }
 
 impl Unit {
+    /// The bases of the wave that have not begun and are held, and why.
+    fn held_of_wave(&self, active: &Active) -> Vec<(String, Stop)> {
+        let waiting = active.waiting();
+        waiting
+            .filter_map(|step| Some((step.base.clone(), self.why_held(&step.base)?)))
+            .collect()
+    }
+
     /// The steps of the wave that may begin now. A base that is out of service already takes nothing away
     /// from its zone; on the way back, by hand too, and in a repair nothing waits for bases that are lost.
     fn admissible(&self, active: &Active) -> Vec<Step> {
@@ -385,9 +431,10 @@ impl Unit {
             let busy = busy.is_some_and(|task| task.phase != Phase::Verified);
             busy || self.care.get(base).is_some_and(Care::is_out_of_service)
                 || active.has_failed(base)
+                || self.is_held(base)
         };
         let mut out: BTreeMap<&str, u32> = BTreeMap::new();
-        for step in active.plan.steps().filter(|step| is_out(&step.base)) {
+        for step in active.plan.all().filter(|step| is_out(&step.base)) {
             *out.entry(&step.zone).or_default() += 1;
         }
         let mut admitted = Vec::new();
@@ -419,13 +466,15 @@ impl Unit {
         let is_out = |step: &&Step| {
             let care = self.care.get(&step.base);
             waiting.iter().any(|waits| waits.zone == step.zone)
-                && (active.has_failed(&step.base) || care.is_some_and(Care::is_out_of_service))
+                && (active.has_failed(&step.base)
+                    || care.is_some_and(Care::is_out_of_service)
+                    || self.is_held(&step.base))
         };
         let detail = format!(
             "{} could not be changed by {}, because {} of the same zone are out of service",
             named(waiting.iter().copied()),
             active.deadline,
-            named(active.plan.steps().filter(is_out))
+            named(active.plan.all().filter(is_out))
         );
         Some(Stop::new(Reason::TooFewInService, detail))
     }
@@ -471,9 +520,9 @@ impl Active {
             Stage::Wave => self.plan.waves.get(self.wave),
             Stage::Soak | Stage::Halt(_) => None,
         };
-        wave.into_iter()
-            .flatten()
-            .filter(|step| !self.tasks.contains_key(&step.base))
+        wave.into_iter().flatten().filter(|step| {
+            !self.tasks.contains_key(&step.base) && !self.left_out.contains_key(&step.base)
+        })
     }
 
     /// What the verifier shall look at on a base.

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use ferry_events::{
     Body, CommandId, Digest, Reason, RunId, Scope, Stop, TaskId, Timestamp,
     artifact::Release,
-    rollout::{Aim, Direction, Finished, Plan, Requested, RolloutOutcome, Wave},
+    rollout::{Aim, Direction, Finished, Plan, Requested, RolloutOutcome, Step, Wave},
 };
 use ferry_runtime::{Context, Decision, Fault, Input};
 use serde::{Deserialize, Serialize};
@@ -165,6 +165,9 @@ pub struct Active {
     pub broken: Vec<Stop>,
     /// By when the wave or the soak must have ended.
     pub deadline: Timestamp,
+    /// Bases of the plan that were held before their turn came, and why: they are left alone.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub left_out: BTreeMap<String, Stop>,
     /// Why a person let it go on outside of windows and in freezes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overridden: Option<String>,
@@ -180,11 +183,39 @@ impl Unit {
             Some(active) => active.deadline(),
             // Nothing is repaired while one that is queued waits for word of what is paused.
             None if self.queued.is_some() && self.gated.is_none() => None,
-            None => self.care.values().filter_map(Care::next).min(),
+            None => self.repairs_due().map(|(_, next)| next).min(),
         };
         let gated = self.gated.as_ref().and_then(Active::deadline);
         let told = self.line.asked.map(|asked| asked + super::queue::ASK_AGAIN);
         in_hand.into_iter().chain(gated).chain(told).min()
+    }
+
+    /// When the next repair of each base may begin, where one may.
+    pub(super) fn repairs_due(&self) -> impl Iterator<Item = (&String, Timestamp)> {
+        let care = self.care.iter();
+        care.filter(|(base, _)| !self.is_held(base))
+            .filter_map(|(base, care)| Some((base, care.next()?)))
+    }
+
+    /// Whether a base is left alone.
+    pub(super) fn is_held(&self, base: &str) -> bool {
+        self.line.hold(base).is_some()
+    }
+
+    /// Why bases of the module there are left alone, by name.
+    pub(super) fn left_alone(&self, context: &Context) -> BTreeMap<String, Stop> {
+        let bases = context.config.bases_of(&self.module, &self.environment);
+        bases
+            .into_iter()
+            .filter_map(|(_, base)| Some((base.name.clone(), self.why_held(&base.name)?)))
+            .collect()
+    }
+
+    /// Why a base is left alone, where it is.
+    pub(super) fn why_held(&self, base: &str) -> Option<Stop> {
+        let hold = self.line.hold(base)?;
+        let stop = Stop::new(Reason::BaseHeld, hold.to_string());
+        Some(shortened(&stop).on(base))
     }
 
     /// Learns whose unit it is.
@@ -316,6 +347,7 @@ impl Active {
             failure: None,
             broken: Vec::new(),
             deadline: now,
+            left_out: BTreeMap::new(),
             overridden: None,
         }
     }
@@ -367,9 +399,12 @@ impl Active {
         let too_many = self.broken.len() > self.plan.limits.max_failures as usize;
         // Of what is side by side now: the wave, the soak. A person who goes back goes on as long as any base can.
         let tasks = match (&self.stage, &self.requested.aim) {
-            (_, Aim::Back { .. }) => self.plan.bases().count(),
+            (_, Aim::Back { .. }) => self.plan.bases().count() - self.left_out.len(),
             (Stage::Soak, _) => self.tasks.len(),
-            _ => self.plan.waves.get(self.wave).map_or(0, Vec::len),
+            _ => self.plan.waves.get(self.wave).map_or(0, |wave| {
+                let left_out = |step: &&Step| self.left_out.contains_key(&step.base);
+                wave.iter().filter(|step| !left_out(step)).count()
+            }),
         };
         let failed = match &self.requested.aim {
             Aim::Back { .. } => self.broken.len(),

@@ -679,8 +679,13 @@ fn tell(body: &Body) -> String {
                 })
                 .collect();
             let version = p.version.as_deref().unwrap_or("nothing");
+            let left_out = p.plan.left_out.iter().map(|one| one.step.base.as_str());
+            let left_out = match left_out.collect::<Vec<_>>() {
+                none if none.is_empty() => String::new(),
+                some => format!(", without {}", some.join(" ")),
+            };
             format!(
-                "{} run {} {:?} {version}: {}",
+                "{} run {} {:?} {version}: {}{left_out}",
                 p.plan.environment,
                 p.plan.run.short(),
                 p.plan.direction,

@@ -18,11 +18,11 @@ use url::Url;
 pub use error::ClientError;
 
 use crate::{
-    AuditQuery, BaseView, CanQuery, CanView, CloseRequest, CommandAnswer, CommandView, DeployQuery,
-    EventsQuery, Health, HistoryQuery, HistoryView, LetterSummary, LetterView, LettersQuery,
-    LineView, LogLine, LogView, ModuleView, PlanQuery, PlanView, PushView, Ready, RollbackRequest,
-    RolloutRequest, RunRequest, RunSummary, RunView, RunsQuery, StreamedEvent, StretchRequest,
-    WhyQuery, WhyView,
+    AuditQuery, BaseRequest, BaseView, CanQuery, CanView, CloseRequest, CommandAnswer, CommandView,
+    DeployQuery, EventsQuery, Health, HistoryQuery, HistoryView, LetterSummary, LetterView,
+    LettersQuery, LineView, LogLine, LogView, ModuleView, PlanQuery, PlanView, PushView, Ready,
+    RollbackRequest, RolloutRequest, RunRequest, RunSummary, RunView, RunsQuery, StreamedEvent,
+    StretchRequest, WhyQuery, WhyView,
 };
 
 /// How long a connection may take. A gateway on the other side of the world
@@ -169,6 +169,30 @@ impl Client {
     /// See [`ClientError`].
     pub async fn bases(&self) -> Result<Vec<BaseView>, ClientError> {
         self.get(&["bases"], &()).await
+    }
+
+    /// `POST /bases/{base}/hold`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn hold_base(
+        &self,
+        base: &str,
+        ask: &BaseRequest,
+    ) -> Result<CommandAnswer, ClientError> {
+        self.post(&["bases", base, "hold"], ask).await
+    }
+
+    /// `POST /bases/{base}/release`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn release_base(
+        &self,
+        base: &str,
+        ask: &BaseRequest,
+    ) -> Result<CommandAnswer, ClientError> {
+        self.post(&["bases", base, "release"], ask).await
     }
 
     /// `GET /modules`.

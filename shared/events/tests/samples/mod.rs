@@ -149,6 +149,7 @@ pub fn bodies() -> Vec<Body> {
         judge: rollout::Judge {
             probe: Some(probe()),
             soak_ms: 2000,
+            own: vec!["soak".into()],
         },
         limits: rollout::Limits {
             zones: BTreeMap::from([(
@@ -173,6 +174,18 @@ pub fn bodies() -> Vec<Body> {
             pool: "prod".into(),
             zone: "a".into(),
         }]],
+        left_out: vec![rollout::LeftOut {
+            step: rollout::Step {
+                base: "prod-2".into(),
+                pool: "prod".into(),
+                zone: "a".into(),
+            },
+            why: stop(),
+        }],
+    };
+    let held = line::Stretch::Base {
+        base: "prod-2".into(),
+        environment: "prod".into(),
     };
     let gate_id = gate::gate_id(&plan.id(), gate::Point::After(1), "metric errors");
     let build = build::Build {
@@ -362,6 +375,22 @@ pub fn bodies() -> Vec<Body> {
             actor: "ops".into(),
             why: Some("a sale".into()),
             command: ferry_events::CommandId(Uuid::from_u128(3)),
+        }
+        .into(),
+        line::Changed {
+            act: line::Act::Hold,
+            stretch: held.clone(),
+            at: at(),
+            number: 2,
+            standing: vec![line::Standing {
+                stretch: held,
+                since: at(),
+                actor: "ops".into(),
+                why: Some("its disk is replaced".into()),
+            }],
+            actor: "ops".into(),
+            why: Some("its disk is replaced".into()),
+            command: ferry_events::CommandId(Uuid::from_u128(4)),
         }
         .into(),
         line::Asked {

@@ -4,7 +4,7 @@
 //! In: contracts, kinds, verbs, facts. Out: an AsyncAPI 3.0 document.
 
 use ferry_events::artifact::Biz;
-use ferry_events::command::Rollout;
+use ferry_events::command::{OnBase, Rollout};
 use ferry_events::envelope::CONTENT_TYPE;
 use ferry_events::fact::{ActivePlan, BaseRecord, Wanted};
 use ferry_events::letter::Letter;
@@ -133,12 +133,18 @@ fn verbs() -> Vec<Verb> {
         | Verb::Pause(_)
         | Verb::Resume(_)
         | Verb::Abort(_)
+        | Verb::Hold(_)
+        | Verb::Release(_)
         | Verb::Replay(_)
         | Verb::Drop(_) => {}
     }
     let rollout = Rollout {
         run: RunId::of("", "", 0, ""),
         module: module.clone(),
+        environment: String::new(),
+    };
+    let base = OnBase {
+        base: String::new(),
         environment: String::new(),
     };
     let letters = Service::ALL
@@ -173,6 +179,8 @@ fn verbs() -> Vec<Verb> {
         Verb::Pause(Stretch::Everything),
         Verb::Resume(Stretch::Everything),
         Verb::Abort(Stretch::Everything),
+        Verb::Hold(base.clone()),
+        Verb::Release(base),
     ]
     .into_iter()
     .chain(letters)

@@ -97,7 +97,7 @@ fn what(kind: Kind) -> &'static str {
         Kind::GateRequested => "a rollout waits for something",
         Kind::GateJudged => "the verifier's verdict on what a rollout waits for",
         Kind::GateFinished => "a wait ended",
-        Kind::LineChanged => "a person paused, resumed or aborted",
+        Kind::LineChanged => "a person paused, resumed or aborted; held or released a base",
         Kind::LineAsked => {
             "a module came to an environment for the first time, and asks what is paused"
         }

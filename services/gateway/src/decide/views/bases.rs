@@ -133,6 +133,7 @@ impl Bases {
                 }),
                 last_seen: last.and_then(|last| last.at),
                 why: last.and_then(|last| last.why.clone()),
+                held: None,
             }
         };
         config.bases().into_iter().map(view).collect()

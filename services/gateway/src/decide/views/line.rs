@@ -1,4 +1,4 @@
-//! What is paused: everything, environments, modules, runs.
+//! What is paused: everything, environments, modules, runs; and which bases are held.
 //!
 //! In: `line.changed`. Out: the pauses that stand.
 
@@ -28,7 +28,7 @@ impl Line {
             .map(|one| (one.stretch.clone(), one))
             .collect();
         match it.act {
-            Act::Pause => {
+            Act::Pause | Act::Hold => {
                 let one = Standing {
                     stretch: it.stretch.clone(),
                     since: it.at,
@@ -37,7 +37,7 @@ impl Line {
                 };
                 standing.insert(it.stretch.clone(), one);
             }
-            Act::Resume => {
+            Act::Resume | Act::Release => {
                 standing.remove(&it.stretch);
             }
             // What is paused stays so for the runs to come.
@@ -46,6 +46,13 @@ impl Line {
         self.standing = standing.into_values().collect();
         self.standing
             .sort_by(|a, b| (a.since, &a.stretch).cmp(&(b.since, &b.stretch)));
+    }
+
+    /// The hold of a base, where it is held.
+    pub(super) fn hold(&self, base: &str) -> Option<&Standing> {
+        self.standing
+            .iter()
+            .find(|one| one.stretch.base() == Some(base))
     }
 
     /// Takes what was kept; the stream's own events count more.

@@ -170,7 +170,11 @@ impl Views {
 
     /// The configuration's bases, as they were last seen.
     pub fn bases(&self, config: &Config) -> Vec<ferry_api::BaseView> {
-        self.bases.views(config)
+        let mut bases = self.bases.views(config);
+        for base in &mut bases {
+            base.held = self.line.hold(&base.name).cloned();
+        }
+        bases
     }
 
     /// The configuration's module, and what is live of it.
@@ -214,6 +218,7 @@ fn bites(stretch: &Stretch, run: &RunView) -> bool {
     let module = run.summary.module.as_str();
     let ahead = |name: &str| stretch.covers(module, name);
     let mut left = run.environments.iter().filter(|it| !it.state.is_over());
+    // A base that is held bites the plan, which names it.
     stretch.covers_run(run.summary.id)
         && (left.any(|it| ahead(&it.name)) || run.environments.is_empty() && ahead(""))
 }

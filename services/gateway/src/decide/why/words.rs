@@ -150,6 +150,8 @@ pub fn told(event: &Event) -> Option<Told> {
                 Act::Pause => "paused",
                 Act::Resume => "resumed",
                 Act::Abort => "aborted",
+                Act::Hold => "held",
+                Act::Release => "released",
             };
             let text = format!(
                 "{} {act} {}",

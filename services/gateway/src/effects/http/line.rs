@@ -119,7 +119,7 @@ fn environment(run: &RunView, named: Option<String>) -> Result<String, Refusal> 
     }
 }
 
-fn no_why() -> Refusal {
+pub(super) fn no_why() -> Refusal {
     Refusal::bad_request("why is empty: say in a few words why")
 }
 

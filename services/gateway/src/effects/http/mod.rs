@@ -4,6 +4,7 @@
 //! problem (RFC 9457).
 
 mod auth;
+mod bases;
 mod body;
 mod can;
 mod commands;
@@ -46,6 +47,8 @@ pub fn router(app: App) -> Router {
         .route("/line/abort", post(line::abort))
         .route("/can", get(can::look))
         .route("/bases", get(reads::bases))
+        .route("/bases/{base}/hold", post(bases::hold))
+        .route("/bases/{base}/release", post(bases::release))
         .route("/modules", get(reads::modules))
         .route("/modules/{module}", get(reads::module))
         .route("/modules/{module}/plan", get(plan::read))

@@ -1,0 +1,81 @@
+//! `ferry base hold` and `ferry base release`. In: a base, why. Out: what became of it. `inspect` is in
+//! `slim.rs`.
+
+use anyhow::Result;
+use ferry_api::{BaseRequest, Client, ClientError, CommandAnswer};
+
+use super::asked::once_settled;
+use super::{Json, slim};
+use crate::exit::Exit;
+use crate::gateway::GatewayArgs;
+use crate::output::Output;
+
+/// What to do with a base.
+#[derive(Debug, clap::Subcommand)]
+pub enum Task {
+    /// Have a base left alone by rollouts and repairs, so that a person can mend it
+    Hold(HoldArgs),
+    /// Give a base back; it is brought up to date
+    Release(ReleaseArgs),
+    /// Write down what a base's jar provides
+    Inspect(slim::InspectArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct Args {
+    /// The base
+    base: String,
+    /// Why, in your words; shown wherever it bites
+    #[arg(long, value_name = "TEXT")]
+    why: String,
+    #[command(flatten)]
+    json: Json,
+    #[command(flatten)]
+    gateway: GatewayArgs,
+}
+
+/// Arguments of `ferry base hold`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "What is being changed on it at this moment is finished first.\n\nExamples:\n  ferry base hold prod-2 --why 'its disk is replaced'"
+)]
+pub struct HoldArgs {
+    #[command(flatten)]
+    args: Args,
+}
+
+/// Arguments of `ferry base release`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  ferry base release prod-2 --why 'the new disk is in'")]
+pub struct ReleaseArgs {
+    #[command(flatten)]
+    args: Args,
+}
+
+/// Runs it.
+pub async fn run(task: Task) -> Result<Exit> {
+    match task {
+        Task::Hold(HoldArgs { args }) => {
+            ask(args, async |client, base, ask| {
+                client.hold_base(base, ask).await
+            })
+            .await
+        }
+        Task::Release(ReleaseArgs { args }) => {
+            ask(args, async |client, base, ask| {
+                client.release_base(base, ask).await
+            })
+            .await
+        }
+        Task::Inspect(args) => slim::inspect(args),
+    }
+}
+
+async fn ask(
+    args: Args,
+    act: impl AsyncFnOnce(&Client, &str, &BaseRequest) -> Result<CommandAnswer, ClientError>,
+) -> Result<Exit> {
+    let client = args.gateway.client()?;
+    let answer = act(&client, &args.base, &BaseRequest { why: args.why }).await?;
+    once_settled(&client, &answer, Output::new(args.json.json)).await
+}

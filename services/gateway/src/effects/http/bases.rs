@@ -1,0 +1,71 @@
+//! What people ask for a base: to leave it alone, to take it back.
+//!
+//! In: a caller, a base, why. Out: the id of the command. Whether it is held already is the scheduler's to
+//! say: it settles the command.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use ferry_api::{BaseRequest, CommandAnswer, Stretch};
+use ferry_events::{Verb, command::OnBase};
+
+use super::body;
+use super::commands::{not_granted, send, text};
+use super::line::no_why;
+use super::refusal::Refusal;
+use crate::decide::access::Caller;
+use crate::effects::app::App;
+
+type Answer = Result<(StatusCode, Json<CommandAnswer>), Refusal>;
+
+pub(super) async fn hold(
+    State(app): State<App>,
+    caller: Caller,
+    Path(base): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    act(&app, &caller, &base, &headers, body, Verb::Hold).await
+}
+
+pub(super) async fn release(
+    State(app): State<App>,
+    caller: Caller,
+    Path(base): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    act(&app, &caller, &base, &headers, body, Verb::Release).await
+}
+
+async fn act(
+    app: &App,
+    caller: &Caller,
+    name: &str,
+    headers: &HeaderMap,
+    body: Body,
+    verb: fn(OnBase) -> Verb,
+) -> Answer {
+    let ask: BaseRequest = body::json(headers, body).await?;
+    let why = text("why", Some(ask.why))?.ok_or_else(no_why)?;
+    let config = app.config();
+    let environment = config
+        .base(name)
+        .and_then(|(pool, _)| config.pools.get(pool))
+        .map(|pool| pool.environment.clone())
+        .filter(|environment| caller.sees_environment(environment))
+        .ok_or_else(|| Refusal::not_found("base", name))?;
+    let on = OnBase {
+        base: name.to_owned(),
+        environment,
+    };
+    let stretch = Stretch::Base {
+        base: on.base.clone(),
+        environment: on.environment.clone(),
+    };
+    if let Err(on) = caller.operates_stretch(&config, &stretch, &[]) {
+        return Err(not_granted(caller, "operate", &on));
+    }
+    send(app, caller, verb(on), Some(why), headers).await
+}
