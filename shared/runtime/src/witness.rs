@@ -92,6 +92,10 @@ struct Shared {
     /// The highest sequence that this process saw.
     highest: AtomicU64,
     stopped: watch::Sender<Option<String>>,
+    /// How many asked for a look at a fence so far.
+    asked: AtomicU64,
+    /// How many of these a look found well that began after they had asked.
+    vouched: Mutex<u64>,
     held: std::sync::Mutex<BTreeSet<String>>,
 }
 
@@ -192,15 +196,25 @@ impl Witness {
     /// # Errors
     /// [`BusError::Unavailable`] when it is of another one, or when that cannot be told now.
     pub(crate) async fn vouch(&self, bus: &dyn Bus) -> Result<(), BusError> {
+        let number = self.shared.asked.fetch_add(1, Ordering::AcqRel) + 1;
+        let mut vouched = self.shared.vouched.lock().await;
         let why = match self.stopped() {
             Some(why) => why,
-            None => match self.look(bus, Look::Fences).await? {
-                None => return Ok(()),
-                Some(why) => {
-                    self.found(why.clone());
-                    why
+            // One look serves all who asked before it began: a base each, in a wide wave.
+            None if *vouched >= number => return Ok(()),
+            None => {
+                let asked = self.shared.asked.load(Ordering::Acquire);
+                match self.look(bus, Look::Fences).await? {
+                    None => {
+                        *vouched = asked;
+                        return Ok(());
+                    }
+                    Some(why) => {
+                        self.found(why.clone());
+                        why
+                    }
                 }
-            },
+            }
         };
         Err(BusError::Unavailable(why))
     }

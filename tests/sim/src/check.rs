@@ -49,6 +49,8 @@ struct Told {
     given_up: BTreeSet<(String, String)>,
     /// Where a module was changed on a base, as the bus still knows.
     touched: BTreeSet<(String, String)>,
+    /// Versions of modules that were planned, as the bus still knows.
+    planned: BTreeSet<(String, String)>,
     /// Whether a person asked to go back.
     rolled_back_by_hand: BTreeSet<String>,
 }
@@ -196,6 +198,9 @@ fn once_each(world: &World, events: &[ferry_events::Event], told: &mut Told) {
                     }
                 }
                 told.requested(event);
+                let wants = p.plan.wants.values();
+                let planned = wants.map(|want| (p.plan.module.clone(), want.version.clone()));
+                told.planned.extend(planned);
                 if p.plan.direction == Direction::Forward {
                     let waves = p.plan.waves.iter();
                     let bases = waves.map(|wave| wave.iter().map(|s| s.base.clone()).collect());
@@ -408,11 +413,16 @@ fn bases(world: &World, told: &Told) -> BTreeMap<Unit, String> {
                     .given_up
                     .contains(&(module.to_owned(), (*name).to_owned()));
                 // What a base got since the copy that the bus was put back to is none of Ferry's business.
+                // Only what the bus has forgotten knew of it.
+                let touched = (module.to_owned(), (*name).to_owned());
+                let forgotten = |one: &String| {
+                    let version = one.split(' ').next().unwrap_or_default();
+                    let planned = (module.to_owned(), version.to_owned());
+                    !told.planned.contains(&planned)
+                };
                 let unknown = version.is_none()
                     && world.restores().times > 0
-                    && !told
-                        .touched
-                        .contains(&(module.to_owned(), (*name).to_owned()));
+                    && (!told.touched.contains(&touched) || there.iter().all(forgotten));
                 if there != wanted && !given_up && !unknown {
                     world.broken(format!(
                         "{name} runs {there:?} of {module}, and {wanted:?} was decided"

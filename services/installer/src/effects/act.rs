@@ -93,6 +93,7 @@ impl InstallerEffects {
         if !fence::wait_in_force(&self.hands, &task.module, &task.environment, &intent.plan).await {
             return self.outdated(arklet, intent, limit).await;
         }
+        let asked = Instant::now();
         let called = match url {
             None => {
                 arklet
@@ -105,7 +106,7 @@ impl InstallerEffects {
                     .await
             }
         };
-        match called {
+        match &called {
             Ok(reply) => {
                 debug!(base = task.base, request = %intent.request, code = %reply.code, "asked")
             }
@@ -113,7 +114,15 @@ impl InstallerEffects {
                 info!(base = task.base, request = %intent.request, %error, "no reply; looking what came of it");
             }
         }
-        self.follow(arklet, intent, limit).await
+        let installs = matches!(intent.change, Change::Install { .. });
+        if installs && called.is_ok() {
+            tokio::time::sleep(self.paces.too_early(&intent.biz).min(limit)).await;
+        }
+        let end = self.follow(arklet, intent, limit).await;
+        if installs && matches!(end, ActEnd::Done { .. }) {
+            self.paces.took(&intent.biz, asked.elapsed());
+        }
+        end
     }
 
     /// The plan changed since the intent was committed. A call of whoever had it in hand before a drain may

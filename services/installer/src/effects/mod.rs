@@ -10,6 +10,7 @@ mod cache;
 mod drain;
 mod explain;
 mod fence;
+mod pace;
 mod patience;
 mod prepare;
 mod redact;
@@ -45,6 +46,7 @@ pub struct InstallerEffects {
     cache: Arc<Cache>,
     signer: Arc<Signer>,
     fetched: Arc<artifacts::Fetched>,
+    paces: pace::Paces,
     clock: Clock,
     silence: Duration,
     web: Arc<dyn Web>,
@@ -72,6 +74,7 @@ impl InstallerEffects {
             hands,
             signer: Arc::default(),
             fetched: Arc::default(),
+            paces: pace::Paces::default(),
             clock: Clock::wall(),
             silence: SILENCE_LIMIT,
             served: watch::Sender::new(None),
