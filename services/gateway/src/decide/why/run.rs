@@ -94,6 +94,7 @@ impl OfRun {
                 self.places.entry(name).or_default().planned(it);
             }
             Body::WaveStarted(it) => self.place(&it.environment).wave(it),
+            Body::WaveFinished(it) => self.place(&it.environment).waved(it),
             Body::TaskFinished(it) => {
                 self.failed(event, it.stop.as_ref(), Some(&it.base));
                 self.place(&it.environment).changed(it);
