@@ -106,6 +106,7 @@ impl OfBase {
             next,
             story,
             left_out,
+            behind: false,
         }
     }
 }
@@ -189,6 +190,7 @@ impl OfModule {
             next,
             story,
             left_out,
+            behind: false,
         }
     }
 }

@@ -214,6 +214,8 @@ impl OfRun {
             .map(|one| one.base.as_str())
             .collect();
         let now = self.now(known.run, &out);
+        let over = known.run.is_some_and(|run| run.summary.state.is_over());
+        let behind = over && self.ended.is_none();
         let (story, left_out) = self.sentences.told();
         WhyView {
             about: About::Run,
@@ -229,6 +231,7 @@ impl OfRun {
             next,
             story,
             left_out,
+            behind,
         }
     }
 
