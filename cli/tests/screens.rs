@@ -363,6 +363,9 @@ fn why_a_wave_of_prod_failed_halfway() {
         !screen.contains('\u{1b}'),
         "words from outside do not paint"
     );
+    let mut early = world::why_view();
+    early.behind = true;
+    assert!(screen::why(&early, Paint::Plain).ends_with("ask again in a moment"));
 }
 
 #[test]

@@ -144,7 +144,7 @@ fn named(names: &[String]) -> String {
 }
 
 fn story(why: &WhyView, paint: Paint) -> String {
-    if why.story.is_empty() {
+    if why.story.is_empty() && !why.behind {
         return "nothing is kept of it".to_owned();
     }
     let mut lines = vec![paint.strong("what happened")];
@@ -158,6 +158,9 @@ fn story(why: &WhyView, paint: Paint) -> String {
         ));
     }
     lines.extend(why.story.iter().map(|it| sentence(it, paint)));
+    if why.behind {
+        lines.push(paint.bad("  … the rest is not kept yet: ask again in a moment"));
+    }
     lines.join("\n")
 }
 

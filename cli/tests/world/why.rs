@@ -111,6 +111,7 @@ pub fn why_view() -> WhyView {
             bad(99_000, "run failed in prod, and not all is as it was before"),
         ],
         left_out: 0,
+        behind: false,
     }
 }
 

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use common::faulty::Faulty;
 use common::*;
 use ferry_api::{
-    CloseRequest, CommandState, DeployQuery, EventsQuery, LetterState, LettersQuery, PushState,
-    RunRequest, RunsQuery,
+    AuditQuery, CloseRequest, CommandState, DeployQuery, EventsQuery, HistoryQuery, LetterState,
+    LettersQuery, PushState, RunRequest, RunsQuery, WhyQuery,
 };
 use ferry_bus::{
     Bus, ConnectOptions, JetStream, LogLine, Source, StreamLimits, User, Users, authorization,
@@ -155,6 +155,26 @@ async fn everything_works_with_the_gateways_own_permissions() {
         .unwrap()
         .unwrap();
     assert_eq!(line.text, "[INFO] Scanning");
+
+    // The server itself keeps what is kept.
+    let kept = || async {
+        let acts = client.audit(&AuditQuery::default());
+        let acts: Vec<_> = acts.map(|act| act.unwrap().kind).collect().await;
+        (!acts.is_empty()).then_some(acts)
+    };
+    assert_eq!(until("the acts", kept).await, ["push.received"]);
+    let since = WhyQuery {
+        since: Some("2020-01-01T00:00:00Z".parse().unwrap()),
+        ..WhyQuery::default()
+    };
+    let why = client.why("hello", &since).await.unwrap();
+    assert_eq!(
+        why.story,
+        [],
+        "a push is told of where it concerns the module"
+    );
+    let history = client.history("hello", &HistoryQuery::default()).await;
+    assert_eq!(history.unwrap().periods, []);
 
     for verb in ["run", "deploy"] {
         let last = builder

@@ -336,6 +336,24 @@ fn a_wave_of_prod_that_failed_halfway() {
     assert_eq!(later.cause, view.cause);
 }
 
+/// The stream of acts comes a little later than the views: the story says that its end is missing.
+#[test]
+fn a_story_without_its_end_says_so() {
+    let story = halfway();
+    let mut told = OfRun::new(story.run, "hello", None);
+    for event in &story.events[..story.events.len() - 1] {
+        assert!(told.take(event).is_continue());
+    }
+    let (run, past) = (story.view(), BTreeSet::new());
+    let known = Known {
+        run: Some(&run),
+        bases: &[],
+        past: &past,
+    };
+    assert!(told.told(known).behind);
+    assert!(!of_run(&story, &[]).behind);
+}
+
 #[test]
 fn traffic_is_not_safe_where_a_zone_has_too_few() {
     let mut story = halfway();

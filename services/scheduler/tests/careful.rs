@@ -649,6 +649,8 @@ impl Floor {
                     "a base is planned twice\n{}",
                     told()
                 );
+                let back = plan.direction == Direction::Back;
+                assert_eq!(p.because.is_some(), back, "a way back says why\n{}", told());
                 match plan.direction {
                     Direction::Forward => {
                         let held = watch.held();
@@ -765,6 +767,13 @@ impl Floor {
                     "{}",
                     told()
                 );
+                let named = p.failed.iter().all(|stop| stop.base.is_some());
+                let may_fail = match p.outcome {
+                    RolloutOutcome::Broken => !p.failed.is_empty(),
+                    RolloutOutcome::Verified | RolloutOutcome::Superseded => true,
+                    _ => p.failed.is_empty(),
+                };
+                assert!(named && may_fail, "who is not back is named\n{}", told());
                 watch.live.clone_from(&p.live);
                 let of_run = watch
                     .in_force

@@ -61,6 +61,10 @@ pub struct WhyView {
     /// How many older sentences are left out.
     #[serde(default)]
     pub left_out: u64,
+    /// Whether the end is not kept yet: the server fills the stream of acts a little later, and after the death of a
+    /// server up to minutes. Ask again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub behind: bool,
 }
 
 /// A root cause.

@@ -99,6 +99,13 @@ impl History {
                     self.versions.put(key, version.clone());
                 }
             }
+            Body::RolloutPlanned(it) if it.plan.direction == Direction::Back => {
+                if let Some(coming) = self.coming.get_mut(&it.plan.environment)
+                    && coming.run == it.plan.run
+                {
+                    coming.stop = it.because.as_ref().map(StopView::from);
+                }
+            }
             Body::WaveStarted(it) if it.direction == Direction::Forward && it.number == 1 => {
                 self.begins(it.run, &it.environment, at);
             }
@@ -178,7 +185,8 @@ impl History {
         self.push(PeriodView {
             until: Some(at),
             end,
-            stop: it.stop.as_ref().map(StopView::from),
+            // Why it went back, rather than why it did not come back everywhere.
+            stop: coming.stop.clone().or(it.stop.as_ref().map(StopView::from)),
             ..coming
         });
     }

@@ -5,7 +5,7 @@
 use ferry_api::{About, BaseState, BaseView, ModuleView, RunState, RunSummary, WhyView};
 use ferry_events::{Body, Event};
 
-use super::words::line;
+use super::words::{line, version};
 use super::{Sentences, Weight};
 
 /// The story of a base in the making.
@@ -70,11 +70,10 @@ impl OfBase {
                     .filter(|it| !it.agrees)
                     .map(|it| {
                         let wanted = it.wanted.as_deref().unwrap_or("none");
-                        let actual: Vec<&str> =
-                            it.actual.iter().map(|one| one.version.as_str()).collect();
+                        let actual: Vec<String> = it.actual.iter().map(version).collect();
                         let actual = match actual.as_slice() {
                             [] => "none".to_owned(),
-                            actual => line(&actual.join(", ")),
+                            actual => actual.join(", "),
                         };
                         if let Some(repair) = &it.repair {
                             next.push(match (&repair.stop, repair.next, repair.is_given_up()) {
@@ -107,6 +106,7 @@ impl OfBase {
             next,
             story,
             left_out,
+            behind: false,
         }
     }
 }
@@ -190,6 +190,7 @@ impl OfModule {
             next,
             story,
             left_out,
+            behind: false,
         }
     }
 }

@@ -94,6 +94,7 @@ impl OfRun {
                 self.places.entry(name).or_default().planned(it);
             }
             Body::WaveStarted(it) => self.place(&it.environment).wave(it),
+            Body::WaveFinished(it) => self.place(&it.environment).waved(it),
             Body::TaskFinished(it) => {
                 self.failed(event, it.stop.as_ref(), Some(&it.base));
                 self.place(&it.environment).changed(it);
@@ -213,6 +214,8 @@ impl OfRun {
             .map(|one| one.base.as_str())
             .collect();
         let now = self.now(known.run, &out);
+        let over = known.run.is_some_and(|run| run.summary.state.is_over());
+        let behind = over && self.ended.is_none();
         let (story, left_out) = self.sentences.told();
         WhyView {
             about: About::Run,
@@ -228,6 +231,7 @@ impl OfRun {
             next,
             story,
             left_out,
+            behind,
         }
     }
 

@@ -60,6 +60,12 @@ impl Place {
         }
     }
 
+    pub fn waved(&mut self, it: &Wave) {
+        if it.direction == Direction::Forward && it.stop.is_none() {
+            self.wave = (0, it.of);
+        }
+    }
+
     pub fn changed(&mut self, it: &task::Finished) {
         if self.goes_back || self.repairs {
             self.back.insert(it.base.clone(), it.stop.clone());

@@ -293,7 +293,8 @@ fn finished(it: &run::Finished) -> Told {
         Outcome::Success => format!("run {run} succeeded"),
         Outcome::Failure => format!("run {run} failed{place}{why}"),
         Outcome::Cancel => format!("run {run} gave way to a newer one{place}"),
-        Outcome::Error => format!("run {run} failed{place}, and not all is as it was before{why}"),
+        // Why is said of each base before.
+        Outcome::Error => format!("run {run} failed{place}, and not all is as it was before"),
     };
     let bad = matches!(it.outcome, Outcome::Failure | Outcome::Error);
     Told::new(Weight::Module, text).bad(bad)
@@ -355,8 +356,9 @@ fn rolled_out(it: &rollout::Finished) -> Told {
             !failed.is_empty(),
         ),
         RolloutOutcome::RolledBack => (format!("{place} was back at {live}{why}"), true),
+        // Why is said of each base before.
         RolloutOutcome::Broken => (
-            format!("the bases of {place} did not all come to {live}{why}"),
+            format!("the bases of {place} did not all come to {live}"),
             true,
         ),
         RolloutOutcome::Stopped => (
@@ -501,11 +503,15 @@ fn wave(it: &rollout::Wave) -> String {
 }
 
 fn module(it: &base::ModuleOnBase) -> String {
-    let state = match it.state.as_str() {
-        "activated" => String::new(),
-        state => format!(" ({state})"),
-    };
-    line(&format!("{} {}{state}", it.name, it.version))
+    line(&format!("{} {}", it.name, version(it)))
+}
+
+/// A version on a base, and its state where it is not the one that serves.
+pub(super) fn version(it: &base::ModuleOnBase) -> String {
+    match it.state.as_str() {
+        "activated" => line(&it.version),
+        state => line(&format!("{} ({state})", it.version)),
+    }
 }
 
 fn without_base(stop: &Stop) -> Stop {
