@@ -225,6 +225,7 @@ pub fn events(fails: bool) -> Vec<Event> {
         21,
         Service::Builder,
         push::ChangeMerged {
+            joint: None,
             run,
             module: module(),
             repository: "hello".into(),
@@ -298,6 +299,7 @@ pub fn events(fails: bool) -> Vec<Event> {
         5_530,
         Service::Scheduler,
         rollout::Requested {
+            joint: None,
             run,
             module: module(),
             environment: "prod".into(),

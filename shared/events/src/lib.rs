@@ -13,6 +13,7 @@ pub mod envelope;
 pub mod fact;
 pub mod gate;
 pub mod ids;
+pub mod joint;
 pub mod letter;
 pub mod line;
 pub mod name;

@@ -456,6 +456,7 @@ impl Ends for Making {
             author: None,
             force: false,
             passed: Vec::new(),
+            joint: None,
         };
         let scope = super::scope(&context.config, &module);
         let queued = run::Queued {
