@@ -67,6 +67,11 @@ pub(super) fn next(gate: &GateView, run: RunId) -> String {
             format!("nothing: it goes on by itself; `{go_on}` lets it go on now")
         }
         Ask::Calendar | Ask::Pause => go_on,
+        Ask::Release { .. } => {
+            format!(
+                "nothing: it ends with the others; `ferry abort {run} --why TEXT` ends it for all"
+            )
+        }
         Ask::Line => "lift the pause with `ferry resume`".to_owned(),
     }
 }

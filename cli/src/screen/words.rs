@@ -3,6 +3,7 @@
 //! In: an event. Out: a sentence, safe for a terminal.
 
 use ferry_events::gate::Verdict;
+use ferry_events::joint::{Progress, Word};
 use ferry_events::line::Act;
 use ferry_events::rollout::{Aim, Direction, RolloutOutcome};
 use ferry_events::run::{Outcome, RunKind};
@@ -112,6 +113,28 @@ pub fn event_words(event: &Event) -> String {
                 )
             }
         },
+        Body::JointReported(it) => {
+            let place = it.environment.as_ref().map(|name| format!(" in {name}"));
+            let place = place.unwrap_or_default();
+            let how = match &it.progress {
+                Progress::Waits => "waits to begin".to_owned(),
+                Progress::Begun => "has begun".to_owned(),
+                Progress::Well => "is well and waits for the others".to_owned(),
+                Progress::Failed(stop) => format!("failed: {}", stop.reason),
+            };
+            format!("release {}: {}{place} {how}", it.joint.name, it.module)
+        }
+        Body::JointTold(it) => {
+            let what = match &it.word {
+                word if word.all_well => "all are well".to_owned(),
+                Word {
+                    failed: Some(stop), ..
+                } => one_line(&stop.detail, LINE_MAX),
+                word if word.begins => format!("{} may begin", it.module),
+                _ => format!("{} has to wait", it.module),
+            };
+            format!("release {} in {}: {what}", it.name, it.environment)
+        }
         Body::TaskRequested(it) => match &it.want {
             Some(want) => format!("{} shall run {} {}", it.base, it.module, want.version),
             None => format!("{} shall be without {}", it.base, it.module),

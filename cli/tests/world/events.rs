@@ -226,6 +226,7 @@ pub fn events(fails: bool) -> Vec<Event> {
         21,
         Service::Builder,
         push::ChangeMerged {
+            joint: None,
             run,
             module: module(),
             repository: "hello".into(),
@@ -299,6 +300,7 @@ pub fn events(fails: bool) -> Vec<Event> {
         5_530,
         Service::Scheduler,
         rollout::Requested {
+            joint: None,
             run,
             module: module(),
             environment: "prod".into(),

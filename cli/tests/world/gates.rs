@@ -29,6 +29,7 @@ fn gate(name: &str, point: Point, ask: Ask, since: i64, deadline: i64) -> GateVi
         Ask::Approval { .. } => "approval by bob or carol, and not by ada",
         Ask::Metric { .. } => "errors / requests stays at most 0.01, 3 times in a row",
         Ask::Check { .. } => "https://change.example/ferry says yes",
+        Ask::Release { .. } => "prices to be well there",
         Ask::Calendar => "the window office-hours opens",
         Ask::Decision => "a person decides",
         Ask::Pause => "the pause between two waves ends",

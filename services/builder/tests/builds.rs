@@ -74,6 +74,7 @@ fn change(number: u64) -> ChangeMerged {
         message: None,
         uploaded: false,
         force: false,
+        joint: None,
     }
 }
 

@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 use chrono::TimeDelta;
 use ferry_config::Config;
 use ferry_events::{
-    Body, Digest, RunId, Timestamp, Verb,
+    Body, Digest, Reason, RunId, Stop, Timestamp, Verb,
     artifact::{Published, Release},
+    build,
     command::{OnBase, Rollout},
     gate,
     line::Stretch,
@@ -18,7 +19,7 @@ use ferry_events::{
 };
 use ferry_scheduler::decide::State;
 use toml::{Table, Value};
-use world::{World, fleet::Base, look_into, release, run};
+use world::{World, fleet::Base, look_into, release, run, run_of};
 
 /// When a story begins, unless it says otherwise: a Tuesday morning.
 const BEGINS: &str = "2026-12-01T10:00:00Z";
@@ -174,6 +175,7 @@ fn act(world: &mut World, line: &str, commands: &mut u128) -> Option<()> {
         world.order(command);
     };
     match words.as_slice() {
+        ["push", n, "of", rest @ ..] => push_of(world, n.parse().ok()?, rest)?,
         ["push", n, rest @ ..] => push(world, n.parse().ok()?, rest)?,
         ["it", "is", moment] => {
             let moment = moment.strip_suffix('Z')?;
@@ -196,6 +198,14 @@ fn act(world: &mut World, line: &str, commands: &mut u128) -> Option<()> {
             judge(world, kind, name, gate::Verdict::Fail, why?)?;
         }
         [base, "is", "added"] => add(world, base)?,
+        [actor, "approves", n, "of", module, "in", environment] => {
+            let rollout = Rollout {
+                run: run_of(module, n.parse().ok()?),
+                module: (*module).to_owned(),
+                environment: (*environment).to_owned(),
+            };
+            command(world, actor, Verb::Approve(rollout));
+        }
         [actor, "approves", n, "in", environment] => {
             let rollout = rollout(n, environment)?;
             command(world, actor, Verb::Approve(rollout));
@@ -367,6 +377,72 @@ fn push(world: &mut World, n: u64, mut rest: &[&str]) -> Option<()> {
     Some(())
 }
 
+/// A push that moves several modules: `cart, prices`, with `but prices does not compile`.
+fn push_of(world: &mut World, n: u64, words: &[&str]) -> Option<()> {
+    let (modules, broken) = match words {
+        [modules @ .., "but", broken, "does", "not", "compile"] => (modules, Some(*broken)),
+        modules => (modules, None),
+    };
+    let names = modules.iter().map(|name| name.trim_end_matches(','));
+    let modules: Vec<&str> = names.collect();
+    let joint = world::joint(&world.config, n, &modules);
+    for module in &modules {
+        world.config.module(module)?;
+        let run = run_of(module, n);
+        let name = match *module {
+            "cart" => n.to_string(),
+            module => format!("{n}-{module}"),
+        };
+        world.name(run, name);
+        let Body::ChangeMerged(change) = World::change(n) else {
+            return None;
+        };
+        world.feed(
+            ChangeMerged {
+                run,
+                module: (*module).to_owned(),
+                joint: joint.clone(),
+                ..*change
+            }
+            .into(),
+        );
+    }
+    for module in modules {
+        let run = run_of(module, n);
+        if broken == Some(module) {
+            let stop = Stop::new(Reason::DoesNotCompile, "cannot find symbol");
+            world.feed(
+                build::Finished {
+                    run,
+                    module: module.to_owned(),
+                    build: uuid::Uuid::nil(),
+                    stop: Some(stop),
+                    millis: 1,
+                    reused: false,
+                }
+                .into(),
+            );
+            continue;
+        }
+        let earlier = release(n);
+        let slimmed = earlier.pools["prod"].clone();
+        let jar = |pool: &String| {
+            let mut slimmed = slimmed.clone();
+            slimmed.digest = Digest::of(format!("{module}{n}{pool}").as_bytes());
+            (pool.clone(), slimmed)
+        };
+        let release = Release {
+            run,
+            module: module.to_owned(),
+            packaged: Digest::of(format!("{module}{n}").as_bytes()),
+            pools: world.config.pools.keys().map(jar).collect(),
+            ..earlier
+        };
+        world.feed(Published { release }.into());
+    }
+    Some(())
+}
+
 fn rollout(n: &str, environment: &str) -> Option<Rollout> {
     Some(Rollout {
         run: run(n.parse().ok()?),
@@ -387,6 +463,10 @@ fn stretch(world: &World, words: &[&str]) -> Option<Stretch> {
     Some(match words {
         ["everything"] => Stretch::Everything,
         ["module", name] => Stretch::Module((*name).to_owned()),
+        ["run", n, "of", module] => Stretch::Run {
+            run: run_of(module, n.parse().ok()?),
+            module: (*module).to_owned(),
+        },
         ["run", n] => Stretch::Run {
             run: run(n.parse().ok()?),
             module: "cart".into(),
@@ -444,13 +524,26 @@ fn add(world: &mut World, name: &str) -> Option<()> {
 
 /// What each base runs, and what is live, in hand, waiting or owed.
 fn in_the_end(world: &mut World) -> Vec<String> {
+    let modules: Vec<String> = world.config.modules.keys().cloned().collect();
+    let all = modules.iter().flat_map(|module| {
+        let told = of_module_in_the_end(world, module);
+        let whose = match module.as_str() {
+            "cart" => String::new(),
+            module => format!("{module} in "),
+        };
+        told.into_iter().map(move |line| format!("{whose}{line}"))
+    });
+    all.collect()
+}
+
+fn of_module_in_the_end(world: &mut World, module: &str) -> Vec<String> {
     let mut told = Vec::new();
-    let environments = world.config.environments_of_module("cart");
+    let environments = world.config.environments_of_module(module);
     let environments: Vec<String> = environments.into_iter().map(str::to_owned).collect();
     for environment in environments {
         let bases: Vec<String> = world
             .config
-            .bases_of("cart", &environment)
+            .bases_of(module, &environment)
             .into_iter()
             .map(|(_, base)| base.name.clone())
             .collect();
@@ -467,7 +560,7 @@ fn in_the_end(world: &mut World) -> Vec<String> {
         }
         let unit = world.states.iter().find_map(|(key, state)| {
             let unit = matches!(state, State::Unit(_)).then(|| look_into(state))?;
-            (key == &ferry_scheduler::decide::unit_key("cart", &environment)).then_some(unit)
+            (key == &ferry_scheduler::decide::unit_key(module, &environment)).then_some(unit)
         });
         let Some(unit) = unit else {
             continue;
@@ -498,7 +591,7 @@ fn in_the_end(world: &mut World) -> Vec<String> {
         }
         if let Some(fact) = world
             .facts
-            .get(&ferry_events::subject::wanted_fact("cart", &environment))
+            .get(&ferry_events::subject::wanted_fact(module, &environment))
         {
             let wanted: ferry_events::fact::Wanted = serde_json::from_value(fact.clone()).unwrap();
             for (base, owed) in wanted.owed {

@@ -27,8 +27,9 @@ pub use load::{FOLDER, Loaded, load, parse};
 pub use model::{
     AMOUNT_MAX, Amount, Approval, At, AtDeadline, Base, Build, Builder, Bus, Call, CallMethod,
     Check, Config, Drain, DrainCheck, DrainFor, Environment, Forge, Freeze, Gateway, Grant,
-    Installer, Metric, Module, ModuleFile, OwnKey, Percent, Policy, Pool, Probe, Reconcile,
-    Repository, Role, Rollback, Sandbox, Supersede, Team, Token, Verifier, Window,
+    Installer, MemberOf, Metric, Module, ModuleFile, OwnKey, Percent, Policy, Pool, Probe,
+    Reconcile, ReleaseOf, Repository, Role, Rollback, Sandbox, Supersede, Team, Token, Verifier,
+    Window,
 };
 pub use own::{MODULE_FILE, MODULE_FILE_MAX, ModuleFileError, Refusal, module_file};
 pub use schema::{module_file_schema, schema};

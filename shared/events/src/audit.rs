@@ -16,6 +16,7 @@ const PASSING: &[Kind] = &[
     BaseChanged,
     LineAsked,
     LineTold,
+    JointReported,
     WorkRetried,
 ];
 

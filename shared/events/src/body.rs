@@ -9,7 +9,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
-    artifact, base, build, command, gate, letter, line, push, rollout, run, task, verify, work,
+    artifact, base, build, command, gate, joint, letter, line, push, rollout, run, task, verify,
+    work,
 };
 
 macro_rules! bodies {
@@ -164,6 +165,10 @@ bodies! {
     LineAsked(line::Asked) = "line"."asked", "0.1.0", false;
     /// What is paused for it.
     LineTold(line::Told) = "line"."told", "0.1.0", false;
+    /// A module of a release of several says how far it is.
+    JointReported(joint::Reported) = "joint"."reported", "0.1.0", false;
+    /// What a module of a release of several may do.
+    JointTold(joint::Told) = "joint"."told", "0.1.0", false;
     /// A base shall be changed.
     TaskRequested(task::Requested) = "task"."requested", "0.1.0", false;
     /// A task is in hand.
@@ -293,6 +298,8 @@ impl Body {
             Body::LineChanged(p) => p.number.to_string(),
             Body::LineAsked(p) => format!("{}/{}", p.module, p.environment),
             Body::LineTold(p) => format!("{}/{}", p.module, p.environment),
+            Body::JointReported(p) => format!("{}/{}", p.joint.id, p.module),
+            Body::JointTold(p) => format!("{}/{}", p.joint, p.module),
             Body::TaskRequested(p) => p.task.to_string(),
             Body::TaskStarted(p) => p.task.to_string(),
             Body::TaskFinished(p) => p.task.to_string(),
@@ -368,6 +375,8 @@ impl Body {
                 _ => return None,
             },
             Body::LineAsked(_) | Body::LineTold(_) => return None,
+            Body::JointReported(p) => p.run,
+            Body::JointTold(p) => p.run,
             Body::GateRequested(p) => p.run,
             Body::GateJudged(p) => p.run,
             Body::GateFinished(p) => p.run,

@@ -192,6 +192,8 @@ static SCHEDULER: Contract = Contract {
         LineChanged,
         LineAsked,
         LineTold,
+        JointReported,
+        JointTold,
     ],
     takes_commands: true,
     says: &[
@@ -214,6 +216,8 @@ static SCHEDULER: Contract = Contract {
         LineChanged,
         LineAsked,
         LineTold,
+        JointReported,
+        JointTold,
         CommandSettled,
         LetterReplayed,
         LetterDropped,

@@ -95,6 +95,13 @@ pub enum Ask {
         /// Between two questions, in milliseconds.
         interval_ms: u64,
     },
+    /// Other modules of the same release: to begin, those that it comes after; at the end, all of them.
+    Release {
+        /// The release.
+        name: String,
+        /// The other modules.
+        modules: Vec<String>,
+    },
     /// A window opens, a freeze ends.
     Calendar,
     /// The time between two waves.
@@ -115,7 +122,7 @@ impl Ask {
 /// A gate of a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Gate {
-    /// Its name: `approval`, `metric NAME`, `check NAME`.
+    /// Its name: `approval`, `metric NAME`, `check NAME`, `release NAME`.
     pub name: String,
     /// Where it stands.
     pub at: Vec<Place>,

@@ -14,6 +14,7 @@ pub mod envelope;
 pub mod fact;
 pub mod gate;
 pub mod ids;
+pub mod joint;
 pub mod letter;
 pub mod line;
 pub mod name;

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{CommandId, PushId, RunId, Stop, Timestamp};
+use crate::{CommandId, PushId, RunId, Stop, Timestamp, joint::Joint};
 
 /// `push.received`: a verified delivery that moves a branch, durable on the bus.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -115,4 +115,7 @@ pub struct ChangeMerged {
     /// Whether a person lets it go where the same artifact failed before.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub force: bool,
+    /// The release of several modules that it is part of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub joint: Option<Joint>,
 }

@@ -44,6 +44,8 @@ macro_rules! reasons {
 const UNTOUCHED: &str = "Nothing was installed: every base runs what it ran before.";
 /// It stopped on the way over the bases.
 const BROUGHT_BACK: &str = "The rollout ended, and every base that it had touched was brought back to the last verified version; a base that had none is left without.";
+/// It stopped because of another module.
+const BROUGHT_BACK_TOGETHER: &str = "No module of the release stays in that environment: those that had begun were brought back to the last verified version, the others did not begin.";
 /// The way back stopped.
 const KEPT_OTHERS: &str = "Every other base was brought back; the ones named are left as they are.";
 /// A repair did not succeed.
@@ -225,6 +227,10 @@ reasons! {
         "The plan breaks a rule that keeps bases in service.",
         UNTOUCHED,
         "Look at it with `ferry plan`; add bases, or change the limits of the environment that the detail names.";
+    ReleaseFailed = "release-failed",
+        "Another module of the same release failed.",
+        BROUGHT_BACK_TOGETHER,
+        "Mend the module that the detail names, and push again; the others need no force.";
     FailedBefore = "failed-before",
         "The same artifact failed in that environment before.",
         UNTOUCHED,

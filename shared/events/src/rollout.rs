@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 use crate::{
-    Digest, PlanId, RunId, Stop, artifact::Release, gate::Gate, ids, task::Want, verify::Probe,
+    Digest, PlanId, RunId, Stop, artifact::Release, gate::Gate, ids, joint::Joint, task::Want,
+    verify::Probe,
 };
 
 /// What a rollout brings.
@@ -46,6 +47,9 @@ pub struct Requested {
     /// The environments in which the run is verified.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub passed: Vec<String>,
+    /// The release of several modules that it is part of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub joint: Option<Joint>,
 }
 
 /// Whether a plan goes forward or undoes.

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ferry_events::{
     Body, Digest, PushId, Reason, RunId, TaskId,
     fact::Wanted,
+    joint::Joint,
     push::Resolution,
     rollout::{Direction, RolloutOutcome},
     run,
@@ -51,6 +52,10 @@ struct Told {
     touched: BTreeSet<(String, String)>,
     /// Versions of modules that were planned, as the bus still knows.
     planned: BTreeSet<(String, String)>,
+    /// Releases of several modules.
+    joints: BTreeMap<uuid::Uuid, Joint>,
+    /// Runs with the environments in which they were verified.
+    passed: BTreeSet<(RunId, String)>,
     /// Whether a person asked to go back.
     rolled_back_by_hand: BTreeSet<String>,
 }
@@ -80,6 +85,7 @@ pub fn all(world: &World) -> BTreeMap<Unit, String> {
     }
     once_each(world, &events, &mut told);
     ends(world, &told);
+    together(world, &told);
     ledgers(world, &told);
     in_service(world);
     let live = bases(world, &told);
@@ -159,6 +165,9 @@ fn once_each(world: &World, events: &[ferry_events::Event], told: &mut Told) {
                 }
             }
             Body::ChangeMerged(p) => {
+                if let Some(joint) = &p.joint {
+                    told.joints.insert(joint.id, joint.clone());
+                }
                 let newest = told
                     .newest
                     .entry(p.module.clone())
@@ -246,6 +255,7 @@ fn once_each(world: &World, events: &[ferry_events::Event], told: &mut Told) {
                     without_reason(format!("rollout of {unit:?} ended {:?}", p.outcome));
                 }
                 if p.outcome == RolloutOutcome::Verified {
+                    told.passed.insert((p.run, p.environment.clone()));
                     told.verified
                         .extend(p.live.clone().map(|live| (unit.clone(), live)));
                 }
@@ -284,6 +294,32 @@ fn ends(world: &World, told: &Told) {
     drop(seen);
     for what in open {
         world.broken(what);
+    }
+}
+
+/// Of a release of several modules all are verified in an environment, or none.
+fn together(world: &World, told: &Told) {
+    // What a restored bus has forgotten was done all the same.
+    let restores = |timed: &crate::script::Timed| matches!(timed.act, Act::Restore(_));
+    if world.script.acts.iter().any(restores) {
+        return;
+    }
+    for joint in told.joints.values() {
+        for environment in &joint.environments {
+            let goes = |name: &String| name == environment;
+            let members = joint.members.iter();
+            let members = members.filter(|member| member.environments.iter().any(goes));
+            let is_verified = |run: RunId| told.passed.contains(&(run, environment.clone()));
+            let (well, not): (Vec<_>, Vec<_>) = members
+                .map(|member| (&member.module, member.run))
+                .partition(|(_, run)| is_verified(*run));
+            if !well.is_empty() && !not.is_empty() {
+                world.broken(format!(
+                    "of release {} in {environment} {well:?} are verified, and {not:?} are not",
+                    joint.name
+                ));
+            }
+        }
     }
 }
 
@@ -490,7 +526,11 @@ fn oracle(world: &World, told: &Told, live: &BTreeMap<Unit, String>) {
 fn excuse(world: &World, reason: Reason) -> bool {
     // A person stopped it, or did not answer in time.
     let by_people = world.seen().people.excused.contains(&reason);
-    by_people || world.is_hard() && !matches!(reason, Reason::OurFault | Reason::Malformed)
+    // Whether another one of its release failed for good reason is looked at where that one is.
+    let by_others = reason == Reason::ReleaseFailed && world.script.settings.together;
+    by_people
+        || by_others
+        || world.is_hard() && !matches!(reason, Reason::OurFault | Reason::Malformed)
 }
 
 /// Only what a stranger published is set aside.

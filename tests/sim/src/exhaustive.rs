@@ -19,6 +19,7 @@ pub fn whole(twice: bool) -> Script {
         keep_s: 2 * 3600,
         newer_from: None,
         drains: true,
+        together: false,
         careful: None,
     };
     let push = |number, at_ms, quality| Timed {

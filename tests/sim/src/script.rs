@@ -22,6 +22,9 @@ pub const BASES: [(&str, &str); 5] = [
     ("prod-3", "prod"),
 ];
 
+/// In every second stretch of so many seeds the modules are a release: with people and without.
+const TOGETHER: u64 = 500_000;
+
 /// A script.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Script {
@@ -58,6 +61,8 @@ pub struct Settings {
     pub newer_from: Option<usize>,
     /// Whether the bases of one environment are behind a load balancer.
     pub drains: bool,
+    /// Whether the modules are a release: those that one push touches go live together.
+    pub together: bool,
     /// How careful the last environment is; none: it only has waves.
     pub careful: Option<Careful>,
 }
@@ -312,6 +317,7 @@ impl Script {
             keep_s: 2 * 3600,
             newer_from: (random.u8(..8) == 0).then_some(1),
             drains: seed.is_multiple_of(3),
+            together: seed / TOGETHER % 2 == 1,
             careful: None,
         };
         let mut acts = Vec::new();

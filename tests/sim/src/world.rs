@@ -178,6 +178,15 @@ pub fn config(settings: &Settings) -> Config {
     if settings.drains {
         text.push_str(&balancer::config());
     }
+    if settings.together {
+        let mut before = None;
+        for module in MODULES {
+            text.push_str(&format!("[releases.shop.modules.{module}]\n"));
+            if let Some(before) = before.replace(module) {
+                text.push_str(&format!("after = [\"{before}\"]\n"));
+            }
+        }
+    }
     match ferry_config::parse(&[("ferry.toml".into(), text)]) {
         Ok(loaded) => loaded.config,
         Err(problems) => panic!("the simulation's configuration: {problems:?}"),

@@ -13,6 +13,7 @@ use ferry_runtime::{Context, Decision, Fault, Input};
 use super::{
     Outcome, State,
     head::{Ask, Found, Head, Present, TEXT_MAX, branch_of, short},
+    joints,
     relate::{Relation, relate},
     settlement, touched,
 };
@@ -222,6 +223,7 @@ fn change_of(head: &mut Head, command: &Command, commit: String) -> ChangeMerged
         message: None,
         uploaded: false,
         force: matches!(command.verb, Verb::Run { force: true, .. }),
+        joint: None,
     }
 }
 
@@ -289,8 +291,13 @@ fn push_answered(
         resolved.why = format!("{}, which touches no module's paths", relation.why());
     }
     let mut events = Vec::new();
+    let joints = joints::of(config, push, &resolved.runs);
     for RunOf { run, module } in &resolved.runs {
         let change = ChangeMerged {
+            joint: joints
+                .iter()
+                .find(|joint| joint.member(*run).is_some())
+                .cloned(),
             run: *run,
             module: module.clone(),
             repository: head.repository.clone(),

@@ -8,6 +8,7 @@ mod branch;
 pub mod build;
 pub mod classify;
 pub mod head;
+mod joints;
 pub mod lines;
 pub mod relate;
 pub mod settings;

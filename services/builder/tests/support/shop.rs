@@ -87,6 +87,7 @@ impl Shop {
             message: None,
             uploaded: false,
             force: false,
+            joint: None,
         };
         let settings = settings::of(&self.config, "hello").expect("a module");
         let id = settings::build_id(&change, Some(&settings));

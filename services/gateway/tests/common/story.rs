@@ -67,6 +67,7 @@ impl Story {
         };
         self.say(Service::Gateway, None, received);
         let merged = ChangeMerged {
+            joint: None,
             run: self.run,
             module: "hello".into(),
             repository: "hello".into(),
@@ -188,6 +189,7 @@ impl Story {
     ) {
         if direction == Direction::Forward {
             let requested = rollout::Requested {
+                joint: None,
                 run: self.run,
                 module: "hello".into(),
                 environment: environment.into(),

@@ -162,7 +162,7 @@ impl Hands for Making {
             let mut overridden = None;
             if let Some(halt) = halted.halt_mut() {
                 for (name, wait) in halt.waits.iter_mut().filter(|(_, wait)| !wait.passed) {
-                    match wait.ask {
+                    match &wait.ask {
                         // Whoever paused it, or may resume it, has the word.
                         Ask::Line => {
                             others = Some(format!("it waits because {}; resume that", wait.what));
@@ -171,6 +171,13 @@ impl Hands for Making {
                         // Nor is there a way around those who must agree.
                         Ask::Approval { .. } => {
                             others = Some(format!("it waits for {}; approve it", wait.what));
+                            continue;
+                        }
+                        Ask::Release { .. } => {
+                            others = Some(format!(
+                                "it waits for {}; abort it, and all go back",
+                                wait.what
+                            ));
                             continue;
                         }
                         Ask::Calendar => overridden = Some(why.clone()),

@@ -8,11 +8,13 @@ use std::collections::BTreeMap;
 use ferry_events::{
     Reason, Stop,
     body::{ServiceRolledback, WaveFinished},
+    joint::Progress,
     rollout::{Finished, Planned, RolloutOutcome, Service},
 };
 use ferry_runtime::Context;
 
 use super::{
+    member::Members,
     plan,
     queue::Queue,
     repair::Repairs,
@@ -45,6 +47,13 @@ pub(super) trait WayBack: Sized {
 impl WayBack for Making {
     fn turn_back(mut self, context: &Context) -> Self {
         let before = self.state.verified.first().cloned();
+        let failed = self.state.active.as_ref();
+        let failed =
+            failed.and_then(|active| Some((active.requested.clone(), active.failure.clone()?)));
+        if let Some((requested, stop)) = failed {
+            // The others go back at once, too.
+            self = self.report(&requested, Progress::Failed(stop), context);
+        }
         let Some(active) = &mut self.state.active else {
             return self;
         };

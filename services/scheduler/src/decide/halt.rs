@@ -2,7 +2,8 @@
 //!
 //! In: a place between waves, the plan's gates, the calendar, what is paused, verdicts, time. Out:
 //! `gate.requested` and `gate.finished`; when all holds, the rollout goes on, and when something does not,
-//! it stops. Every wait has an end.
+//! it stops. Every wait has an end, except that for the other modules of a release, once this one is well:
+//! each of these has one.
 
 use std::collections::BTreeMap;
 
@@ -10,6 +11,7 @@ use ferry_events::{
     Reason, Stop, Timestamp,
     body::WaveFinished,
     gate::{Ask, Finished, Gate, Judged, Outcome, Point, Requested, Verdict, gate_id},
+    joint::Progress,
     line::Standing,
     rollout::{Aim, RolloutOutcome},
 };
@@ -19,6 +21,7 @@ use uuid::Uuid;
 
 use super::{
     back::WayBack,
+    member::{Members, SAY_AGAIN},
     queue::Queue,
     repair::Repairs,
     rollout::{Rollouts, delta},
@@ -282,6 +285,10 @@ fn what(gate: &Gate) -> String {
             format!("{query} to be {bounds}, {count} times")
         }
         Ask::Check { url, .. } => format!("a yes of {url}"),
+        Ask::Release { name, modules } => match modules.as_slice() {
+            [] => format!("release {name} in the environments before"),
+            modules => format!("{} of release {name}", modules.join(", ")),
+        },
         Ask::Calendar | Ask::Pause | Ask::Line | Ask::Decision => gate.name.clone(),
     }
 }
@@ -308,6 +315,11 @@ enum Found {
 impl Unit {
     fn find(&self, active: &Active, name: &str, wait: &Wait, context: &Context) -> Found {
         let late = context.now >= wait.until;
+        if let Ask::Release { .. } = &wait.ask
+            && let Some(stop) = active.part.must_stop()
+        {
+            return Found::Fails(Outcome::Failed, stop);
+        }
         let expired = |reason: Reason| {
             let detail = format!("{name}: {}, waited for since {}", wait.what, wait.since);
             Found::Fails(Outcome::Expired, Stop::new(reason, detail))
@@ -328,6 +340,10 @@ impl Unit {
                     .config
                     .closed(module, environment, context.now)
                     .is_none_or(|closed| closed.by != name)
+            }
+            Ask::Release { .. } => {
+                let halt = active.halt();
+                halt.is_some_and(|halt| active.part.goes_on(halt.point))
             }
             Ask::Metric { .. } | Ask::Check { .. } | Ask::Decision => false,
         };
@@ -362,8 +378,12 @@ impl Halts for Making {
             .map(|(name, wait)| active.request(name, wait, point));
         let requests: Vec<Requested> = requests.collect();
         active.stage = Stage::Halt(Halt { point, waits });
+        let requested = active.requested.clone();
         for request in requests {
             self = self.say(scope.clone(), request);
+        }
+        if point == Point::Start {
+            self = self.report(&requested, Progress::Waits, context);
         }
         self.look(context)
     }
@@ -378,7 +398,7 @@ impl Halts for Making {
         };
         let (point, mut waits) = (halt.point, halt.waits.clone());
         let scope = unit_scope(context, &active.requested);
-        let (mut said, mut asked, mut stop) = (Vec::new(), Vec::new(), None);
+        let (mut said, mut asked, mut stop, mut out) = (Vec::new(), Vec::new(), None, None);
         for (name, wait) in waits.iter_mut().filter(|(_, wait)| !wait.passed) {
             match self.state.find(&active, name, wait, context) {
                 Found::Waits => {}
@@ -388,6 +408,11 @@ impl Halts for Making {
                 }
                 Found::Undecided(seen) => {
                     asked.push(undecided(&active, name, wait, point, &seen, context))
+                }
+                // It said that it is well: it goes back only when it is told.
+                Found::Fails(Outcome::Expired, why) if active.is_bound() => {
+                    wait.until = context.now + SAY_AGAIN;
+                    out = Some(why);
                 }
                 Found::Fails(outcome, why) => {
                     wait.passed = true;
@@ -421,14 +446,29 @@ impl Halts for Making {
             }
         }
         let goes_on = waits.values().all(|wait| wait.passed);
+        // Of the others it is waited for only when nothing else is.
+        let is_release = |wait: &Wait| matches!(wait.ask, Ask::Release { .. });
+        let mut own = waits.values().filter(|wait| !is_release(wait));
+        let is_well = point == Point::End
+            && stop.is_none()
+            && !active.part.well
+            && waits.values().any(is_release)
+            && own.all(|wait| wait.passed);
         if let Some(halted) = self.state.halted() {
             halted.stage = Stage::Halt(Halt { point, waits });
+            halted.part.well |= is_well;
         }
         for finished in said {
             self = self.say(scope.clone(), finished);
         }
         for request in asked {
             self = self.say(scope.clone(), request);
+        }
+        if is_well {
+            self = self.report(&active.requested, Progress::Well, context);
+        }
+        if let Some(stop) = out {
+            self = self.ask_out(stop, context);
         }
         match stop {
             Some(stop) => self.stop_rollout(stop, context),
@@ -528,6 +568,9 @@ pub(super) trait Stops: Sized {
 
 impl Stops for Making {
     fn stop_rollout(mut self, stop: Stop, context: &Context) -> Self {
+        if self.state.gated.is_none() && self.state.active.as_ref().is_some_and(Active::is_bound) {
+            return self.ask_out(stop, context);
+        }
         if let Some(gated) = &self.state.gated
             && gated.touched.is_empty()
         {

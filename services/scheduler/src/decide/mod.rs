@@ -1,14 +1,17 @@
 //! The scheduler's decisions: which aggregate an input concerns, and what follows.
 //!
-//! Three kinds of aggregates: a *run* (`run.<id>`) passes its environments in order; a *unit*
+//! Four kinds of aggregates: a *run* (`run.<id>`) passes its environments in order; a *unit*
 //! (`unit.<module>.<environment>`) is the unit of consistency: active plan, queued rollout, verified
-//! releases; the *line* (`line`) is what people paused. They tell each other by events only.
+//! releases; the *line* (`line`) is what people paused; a *joint* (`joint.<id>`) keeps modules together that go
+//! live together. They tell each other by events only.
 
 mod acts;
 mod back;
 mod care;
 mod halt;
+mod joint;
 mod line;
+mod member;
 mod plan;
 mod preview;
 mod queue;
@@ -20,7 +23,9 @@ mod wanted;
 
 pub use care::{Care, Owed};
 pub use halt::{Halt, Wait};
+pub use joint::Together;
 pub use line::{Heard, Line};
+pub use member::Part;
 pub use queue::PassedOver;
 pub use run::Run;
 pub use unit::{Active, Banned, Phase, Stage, Task, Unit};
@@ -59,6 +64,8 @@ pub enum State {
     Unit(Box<Unit>),
     /// What is paused.
     Line(Box<Line>),
+    /// A release of several modules.
+    Joint(Box<Together>),
 }
 
 /// The aggregate of a run.
@@ -74,6 +81,11 @@ pub fn unit_key(module: &str, environment: &str) -> Key {
 /// The aggregate of what is paused: there is one.
 pub fn line_key() -> Key {
     Key::new("line", &[])
+}
+
+/// The aggregate of a release of several modules that is under way.
+pub fn joint_key(joint: uuid::Uuid) -> Key {
+    Key::new("joint", &[&joint.to_string()])
 }
 
 /// The units that a stretch of the line concerns.
@@ -145,6 +157,8 @@ impl Decide for Scheduler {
             Body::LineAsked(_) => vec![line_key()],
             Body::LineTold(p) => vec![unit_key(&p.module, &p.environment)],
             Body::LineChanged(p) => units_of_stretch(config, &p.stretch),
+            Body::JointReported(p) => vec![joint_key(p.joint.id)],
+            Body::JointTold(p) => vec![unit_key(&p.module, &p.environment)],
             Body::BaseLost(p) => units_of_pool(config, &p.pool, &p.environment),
             _ => Vec::new(),
         }
@@ -202,6 +216,12 @@ impl Decide for Scheduler {
             ("line", State::Line(line)) => {
                 line.decide(input, context).map(|d| wrap(d, State::Line))
             }
+            ("joint", State::New) => Together::default()
+                .decide(input, context)
+                .map(|d| wrap(d, State::Joint)),
+            ("joint", State::Joint(joint)) => {
+                joint.decide(input, context).map(|d| wrap(d, State::Joint))
+            }
             _ => Err(Fault(format!(
                 "aggregate {key} has a state of another kind"
             ))),
@@ -218,6 +238,7 @@ impl Decide for Scheduler {
     fn keep(&self, state: &State) -> Keep {
         match state {
             State::Run(run) if run.is_finished() => Keep::For(KEEP_FINISHED),
+            State::Joint(joint) if joint.is_over() => Keep::For(KEEP_FINISHED),
             _ => Keep::Forever,
         }
     }

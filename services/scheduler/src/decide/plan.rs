@@ -417,7 +417,27 @@ fn gates(strategy: &Environment, brief: &Brief<'_>) -> Vec<Gate> {
             interval_ms: millis(check.interval),
         },
     });
-    approval.chain(metrics).chain(checks).collect()
+    let Requested {
+        module,
+        environment,
+        joint,
+        ..
+    } = brief.requested;
+    let joint = joint.iter().map(|joint| Gate {
+        name: format!("release {}", joint.name),
+        at: vec![Place::Start, Place::End],
+        deadline_ms: joint.wait_ms,
+        ask: Ask::Release {
+            name: joint.name.clone(),
+            modules: joint
+                .modules_in(environment)
+                .filter(|other| other != module)
+                .map(str::to_owned)
+                .collect(),
+        },
+    });
+    let gates = approval.chain(metrics).chain(checks);
+    gates.chain(joint).collect()
 }
 
 /// The names of tokens behind a list of approvers.

@@ -153,6 +153,7 @@ pub(super) fn answer(
             author: author.clone(),
             force: false,
             passed: passed.iter().cloned().collect(),
+            joint: None,
         };
         previews.push(preview(&unit, requested, &release, context));
         // What comes after it comes only once it is verified here.

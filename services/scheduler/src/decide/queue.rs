@@ -10,6 +10,7 @@ use ferry_events::{
     artifact::Release,
     fact::ActivePlan,
     gate::Point,
+    joint::Joint,
     line::{Asked, Told},
     rollout::{Aim, Direction, Finished, Plan, Planned, Requested, RolloutOutcome},
     subject,
@@ -87,10 +88,23 @@ impl Unit {
             || self.passed_over.since.is_some_and(long)
     }
 
-    /// Whether the one that waits comes before any newer one.
-    fn keeps_its_turn(&self, context: &Context) -> bool {
+    /// Whether one that waits comes before a newer one: it is protected, or others go live with it for which
+    /// the newer one brings nothing.
+    fn holds_its_place(&self, waiting: &Requested, newer: &Requested, context: &Context) -> bool {
+        let covers = |older: &Joint| {
+            let newer = newer.joint.iter().flat_map(|joint| &joint.members);
+            let newer: Vec<&str> = newer.map(|member| member.module.as_str()).collect();
+            let mut older = older.members.iter();
+            older.all(|member| newer.contains(&member.module.as_str()))
+        };
+        let with_others = waiting.joint.as_ref().is_some_and(|joint| !covers(joint));
+        with_others || self.is_protected(waiting, context)
+    }
+
+    /// Whether the one that waits for its turn comes before this newer one.
+    fn keeps_its_turn(&self, newer: &Requested, context: &Context) -> bool {
         let waiting = self.queued.as_ref();
-        waiting.is_some_and(|waiting| self.is_protected(waiting, context))
+        waiting.is_some_and(|waiting| self.holds_its_place(waiting, newer, context))
     }
 
     fn cuts_short(&self, context: &Context) -> bool {
@@ -126,7 +140,8 @@ impl Queue for Making {
         }
         if let Some(gated) = &self.state.gated {
             let older = gated.requested.clone();
-            if self.state.is_protected(&older, context) {
+            let stays = self.state.holds_its_place(&older, requested, context);
+            if gated.part.word.under_way || stays {
                 return self.enqueue(requested, context);
             }
             return self
@@ -142,9 +157,11 @@ impl Queue for Making {
                 if active.is_at_its_end()
                     && active.failure.is_none()
                     && matches!(active.requested.aim, Aim::Release(_))
+                    // Its soak is the others' too.
+                    && active.requested.joint.is_none()
                     && self.state.cuts_short(context)
                     && !self.state.is_protected(&active.requested, context)
-                    && !self.state.keeps_its_turn(context)
+                    && !self.state.keeps_its_turn(requested, context)
                     && self.state.begins_at_once(requested, context) =>
             {
                 let (older, touched) = (active.requested.clone(), active.touched.clone());
@@ -239,7 +256,7 @@ impl Queue for Making {
                 break;
             };
             let next = match self.state.later.take() {
-                Some(later) if self.state.is_protected(&queued, context) => {
+                Some(later) if self.state.holds_its_place(&queued, &later, context) => {
                     self.state.queued = Some(later);
                     queued
                 }
@@ -319,7 +336,7 @@ impl Begins for Making {
         if let Aim::Back { .. } = requested.aim {
             self = self.make_way(requested, context);
         }
-        let place = if self.state.keeps_its_turn(context) {
+        let place = if self.state.keeps_its_turn(requested, context) {
             &mut self.state.later
         } else {
             &mut self.state.queued

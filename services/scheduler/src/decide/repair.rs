@@ -471,6 +471,7 @@ impl Ends for Making {
             author: None,
             force: false,
             passed: Vec::new(),
+            joint: None,
         };
         let scope = super::scope(&context.config, &module);
         let queued = run::Queued {

@@ -13,6 +13,7 @@ use ferry_events::{
     fact::ActivePlan,
     gate::Point,
     ids::derive,
+    joint::Progress,
     rollout::{Aim, Direction, Finished, RolloutOutcome, Service, Step},
     subject, task, verify,
 };
@@ -23,6 +24,7 @@ use super::{
     back::WayBack,
     care::Care,
     halt::{Halts, Stops},
+    member::Members,
     queue::{PassedOver, Queue},
     repair::{Repairs, pools},
     unit::{Active, Making, Phase, Stage, Task, Unit, ended, unit_scope},
@@ -65,6 +67,7 @@ impl Rollouts for Making {
         if self.state.active.is_some() {
             self = self.give_way(&gated.requested, context);
         }
+        self = self.report(&gated.requested, Progress::Begun, context);
         let unit = &mut self.state;
         let configured = pools(unit, context);
         let planned: BTreeSet<&str> = gated.plan.bases().collect();

@@ -8,6 +8,7 @@ use ferry_events::{
     Body, Command, Reason, RunId, Stop, Verb,
     artifact::Release,
     command::Settled,
+    joint::{Joint, Progress, Reported},
     push::ChangeMerged,
     rollout::{Aim, Requested, RolloutOutcome},
     run::{Finished, Outcome, Queued, RunKind, Started},
@@ -29,6 +30,9 @@ pub struct Run {
     force: bool,
     /// What it carries, once that is published.
     release: Option<Release>,
+    /// The release of several modules that it is part of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    joint: Option<Joint>,
     /// Why it stopped before its first environment, where that was heard before the change.
     early: Option<Stop>,
     /// The environment that it is in, by its place in the list.
@@ -102,6 +106,7 @@ impl Run {
             queued: Some(queued.clone()),
             order: change.order,
             force: change.force,
+            joint: change.joint.clone(),
             ..self.clone()
         };
         let decision = run.announce(queued, context);
@@ -194,6 +199,7 @@ impl Run {
                 author: queued.author.clone(),
                 force: self.force,
                 passed: queued.environments[..at].to_vec(),
+                joint: self.joint.clone(),
             },
         )
     }
@@ -303,6 +309,7 @@ impl Run {
             return Decision::to(self.clone());
         };
         let scope = scope(&context.config, &queued.module);
+        let reported = self.reported(queued, stop.as_ref(), environment.as_deref());
         let finished = Finished {
             run: queued.run,
             module: queued.module.clone(),
@@ -310,11 +317,32 @@ impl Run {
             stop,
             environment,
         };
-        Decision::to(Run {
+        let decision = Decision::to(Run {
             outcome: Some(outcome),
             ..self.clone()
         })
-        .say(scope, finished)
+        .say(scope.clone(), finished);
+        match reported {
+            Some(reported) => decision.say(scope, reported),
+            None => decision,
+        }
+    }
+
+    /// What the others of its release must know of its end.
+    fn reported(
+        &self,
+        queued: &Queued,
+        stop: Option<&Stop>,
+        environment: Option<&str>,
+    ) -> Option<Reported> {
+        let stop = stop.filter(|stop| stop.reason != Reason::ReleaseFailed)?;
+        Some(Reported {
+            joint: self.joint.clone()?,
+            run: queued.run,
+            module: queued.module.clone(),
+            environment: environment.map(str::to_owned),
+            progress: Progress::Failed(stop.clone()),
+        })
     }
 }
 

@@ -22,6 +22,7 @@ use super::{
     care::{Care, shortened},
     halt::{Halt, Halts},
     line::Heard,
+    member::{Members, Part},
     queue::{PassedOver, Queue},
     repair::Repairs,
     rollout::Rollouts,
@@ -171,6 +172,9 @@ pub struct Active {
     /// Why a person let it go on outside of windows and in freezes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overridden: Option<String>,
+    /// Its part in a release of several modules.
+    #[serde(default, skip_serializing_if = "Part::is_none")]
+    pub part: Part,
 }
 
 /// A decision in the making.
@@ -288,6 +292,7 @@ impl Unit {
                 Body::BaseJoined(seen) => making.joined(seen, context),
                 Body::BaseLost(lost) => making.lost(lost, context),
                 Body::GateJudged(judged) => making.judged(judged, context),
+                Body::JointTold(told) => making.told_of_release(told, context),
                 Body::LineTold(told) => making.told(told, context),
                 Body::LineChanged(changed) => making.line_changed(changed, context),
                 _ => making,
@@ -349,6 +354,7 @@ impl Active {
             deadline: now,
             left_out: BTreeMap::new(),
             overridden: None,
+            part: Part::default(),
         }
     }
 

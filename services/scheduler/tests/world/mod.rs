@@ -15,6 +15,7 @@ use ferry_events::{
     body::BaseJoined,
     fact::{ActivePlan, Wanted},
     gate,
+    joint::{Joint, Member, Progress},
     push::ChangeMerged,
     run::RunKind,
     subject, task, verify,
@@ -142,6 +143,48 @@ pub fn run(n: u64) -> RunId {
     RunId::of("shop", "main", n, "cart")
 }
 
+/// The run of another module.
+pub fn run_of(module: &str, n: u64) -> RunId {
+    RunId::of("shop", "main", n, module)
+}
+
+/// The release that a push of these modules begins, as the builder names it.
+pub fn joint(config: &Config, n: u64, modules: &[&str]) -> Option<Joint> {
+    let (name, release) = config.releases.iter().next()?;
+    let touched = |module: &str| modules.contains(&module);
+    let all = release.modules.iter().filter(|(name, _)| touched(name));
+    let members: Vec<Member> = all
+        .map(|(module, member)| Member {
+            run: run_of(module, n),
+            module: module.clone(),
+            after: member
+                .after
+                .iter()
+                .filter(|name| touched(name))
+                .cloned()
+                .collect(),
+            environments: config
+                .environments_of_module(module)
+                .into_iter()
+                .map(str::to_owned)
+                .collect(),
+        })
+        .collect();
+    let goes = |name: &&str| {
+        let mut all = members.iter().flat_map(|member| &member.environments);
+        all.any(|environment| environment == name)
+    };
+    let environments = config.environments_in_order().into_iter().filter(goes);
+    let environments = environments.map(str::to_owned).collect();
+    (members.len() > 1).then(|| Joint {
+        id: Uuid::from_u128(u128::from(n)),
+        name: name.clone(),
+        environments,
+        wait_ms: release.wait.as_millis() as u64,
+        members,
+    })
+}
+
 pub fn release(n: u64) -> Release {
     let slimmed = |pool: &str| Slimmed {
         digest: Digest::of(format!("{n}{pool}").as_bytes()),
@@ -220,6 +263,7 @@ impl World {
             message: None,
             uploaded: false,
             force: false,
+            joint: None,
         }
         .into()
     }
@@ -781,6 +825,27 @@ fn tell(body: &Body) -> String {
                 p.stretch,
                 why.unwrap_or_default()
             )
+        }
+        Body::JointReported(p) => {
+            let place = p.environment.as_deref().unwrap_or("before any environment");
+            let how = match &p.progress {
+                Progress::Waits => "waits to begin".to_owned(),
+                Progress::Begun => "has begun".to_owned(),
+                Progress::Well => "is well".to_owned(),
+                Progress::Failed(stop) => format!("failed because {stop}"),
+            };
+            format!("{place} {} {how}", p.module)
+        }
+        Body::JointTold(p) => {
+            let word = &p.word;
+            let what = match (&word.failed, word.all_well, word.begins) {
+                (Some(stop), ..) => format!("goes back because {stop}"),
+                (None, true, _) => "is verified: all are well".to_owned(),
+                (None, false, true) => "may begin".to_owned(),
+                (None, false, false) => "has to wait".to_owned(),
+            };
+            let under_way = if word.under_way { ", under way" } else { "" };
+            format!("{} {} {what}{under_way}", p.environment, p.module)
         }
         Body::LineTold(p) => format!("{}: {} stand", p.environment, p.standing.len()),
         Body::LineAsked(p) => p.environment.clone(),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::{check_clone_url, gates};
+use super::{check_clone_url, gates, releases};
 use crate::diagnostic::Severity;
 use crate::model::{AtDeadline, Builder, Config, Sandbox};
 use crate::text::duration;
@@ -47,6 +47,7 @@ pub(super) fn errors(tree: &mut Tree) {
     if tree.broken.is_empty() {
         environments(tree, &mut found);
         modules(tree, &mut found);
+        releases::errors(tree, &mut found);
     }
     policies(tree, &mut found);
     gates::errors(tree, &mut found);

@@ -6,6 +6,7 @@ mod clone;
 mod format;
 mod gates;
 mod meaning;
+mod releases;
 pub(crate) mod shape;
 pub(crate) mod walk;
 

@@ -12,6 +12,7 @@ mod gate;
 mod module;
 mod own;
 mod reconcile;
+mod release;
 mod repository;
 mod services;
 
@@ -24,6 +25,7 @@ pub use gate::{Approval, At, Check, Freeze, Metric, Window};
 pub use module::{Build, Module, Probe};
 pub use own::{ModuleFile, OwnKey, Policy};
 pub use reconcile::Reconcile;
+pub use release::{MemberOf, ReleaseOf};
 pub use repository::{Forge, Repository, Team};
 pub use services::{Bus, Gateway, Installer, Verifier};
 
@@ -74,6 +76,10 @@ pub struct Config {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("propertyNames" = crate::text::name_schema()))]
     pub policies: BTreeMap<String, Policy>,
+    /// Releases: modules that go live together.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("propertyNames" = crate::text::name_schema()))]
+    pub releases: BTreeMap<String, ReleaseOf>,
     /// Pools: the bases of one environment that are built alike.
     #[schemars(extend("propertyNames" = crate::text::name_schema()))]
     pub pools: BTreeMap<String, Pool>,

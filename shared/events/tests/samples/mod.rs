@@ -10,7 +10,7 @@ use ferry_events::{
         BaseChanged, BaseJoined, BuildQueued, BuildStarted, LetterDropped, LetterReplayed,
         ServiceDeployed, ServiceRolledback, ServiceUpgraded, WaveFinished, WaveStarted,
     },
-    build, command, gate, letter, line, push, rollout, run, task, verify, work,
+    build, command, gate, joint, letter, line, push, rollout, run, task, verify, work,
 };
 use uuid::Uuid;
 
@@ -26,6 +26,24 @@ pub fn run_id() -> RunId {
 
 fn stop() -> Stop {
     Stop::new(Reason::InstallFailed, "a bean could not be made").on("prod-1")
+}
+
+fn a_joint() -> joint::Joint {
+    joint::Joint {
+        id: joint::Joint::id_of(
+            ferry_events::PushId::of("github", "shop", "a", "main"),
+            "shop",
+        ),
+        name: "shop".into(),
+        members: vec![joint::Member {
+            run: run_id(),
+            module: "cart".into(),
+            after: vec!["prices".into()],
+            environments: vec!["pre".into(), "prod".into()],
+        }],
+        environments: vec!["pre".into(), "prod".into()],
+        wait_ms: 60_000,
+    }
 }
 
 fn release() -> artifact::Release {
@@ -223,6 +241,7 @@ pub fn bodies() -> Vec<Body> {
         }
         .into(),
         push::ChangeMerged {
+            joint: None,
             run: run_id(),
             module: "cart".into(),
             repository: "shop".into(),
@@ -295,6 +314,7 @@ pub fn bodies() -> Vec<Body> {
         }
         .into(),
         rollout::Requested {
+            joint: None,
             run: run_id(),
             module: "cart".into(),
             environment: "prod".into(),
@@ -339,6 +359,28 @@ pub fn bodies() -> Vec<Body> {
             since: at(),
             until: at(),
             opens: None,
+        }
+        .into(),
+        joint::Reported {
+            joint: a_joint(),
+            run: run_id(),
+            module: "cart".into(),
+            environment: Some("prod".into()),
+            progress: joint::Progress::Failed(stop()),
+        }
+        .into(),
+        joint::Told {
+            joint: a_joint().id,
+            name: "shop".into(),
+            run: run_id(),
+            module: "cart".into(),
+            environment: "prod".into(),
+            word: joint::Word {
+                begins: true,
+                under_way: true,
+                all_well: false,
+                failed: Some(stop()),
+            },
         }
         .into(),
         gate::Judged {

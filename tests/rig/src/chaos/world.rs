@@ -76,6 +76,19 @@ impl World {
     /// # Errors
     /// When a part is missing or does not come up.
     pub async fn start(dir: &Path, size: &Size, repositories: usize) -> Result<Self> {
+        Self::start_with(dir, size, repositories, "").await
+    }
+
+    /// The same, with more TOML at the end of the configuration.
+    ///
+    /// # Errors
+    /// When a part is missing or does not come up.
+    pub async fn start_with(
+        dir: &Path,
+        size: &Size,
+        repositories: usize,
+        extra: &str,
+    ) -> Result<Self> {
         fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
         let dir = &dir.canonicalize()?;
         let tools = dir.join("stand-in");
@@ -117,6 +130,7 @@ impl World {
                     .collect(),
             })
             .collect();
+        setup.extra = extra.into();
         let fleet = Fleet::start(&setup, size, Some(&tools)).await?;
         Ok(Self {
             fleet,

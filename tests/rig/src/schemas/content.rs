@@ -78,6 +78,8 @@ pub(super) fn of(kind: Kind) -> Option<Value> {
         | Kind::LineChanged
         | Kind::LineAsked
         | Kind::LineTold
+        | Kind::JointReported
+        | Kind::JointTold
         | Kind::CommandSettled
         | Kind::WorkRetried
         | Kind::LetterReplayed

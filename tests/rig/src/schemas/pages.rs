@@ -102,6 +102,8 @@ fn what(kind: Kind) -> &'static str {
             "a module came to an environment for the first time, and asks what is paused"
         }
         Kind::LineTold => "what is paused for it",
+        Kind::JointReported => "a module of a release of several says how far it is",
+        Kind::JointTold => "what a module of a release of several may do",
         Kind::TaskRequested => "a base shall be changed",
         Kind::TaskStarted => "a task is in hand",
         Kind::TaskFinished => "a task ended",

@@ -4,6 +4,7 @@
 //! tell nothing.
 
 use ferry_events::gate::{self, Verdict};
+use ferry_events::joint::{self, Word};
 use ferry_events::line::Act;
 use ferry_events::rollout::{self, Direction, RolloutOutcome};
 use ferry_events::run::{self, Outcome, RunKind};
@@ -160,6 +161,7 @@ pub fn told(event: &Event) -> Option<Told> {
             );
             Told::new(Module, text).by(Some(&it.actor), it.why.as_deref())
         }
+        Body::JointTold(it) => together(it)?,
         Body::TaskFinished(it) => changed(it),
         Body::ObservationFinished(it) => observed(it),
         Body::ServiceDeployed(it) => live(it, "for the first time"),
@@ -238,6 +240,7 @@ pub fn told(event: &Event) -> Option<Told> {
         | Body::RunStarted(_)
         | Body::LineAsked(_)
         | Body::LineTold(_)
+        | Body::JointReported(_)
         | Body::TaskRequested(_)
         | Body::TaskStarted(_)
         | Body::ObservationRequested(_)
@@ -370,6 +373,23 @@ fn rolled_out(it: &rollout::Finished) -> Told {
     Told::new(Weight::Run, text + &quarantined).bad(bad)
 }
 
+/// What a run may do of a release of several modules.
+fn together(it: &joint::Told) -> Option<Told> {
+    let (release, there) = (line(&it.name), &it.environment);
+    let text = match &it.word {
+        Word {
+            failed: Some(stop), ..
+        } => {
+            let text = format!("release {release} failed in {there}: {}", because(stop));
+            return Some(Told::new(Weight::Run, text).bad(true));
+        }
+        word if word.all_well => format!("all modules of release {release} were well in {there}"),
+        word if word.begins => format!("its turn in release {release} came in {there}"),
+        _ => return None,
+    };
+    Some(Told::new(Weight::Run, text))
+}
+
 fn waited(it: &gate::Finished) -> Told {
     let how = match it.outcome {
         gate::Outcome::Passed => "passed",
@@ -477,7 +497,14 @@ fn settled(it: &command::Settled) -> Option<Told> {
                 because(stop)
             )
         }
-        (None, _) if ["pause", "resume", "abort", "replay", "drop"].contains(&verb) => return None,
+        (None, _)
+            if [
+                "pause", "resume", "abort", "hold", "release", "replay", "drop",
+            ]
+            .contains(&verb) =>
+        {
+            return None;
+        }
         (None, Some(run)) => format!("{actor} asked for {verb}{place}: run {}", run.short()),
         (None, None) => format!("{actor} asked for {verb}{place}"),
     };
