@@ -386,7 +386,7 @@ pub fn gate_events() -> Vec<Event> {
         standing: Vec::new(),
         actor: "ops".into(),
         why: Some("the database is moved".into()),
-        command: command_id(),
+        command: Some(command_id()),
     };
     let requested = |view: GateView| gate::Requested {
         gate: view.gate,

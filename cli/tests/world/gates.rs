@@ -171,6 +171,7 @@ pub fn pauses() -> Vec<Standing> {
         since: ago(since),
         actor: "ops".into(),
         why: why.map(Into::into),
+        quarantined: false,
     };
     let run = Stretch::Run {
         run: waiting_run(),
@@ -196,6 +197,7 @@ pub fn holds() -> Vec<Standing> {
         since: ago(3_600),
         actor: "ada".into(),
         why: Some("its disk is replaced".into()),
+        quarantined: false,
     }]
 }
 

@@ -14,6 +14,7 @@ use ferry_runtime::Context;
 
 use super::{
     plan,
+    quarantine::Quarantines,
     queue::Queue,
     repair::Repairs,
     rollout::Rollouts,
@@ -135,6 +136,7 @@ impl WayBack for Making {
             self = self.say(scope, ServiceRolledback(service));
         }
         self.owe(&owed, context)
+            .quarantine(&owed, context)
             .finish(ended(&requested, outcome, before.as_ref(), stop), context)
             .next(context)
     }

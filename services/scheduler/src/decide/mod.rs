@@ -11,6 +11,7 @@ mod halt;
 mod line;
 mod plan;
 mod preview;
+mod quarantine;
 mod queue;
 mod repair;
 mod rollout;
@@ -145,6 +146,7 @@ impl Decide for Scheduler {
             Body::LineAsked(_) => vec![line_key()],
             Body::LineTold(p) => vec![unit_key(&p.module, &p.environment)],
             Body::LineChanged(p) => units_of_stretch(config, &p.stretch),
+            Body::BaseQuarantined(_) | Body::BaseMended(_) => vec![line_key()],
             Body::BaseLost(p) => units_of_pool(config, &p.pool, &p.environment),
             _ => Vec::new(),
         }

@@ -148,12 +148,16 @@ fn all_held(left_out: &[LeftOut]) -> Stop {
     let why = first.map(|one| one.why.detail.clone()).unwrap_or_default();
     let detail = match left_out.len() {
         0 | 1 => why,
-        all => format!("all {all} bases are held; {why}"),
+        all => format!("all {all} bases are left alone; {why}"),
     };
     Stop {
         base: first.map(|one| one.step.base.clone()),
-        ..Stop::new(Reason::BaseHeld, detail)
+        ..Stop::new(reason_of(first), detail)
     }
+}
+
+fn reason_of(left_out: Option<&LeftOut>) -> Reason {
+    left_out.map_or(Reason::BaseHeld, |one| one.why.reason)
 }
 
 /// So many of a zone are left alone: they count as out of service.
@@ -257,12 +261,12 @@ fn limits(
 
 /// Why a zone cannot spare a base besides those that are held.
 fn too_many_held(name: &str, zone: &Zone, held: u32, left_out: &[LeftOut]) -> Stop {
-    let mut whys = left_out.iter().filter(|one| one.step.zone == name);
-    let why = whys.next().map(|one| one.why.detail.as_str());
+    let first = left_out.iter().find(|one| one.step.zone == name);
+    let why = first.map(|one| one.why.detail.as_str());
     Stop::new(
-        Reason::BaseHeld,
+        reason_of(first),
         format!(
-            "zone {name} has {} bases of the module, of which {} must stay in service and {} may be out of it, and {held} held: {}",
+            "zone {name} has {} bases of the module, of which {} must stay in service and {} may be out of it, and {held} left alone: {}",
             zone.bases,
             zone.min_available,
             zone.max_unavailable,

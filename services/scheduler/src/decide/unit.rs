@@ -22,6 +22,7 @@ use super::{
     care::{Care, shortened},
     halt::{Halt, Halts},
     line::Heard,
+    quarantine::Quarantines,
     queue::{PassedOver, Queue},
     repair::Repairs,
     rollout::Rollouts,
@@ -197,12 +198,12 @@ impl Unit {
             .filter_map(|(base, care)| Some((base, care.next()?)))
     }
 
-    /// Whether a base is left alone.
+    /// Whether a person has it left alone.
     pub(super) fn is_held(&self, base: &str) -> bool {
-        self.line.hold(base).is_some()
+        self.line.hold(base).is_some_and(|hold| !hold.quarantined)
     }
 
-    /// Why bases of the module there are left alone, by name.
+    /// Why bases of the module there are left alone by rollouts, by name.
     pub(super) fn left_alone(&self, context: &Context) -> BTreeMap<String, Stop> {
         let bases = context.config.bases_of(&self.module, &self.environment);
         bases
@@ -211,10 +212,19 @@ impl Unit {
             .collect()
     }
 
-    /// Why a base is left alone, where it is.
+    /// Why a base is left alone by rollouts, where it is.
     pub(super) fn why_held(&self, base: &str) -> Option<Stop> {
-        let hold = self.line.hold(base)?;
-        let stop = Stop::new(Reason::BaseHeld, hold.to_string());
+        let care = self.care.get(base);
+        let own = care.is_some_and(|care| care.quarantined.is_some());
+        let stop = match self.line.hold(base) {
+            Some(hold) if !hold.quarantined => Stop::new(Reason::BaseHeld, hold.to_string()),
+            Some(hold) => Stop::new(Reason::BaseQuarantined, hold.to_string()),
+            None if own => Stop::new(
+                Reason::BaseQuarantined,
+                format!("{} could not be brought back on {base}", self.module),
+            ),
+            None => return None,
+        };
         Some(shortened(&stop).on(base))
     }
 
@@ -297,7 +307,7 @@ impl Unit {
             Input::Outcome(nothing) | Input::Report(nothing) => match *nothing {},
             Input::GivenUp { .. } => making,
         };
-        Ok(wanted::keep(self, decided))
+        Ok(wanted::keep(self, decided.mend(context)))
     }
 }
 

@@ -783,6 +783,8 @@ fn tell(body: &Body) -> String {
         }
         Body::LineTold(p) => format!("{}: {} stand", p.environment, p.standing.len()),
         Body::LineAsked(p) => p.environment.clone(),
+        Body::BaseQuarantined(p) => format!("{}{}", p.base, stop_of(&Some(p.stop.clone()))),
+        Body::BaseMended(p) => p.base.clone(),
         Body::ModuleGivenUp(p) => format!("{}{}", p.base, stop_of(&Some(p.stop.clone()))),
         Body::CommandSettled(p) => {
             let settled = p.stop.as_ref().map_or("taken", |_| "refused");

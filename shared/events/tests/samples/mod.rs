@@ -365,7 +365,7 @@ pub fn bodies() -> Vec<Body> {
             standing: Vec::new(),
             actor: "ops".into(),
             why: Some("a sale".into()),
-            command: ferry_events::CommandId(Uuid::from_u128(3)),
+            command: Some(ferry_events::CommandId(Uuid::from_u128(3))),
         }
         .into(),
         line::Changed {
@@ -378,10 +378,11 @@ pub fn bodies() -> Vec<Body> {
                 since: at(),
                 actor: "ops".into(),
                 why: Some("its disk is replaced".into()),
+                quarantined: false,
             }],
             actor: "ops".into(),
             why: Some("its disk is replaced".into()),
-            command: ferry_events::CommandId(Uuid::from_u128(4)),
+            command: Some(ferry_events::CommandId(Uuid::from_u128(4))),
         }
         .into(),
         line::Asked {
@@ -396,8 +397,9 @@ pub fn bodies() -> Vec<Body> {
             standing: vec![line::Standing {
                 stretch: line::Stretch::Everything,
                 since: at(),
-                actor: "ops".into(),
+                actor: "ferry".into(),
                 why: None,
+                quarantined: true,
             }],
         }
         .into(),
@@ -502,6 +504,22 @@ pub fn bodies() -> Vec<Body> {
             actual: vec!["1".into()],
             revision: 3,
             sighting: 9,
+        }
+        .into(),
+        base::Quarantined {
+            base: "prod-1".into(),
+            environment: "prod".into(),
+            module: "cart".into(),
+            run: run_id(),
+            generation: 3,
+            stop: stop(),
+        }
+        .into(),
+        base::Mended {
+            base: "prod-1".into(),
+            environment: "prod".into(),
+            module: "cart".into(),
+            generation: 3,
         }
         .into(),
         base::GivenUp {
