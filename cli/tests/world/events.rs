@@ -458,6 +458,7 @@ pub fn base_events() -> Vec<Event> {
         zone: "default".into(),
         modules,
         metaspace_used: None,
+        metaspace_committed: None,
         metaspace_max: None,
         at: began(),
         revisions: Default::default(),

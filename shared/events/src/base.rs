@@ -34,6 +34,9 @@ pub struct Seen {
     /// Metaspace in use, in bytes, where the base tells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metaspace_used: Option<u64>,
+    /// Metaspace taken from the system, in bytes, where the base tells: what installs are held back by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metaspace_committed: Option<u64>,
     /// Its limit, in bytes, where there is one and the base tells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metaspace_max: Option<u64>,

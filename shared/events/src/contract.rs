@@ -186,6 +186,7 @@ static SCHEDULER: Contract = Contract {
         TaskFinished,
         ObservationFinished,
         BaseJoined,
+        BaseChanged,
         BaseLost,
         BaseQuarantined,
         BaseMended,

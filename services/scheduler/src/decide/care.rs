@@ -38,6 +38,9 @@ pub struct Care {
     /// When its repairs were begun, within the window.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub begun: Vec<Timestamp>,
+    /// Metaspace left under its limit, in KiB, and the sighting that told; none: not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub room: Option<(u64, u64)>,
     /// That it could not be brought back: the generation of the plan that tried.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quarantined: Option<u64>,

@@ -15,6 +15,7 @@ mod quarantine;
 mod queue;
 mod repair;
 mod rollout;
+mod room;
 mod run;
 mod unit;
 mod wanted;
@@ -106,6 +107,12 @@ pub(crate) fn run_uri(config: &Config, run: RunId) -> String {
         )
 }
 
+/// Whether rollouts to a pool ask how much metaspace its bases have left.
+fn gates_on_metaspace(config: &Config, pool: &str) -> bool {
+    let pool = config.pools.get(pool);
+    pool.is_some_and(|pool| pool.metaspace_growth > 0)
+}
+
 /// The units of the modules that go to a pool.
 fn units_of_pool(config: &Config, pool: &str, environment: &str) -> Vec<Key> {
     config
@@ -146,6 +153,9 @@ impl Decide for Scheduler {
             Body::LineAsked(_) => vec![line_key()],
             Body::LineTold(p) => vec![unit_key(&p.module, &p.environment)],
             Body::LineChanged(p) => units_of_stretch(config, &p.stretch),
+            Body::BaseChanged(p) if gates_on_metaspace(config, &p.pool) => {
+                units_of_pool(config, &p.pool, &p.environment)
+            }
             Body::BaseQuarantined(_) | Body::BaseMended(_) => vec![line_key()],
             Body::BaseLost(p) => units_of_pool(config, &p.pool, &p.environment),
             _ => Vec::new(),

@@ -16,6 +16,8 @@ use ferry_events::{
     verify::Probe,
 };
 
+use super::room;
+
 /// What a pool's bases shall run of a release.
 pub(super) fn want(release: &Release, pool: &str) -> Option<Want> {
     release.pools.get(pool).map(|slimmed| Want {
@@ -57,12 +59,14 @@ pub(super) struct Brief<'a> {
     pub revision: &'a Digest,
     /// Bases that are left alone, and why.
     pub left_alone: &'a BTreeMap<String, Stop>,
+    /// Metaspace that bases have left, in bytes, as far as it is known.
+    pub rooms: &'a BTreeMap<String, u64>,
 }
 
 /// The plan that brings a release: a canary wave, then the others, no zone beyond its limits.
 ///
 /// # Errors
-/// A stop where there are no bases, all are held, no jar for one of their pools, or a zone that must not be
+/// A stop where there are no bases, all are held, one has no room, no jar for one of their pools, or a zone that must not be
 /// changed.
 pub(super) fn forward(brief: &Brief<'_>) -> Result<Plan, Stop> {
     let Requested {
@@ -82,6 +86,9 @@ pub(super) fn forward(brief: &Brief<'_>) -> Result<Plan, Stop> {
     let (left_out, steps): (Vec<LeftOut>, Vec<Step>) = part(steps, brief.left_alone);
     if steps.is_empty() {
         return Err(all_held(&left_out));
+    }
+    if !matches!(brief.requested.aim, Aim::Back { .. }) {
+        room::fits(&steps, brief.rooms, &room::growths(brief.config))?;
     }
     let pools: BTreeSet<&str> = steps.iter().map(|step| step.pool.as_str()).collect();
     let wants = wants(Some(brief.release), pools.iter().copied());

@@ -26,6 +26,7 @@ use super::{
     queue::{PassedOver, Queue},
     repair::Repairs,
     rollout::Rollouts,
+    room::Rooms,
     scope, wanted,
 };
 
@@ -295,7 +296,8 @@ impl Unit {
                 Body::TaskFinished(finished) => making.task_finished(finished, context),
                 Body::ObservationFinished(finished) => making.observed(finished, context),
                 Body::ModuleDrifted(drifted) => making.drifted(drifted, context),
-                Body::BaseJoined(seen) => making.joined(seen, context),
+                Body::BaseJoined(seen) => making.sees_room(seen, context).joined(seen, context),
+                Body::BaseChanged(seen) => making.sees_room(seen, context),
                 Body::BaseLost(lost) => making.lost(lost, context),
                 Body::GateJudged(judged) => making.judged(judged, context),
                 Body::LineTold(told) => making.told(told, context),

@@ -99,6 +99,7 @@ fn seen() -> base::Seen {
             state: "activated".into(),
         }],
         metaspace_used: Some(1),
+        metaspace_committed: None,
         metaspace_max: None,
         at: at(),
         revisions: [("cart".to_owned(), 3)].into(),
