@@ -129,7 +129,9 @@ pub(super) fn differs(base: &BaseView, it: &WantedView, now: Timestamp) -> Optio
             "is looked at again after the rollout of run {}",
             run.short()
         ),
-        _ if base.held.is_some() => "is brought back once the base is released".to_owned(),
+        _ if base.held.as_ref().is_some_and(|held| !held.quarantined) => {
+            "is brought back once the base is released".to_owned()
+        }
         (_, _, None) => {
             let cause = repair.stop.as_ref();
             let cause =
@@ -143,12 +145,21 @@ pub(super) fn differs(base: &BaseView, it: &WantedView, now: Timestamp) -> Optio
 }
 
 fn state(base: &BaseView) -> Toned {
+    let (state, tone) = match base.state {
+        BaseState::Joined => ("joined", Tone::Good),
+        BaseState::Lost => ("lost", Tone::Bad),
+        BaseState::Unknown => ("unknown", Tone::Busy),
+    };
+    let Some(held) = &base.held else {
+        return (state.to_owned(), tone);
+    };
+    let how = match held.quarantined {
+        true => "quarantined",
+        false => "held",
+    };
     match base.state {
-        BaseState::Joined if base.held.is_some() => ("held".to_owned(), Tone::Bad),
-        BaseState::Lost if base.held.is_some() => ("held, lost".to_owned(), Tone::Bad),
-        BaseState::Joined => ("joined".to_owned(), Tone::Good),
-        BaseState::Lost => ("lost".to_owned(), Tone::Bad),
-        BaseState::Unknown => ("unknown".to_owned(), Tone::Busy),
+        BaseState::Joined => (how.to_owned(), Tone::Bad),
+        _ => (format!("{how}, {state}"), Tone::Bad),
     }
 }
 

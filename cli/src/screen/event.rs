@@ -81,6 +81,7 @@ pub fn is_bad(event: &Event) -> bool {
         Body::ArtifactRefused(_)
         | Body::BaseLost(_)
         | Body::ModuleDrifted(_)
+        | Body::BaseQuarantined(_)
         | Body::ModuleGivenUp(_) => true,
         Body::RunFinished(it) => matches!(it.outcome, Outcome::Failure | Outcome::Error),
         Body::RolloutFinished(it) => !matches!(

@@ -81,6 +81,7 @@ pub(super) fn paused(one: &Standing, now: Timestamp) -> String {
     let why = one.why.as_ref().map(|why| one_line(why, LINE_MAX));
     let why = why.map(|why| format!(": {why}"));
     let how = match one.stretch {
+        Stretch::Base { .. } if one.quarantined => "in quarantine",
         Stretch::Base { .. } => "held",
         _ => "paused",
     };

@@ -235,7 +235,8 @@ fn of_wanted(base: &BaseView, now: Timestamp) -> Vec<Attention> {
         let repair = it.repair.as_ref()?;
         let why = differs(base, it, now)?;
         let wanted = it.wanted.as_deref().unwrap_or("nothing");
-        let (kind, next) = match (&repair.stop, repair.is_given_up(), &base.held) {
+        let held = base.held.as_ref().filter(|held| !held.quarantined);
+        let (kind, next) = match (&repair.stop, repair.is_given_up(), held) {
             (_, _, Some(held)) => ("drift", gate::resume(&held.stretch)),
             (Some(stop), true, _) => ("repair-given-up", stop.next.clone()),
             _ => (

@@ -88,6 +88,8 @@ pub fn event_words(event: &Event) -> String {
                 Act::Abort => "aborted",
                 Act::Hold => "holds",
                 Act::Release => "released",
+                Act::Quarantine => "put into quarantine",
+                Act::Mend => "took out of quarantine",
             };
             let why = it.why.as_ref().map(|why| format!(": {}", clean(why)));
             format!(
@@ -165,6 +167,13 @@ pub fn event_words(event: &Event) -> String {
             format!("base {} is lost: {}", it.base, one_line(&it.why, LINE_MAX))
         }
         Body::ModuleDrifted(it) => drifted(it),
+        Body::BaseQuarantined(it) => format!(
+            "{} could not be brought back on {}: {}",
+            it.module,
+            it.base,
+            because(&it.stop)
+        ),
+        Body::BaseMended(it) => format!("{} is as it should be again on {}", it.module, it.base),
         Body::ModuleGivenUp(it) => {
             let stop = Stop {
                 base: None,

@@ -392,7 +392,7 @@ pub fn gate_events() -> Vec<Event> {
         standing: Vec::new(),
         actor: "ops".into(),
         why: Some("the database is moved".into()),
-        command: command_id(),
+        command: Some(command_id()),
     };
     let requested = |view: GateView| gate::Requested {
         gate: view.gate,
@@ -464,6 +464,7 @@ pub fn base_events() -> Vec<Event> {
         zone: "default".into(),
         modules,
         metaspace_used: None,
+        metaspace_committed: None,
         metaspace_max: None,
         at: began(),
         revisions: Default::default(),

@@ -172,6 +172,7 @@ pub fn pauses() -> Vec<Standing> {
         since: ago(since),
         actor: "ops".into(),
         why: why.map(Into::into),
+        quarantined: false,
     };
     let run = Stretch::Run {
         run: waiting_run(),
@@ -197,6 +198,7 @@ pub fn holds() -> Vec<Standing> {
         since: ago(3_600),
         actor: "ada".into(),
         why: Some("its disk is replaced".into()),
+        quarantined: false,
     }]
 }
 

@@ -29,6 +29,7 @@ fn joined(base: &str, version: Option<&str>) -> BaseJoined {
         zone: "default".into(),
         modules: version.map(module).into_iter().collect(),
         metaspace_used: None,
+        metaspace_committed: None,
         metaspace_max: None,
         at: "2025-06-01T09:31:00Z".parse().unwrap(),
         revisions: Default::default(),

@@ -181,6 +181,7 @@ fn what_is_live_is_told_with_its_commit_and_drift() {
             state: "activated".into(),
         }],
         metaspace_used: Some(1000),
+        metaspace_committed: None,
         metaspace_max: None,
         at: "2025-06-01T09:31:00Z".parse().unwrap(),
         revisions: Default::default(),

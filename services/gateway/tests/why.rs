@@ -125,6 +125,7 @@ fn joins(story: &mut Story, base: &str, environment: &str, versions: &[&str]) {
             })
             .collect(),
         metaspace_used: None,
+        metaspace_committed: None,
         metaspace_max: None,
         at: "2025-06-01T09:30:00Z".parse().unwrap(),
         revisions: BTreeMap::new(),

@@ -12,7 +12,7 @@ use ferry_events::{
     artifact::{Published, Release},
     command::{OnBase, Rollout},
     gate::{self, Verdict},
-    line::{Standing, Stretch},
+    line::{Act, Standing, Stretch},
     push::ChangeMerged,
     rollout::{Aim, Direction, Plan, Requested, RolloutOutcome},
     task,
@@ -224,10 +224,19 @@ struct Watch {
     overridden: BTreeSet<RunId>,
     ended: BTreeMap<RunId, u32>,
     live: Option<String>,
+    /// Bases that could not be brought back and are not known to be mended.
+    quarantined: BTreeSet<String>,
 }
 
 impl Watch {
-    /// Bases that are held.
+    /// Bases that a person holds.
+    fn held_by_persons(&self) -> BTreeSet<String> {
+        let by_person = self.standing.iter().filter(|one| !one.quarantined);
+        let bases = by_person.filter_map(|one| one.stretch.base());
+        bases.map(str::to_owned).collect()
+    }
+
+    /// Bases that are held, or in quarantine.
     fn held(&self) -> BTreeSet<String> {
         let bases = self.standing.iter().filter_map(|one| one.stretch.base());
         bases.map(str::to_owned).collect()
@@ -653,15 +662,24 @@ impl Floor {
                 assert_eq!(p.because.is_some(), back, "a way back says why\n{}", told());
                 match plan.direction {
                     Direction::Forward => {
+                        let all: BTreeSet<&str> = self.runs.keys().map(String::as_str).collect();
+                        let left_out = plan.left_out.iter().map(|one| one.step.base.as_str());
+                        let left_out: BTreeSet<&str> = left_out.collect();
+                        let planned: BTreeSet<&str> = once.union(&left_out).copied().collect();
+                        assert_eq!(planned, all, "every base is planned\n{}", told());
+                        let by_person = watch.held_by_persons();
                         let held = watch.held();
-                        let all = self.runs.keys().filter(|base| !held.contains(*base));
-                        let all: BTreeSet<&str> = all.map(String::as_str).collect();
-                        assert_eq!(
-                            once,
-                            all,
-                            "every base is planned that is not held\n{}",
-                            told()
-                        );
+                        for base in &left_out {
+                            assert!(
+                                held.contains(*base) || watch.quarantined.contains(*base),
+                                "{base} is left out without a reason\n{}",
+                                told()
+                            );
+                        }
+                        let spared = by_person
+                            .iter()
+                            .all(|base| left_out.contains(base.as_str()));
+                        assert!(spared, "what is held is left out\n{}", told());
                         let by_hand = matches!(watch.requested[&plan.run].aim, Aim::Back { .. });
                         waves_are_within(plan, &self.world.config, by_hand);
                     }
@@ -723,14 +741,19 @@ impl Floor {
                     told()
                 );
                 let held = watch.held();
+                watch.in_hand.insert(p.base.clone());
+                let plan = &watch.plans[&p.plan];
+                // A repair may mend what is in quarantine.
+                let alone = match plan.direction {
+                    Direction::Forward => held.clone(),
+                    Direction::Back | Direction::Repair => watch.held_by_persons(),
+                };
                 assert!(
-                    !held.contains(&p.base),
-                    "{} is held and changed\n{}",
+                    !alone.contains(&p.base),
+                    "{} is left alone and changed\n{}",
                     p.base,
                     told()
                 );
-                watch.in_hand.insert(p.base.clone());
-                let plan = &watch.plans[&p.plan];
                 let asked = watch.requested.get(&p.run);
                 let by_hand = asked.is_some_and(|asked| matches!(asked.aim, Aim::Back { .. }));
                 if plan.direction != Direction::Forward {
@@ -790,7 +813,22 @@ impl Floor {
             }
             Body::RunQueued(p) if p.kind == ferry_events::run::RunKind::Repair => self.started += 1,
             Body::RunFinished(p) => *watch.ended.entry(p.run).or_default() += 1,
-            Body::LineChanged(p) => watch.standing.clone_from(&p.standing),
+            Body::LineChanged(p) => {
+                watch.standing.clone_from(&p.standing);
+                if let (Act::Release, Some(base)) = (p.act, p.stretch.base()) {
+                    watch.quarantined.remove(base);
+                }
+            }
+            Body::BaseQuarantined(p) => {
+                watch.quarantined.insert(p.base.clone());
+            }
+            Body::BaseMended(p) => {
+                assert!(
+                    watch.quarantined.remove(&p.base),
+                    "mended twice\n{}",
+                    told()
+                );
+            }
             _ => {}
         }
     }

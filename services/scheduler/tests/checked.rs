@@ -91,6 +91,8 @@ fn known(config: &Config, plan: &Plan) -> Known {
         },
         returns: false,
         held: std::collections::BTreeSet::new(),
+        rooms: std::collections::BTreeMap::new(),
+        growths: std::collections::BTreeMap::new(),
     }
 }
 

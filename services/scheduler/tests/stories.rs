@@ -272,6 +272,11 @@ fn of_base(world: &mut World, name: &str, rest: &[&str]) -> Option<()> {
             base.falls_over.insert(version(n)?);
         }
         ["is", "silent"] => base.silent = true,
+        ["has", left, "left"] => {
+            let left: u64 = left.strip_suffix("MiB")?.parse().ok()?;
+            let body = world.has_left(name, left << 20);
+            sight(world, body);
+        }
         ["works", "again"] => {
             let runs = base.runs.take();
             *base = Base {

@@ -73,6 +73,7 @@ fn seen(versions: &[(&str, &str)], metaspace: u64) -> Seen {
         zone: "default".into(),
         modules: versions.iter().map(module).collect(),
         metaspace_used: Some(metaspace),
+        metaspace_committed: Some(metaspace),
         metaspace_max: Some(1000),
         at: start(),
         revisions: Default::default(),

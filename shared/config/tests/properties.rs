@@ -450,6 +450,7 @@ fn config() -> impl Strategy<Value = Config> {
                             base_jar: None,
                             bases_file: None,
                             drain,
+                            metaspace_growth: u64::from(count as u32 % 3) * (8 << 20),
                             bases: bases.collect(),
                         },
                     );

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Stop, Timestamp};
+use crate::{RunId, Stop, Timestamp};
 
 /// A module as a base reports it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -34,6 +34,9 @@ pub struct Seen {
     /// Metaspace in use, in bytes, where the base tells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metaspace_used: Option<u64>,
+    /// Metaspace taken from the system, in bytes, where the base tells: what installs are held back by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metaspace_committed: Option<u64>,
     /// Its limit, in bytes, where there is one and the base tells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metaspace_max: Option<u64>,
@@ -105,4 +108,35 @@ pub struct GivenUp {
     pub repairs: u32,
     /// Why it ends here.
     pub stop: Stop,
+}
+
+/// `base.quarantined`: a module could not be brought back there. The base gets no rollouts until a repair
+/// has brought it back, or a person releases it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Quarantined {
+    /// The base.
+    pub base: String,
+    /// The environment.
+    pub environment: String,
+    /// The module.
+    pub module: String,
+    /// The run that went back.
+    pub run: RunId,
+    /// Counts the plans of this module in this environment: what has a lower one was said before.
+    pub generation: u64,
+    /// Why it could not be brought back.
+    pub stop: Stop,
+}
+
+/// `base.mended`: a module is there again as it should be, after it could not be brought back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Mended {
+    /// The base.
+    pub base: String,
+    /// The environment.
+    pub environment: String,
+    /// The module.
+    pub module: String,
+    /// The generation of the last quarantine that is over.
+    pub generation: u64,
 }

@@ -195,6 +195,10 @@ bodies! {
     BaseLost(base::Lost) = "base"."lost", "0.1.0", false;
     /// A base runs something other than what was decided.
     ModuleDrifted(base::Drifted) = "module"."drifted", "0.1.0", false;
+    /// A base could not be brought back, and gets no rollouts for now.
+    BaseQuarantined(base::Quarantined) = "base"."quarantined", "0.1.0", false;
+    /// It is as it should be again.
+    BaseMended(base::Mended) = "base"."mended", "0.1.0", false;
     /// A module was brought back on a base as often as it may be.
     ModuleGivenUp(base::GivenUp) = "module"."givenup", "0.1.0", false;
     /// A command was taken or refused.
@@ -313,6 +317,8 @@ impl Body {
             Body::BaseChanged(p) => p.base.clone(),
             Body::BaseLost(p) => p.base.clone(),
             Body::ModuleDrifted(p) => format!("{}/{}", p.base, p.module),
+            Body::BaseQuarantined(p) => p.base.clone(),
+            Body::BaseMended(p) => p.base.clone(),
             Body::ModuleGivenUp(p) => format!("{}/{}", p.base, p.module),
             Body::CommandSettled(p) => p.command.to_string(),
             Body::WorkRetried(p) => format!("{}/{}", p.service, p.work),
@@ -369,7 +375,9 @@ impl Body {
             | Body::BaseChanged(_)
             | Body::BaseLost(_)
             | Body::ModuleDrifted(_)
+            | Body::BaseMended(_)
             | Body::ModuleGivenUp(_) => return None,
+            Body::BaseQuarantined(p) => p.run,
             Body::LineChanged(p) => match &p.stretch {
                 line::Stretch::Run { run, .. } => *run,
                 _ => return None,

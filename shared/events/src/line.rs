@@ -111,6 +111,10 @@ pub enum Act {
     Hold,
     /// It is not any more.
     Release,
+    /// Ferry could not bring a base back: it gets no rollouts.
+    Quarantine,
+    /// It is as it should be again.
+    Mend,
 }
 
 /// A pause that stands, or a base that is held.
@@ -125,10 +129,17 @@ pub struct Standing {
     /// Why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
+    /// Whether it is a base that Ferry could not bring back: it gets repairs all the same.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub quarantined: bool,
 }
 
 impl std::fmt::Display for Standing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.quarantined {
+            let why = self.why.as_deref().unwrap_or_default();
+            return write!(f, "{} is in quarantine: {why}", self.stretch);
+        }
         let what = match self.stretch {
             Stretch::Base { .. } => "held",
             _ => "paused",
@@ -159,8 +170,9 @@ pub struct Changed {
     /// Why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
-    /// The command.
-    pub command: CommandId,
+    /// The command; none: Ferry did it by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<CommandId>,
 }
 
 /// `line.asked`: a module came to an environment for the first time.

@@ -255,6 +255,14 @@ reasons! {
         "A person holds the base.",
         LEFT_BASE,
         "Look at it with `ferry bases`; `ferry base release BASE --why` gives it back to Ferry, which then brings it up to date by itself.";
+    BaseQuarantined = "base-quarantined",
+        "The base could not be brought back, and is in quarantine.",
+        LEFT_BASE,
+        "Look at the base. It leaves quarantine once a repair has brought it back, or with `ferry base release BASE --why`.";
+    NoRoom = "no-room",
+        "A base has too little metaspace left for the module.",
+        UNTOUCHED,
+        "Restart the base named, which frees its metaspace, or raise its -XX:MaxMetaspaceSize; then run the commit again with `ferry run`.";
     Aborted = "aborted",
         "A person stopped the rollout.",
         BROUGHT_BACK,

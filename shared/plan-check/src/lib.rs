@@ -26,6 +26,10 @@ pub struct Known {
     pub returns: bool,
     /// Bases that a person holds.
     pub held: BTreeSet<String>,
+    /// Metaspace that bases have left, in bytes; one that is not here is not known.
+    pub rooms: BTreeMap<String, u64>,
+    /// What installing a module takes of it in a pool; one that is not here keeps nothing back.
+    pub growths: BTreeMap<String, u64>,
 }
 
 /// A rule that a plan breaks.
@@ -41,6 +45,8 @@ pub enum Broken {
     LeftOut(String),
     /// A base that a person holds would be changed.
     Held(String),
+    /// A base has too little metaspace left.
+    NoRoom(String),
     /// A wave is over its limit.
     WaveTooLarge {
         /// Which, from 1.
@@ -95,6 +101,7 @@ impl fmt::Display for Broken {
                 )
             }
             Self::LeftOut(base) => write!(f, "{base} would be left out"),
+            Self::NoRoom(base) => write!(f, "{base} has too little metaspace left"),
             Self::Held(base) => write!(f, "{base} is held and would be changed"),
             Self::WaveTooLarge { wave, bases, most } => {
                 write!(f, "wave {wave} has {bases} bases, at most {most} may be")
@@ -162,6 +169,11 @@ fn bases(plan: &Plan, known: &Known, broken: &mut BTreeSet<Broken>) {
         }
         if plan.direction == Direction::Forward && known.held.contains(&step.base) {
             broken.insert(Broken::Held(step.base.clone()));
+        }
+        let room = known.rooms.get(&step.base).copied().unwrap_or(u64::MAX);
+        let takes = known.growths.get(&step.pool).copied().unwrap_or(0);
+        if plan.direction == Direction::Forward && !known.returns && room < takes {
+            broken.insert(Broken::NoRoom(step.base.clone()));
         }
         // What was taken out of the configuration since may still have to go back.
         if plan.direction == Direction::Forward && !known.bases.contains(step) {

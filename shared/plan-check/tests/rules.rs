@@ -46,6 +46,8 @@ fn good() -> (Plan, Known) {
         verified: BTreeSet::from(["pre".to_owned()]),
         returns: false,
         held: BTreeSet::new(),
+        rooms: BTreeMap::new(),
+        growths: BTreeMap::new(),
     };
     let plan = Plan {
         run: RunId::of("shop", "main", 1, "cart"),
@@ -237,6 +239,7 @@ fn a_base_that_is_held_is_left_out_and_counts_as_out_of_service() {
             wave.retain(|step| step.base != "a-1");
         }
         plan.waves.retain(|wave| !wave.is_empty());
+        plan.limits.canary = 2;
     };
     breaks(|plan, _| leave_out(plan), &[Broken::LeftOut("a-1".into())]);
     let (mut plan, mut known) = good();
@@ -252,4 +255,30 @@ fn a_base_that_is_held_is_left_out_and_counts_as_out_of_service() {
     let zone = plan.limits.zones.get_mut("a").expect("a zone");
     (zone.max_unavailable, zone.min_available) = (2, 1);
     assert_eq!(check(&plan, &known), []);
+}
+
+#[test]
+fn a_base_gets_nothing_that_it_has_no_room_for() {
+    let know = |known: &mut Known, left, takes| {
+        known.rooms = BTreeMap::from([("a-1".to_owned(), left)]);
+        known.growths = BTreeMap::from([("prod".to_owned(), takes)]);
+    };
+    let no_room = [Broken::NoRoom("a-1".into())];
+    breaks(|_, known| know(known, 7, 8), &no_room);
+    breaks(|_, known| know(known, 8, 8), &[]);
+    // Nobody said what it takes, or goes back whatever it takes.
+    breaks(
+        |_, known| {
+            know(known, 7, 8);
+            known.growths.clear();
+        },
+        &[],
+    );
+    breaks(
+        |_, known| {
+            know(known, 7, 8);
+            known.returns = true;
+        },
+        &[],
+    );
 }

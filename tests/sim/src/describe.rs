@@ -90,6 +90,13 @@ pub fn describe(body: &Body) -> Option<String> {
             p.wanted.as_deref().unwrap_or("nothing"),
             p.actual
         ),
+        Body::BaseQuarantined(p) => {
+            format!(
+                "{} could not be brought back on {}: {}",
+                p.module, p.base, p.stop
+            )
+        }
+        Body::BaseMended(p) => format!("{} is mended on {}", p.module, p.base),
         Body::ModuleGivenUp(p) => format!("{} on {} given up: {}", p.module, p.base, p.stop),
         Body::WorkRetried(p) => format!("{} again, {} tries so far: {}", p.what, p.tries, p.stop),
         Body::GateRequested(p) => format!(

@@ -438,7 +438,7 @@ impl Story {
             standing: Vec::new(),
             actor: "ops".into(),
             why: Some("prices look wrong".into()),
-            command: CommandId(Uuid::nil()),
+            command: Some(CommandId(Uuid::nil())),
         };
         self.say(Service::Scheduler, None, changed);
     }

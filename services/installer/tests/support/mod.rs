@@ -87,6 +87,7 @@ pub fn config(bases: &[(&str, &str, &str)]) -> Config {
         base_jar: None,
         bases_file: None,
         drain: None,
+        metaspace_growth: 0,
         bases,
     };
     let mut config = Config {

@@ -71,7 +71,9 @@ impl Acts for Making {
             Act::Abort if aborts => self.abort(changed, context),
             Act::Abort | Act::Pause | Act::Resume => self.look(context),
             // A wave may wait for this base, or for nothing but it.
-            Act::Hold | Act::Release => self.look(context).go_on_with_wave(context),
+            Act::Hold | Act::Release | Act::Quarantine | Act::Mend => {
+                self.look(context).go_on_with_wave(context)
+            }
         }
         .next(context)
     }

@@ -16,6 +16,7 @@ use ferry_runtime::Context;
 use super::{
     member::Members,
     plan,
+    quarantine::Quarantines,
     queue::Queue,
     repair::Repairs,
     rollout::Rollouts,
@@ -153,6 +154,7 @@ impl WayBack for Making {
             ..ended(&requested, outcome, before.as_ref(), stop)
         };
         self.owe(&owed, context)
+            .quarantine(&owed, context)
             .finish(ended, context)
             .next(context)
     }

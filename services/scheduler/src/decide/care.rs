@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::plan;
 
 /// Of a failure's cause this much is kept for each base, in characters, so that a state stays under 64 KiB.
-const CAUSE_MAX: usize = 160;
+const CAUSE_MAX: usize = 140;
 
 /// A stop with as much of its cause as is kept for each base.
 pub(super) fn shortened(stop: &Stop) -> Stop {
@@ -38,6 +38,12 @@ pub struct Care {
     /// When its repairs were begun, within the window.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub begun: Vec<Timestamp>,
+    /// Metaspace left under its limit, in KiB, and the sighting that told; none: not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub room: Option<(u64, u64)>,
+    /// That it could not be brought back: the generation of the plan that tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quarantined: Option<u64>,
     /// That it is to be brought back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owed: Option<Owed>,

@@ -11,7 +11,7 @@ use ferry_events::{
 use ferry_runtime::{Context, Decision, Fault, Input};
 use serde::{Deserialize, Serialize};
 
-use super::{Nothing, scope};
+use super::{Nothing, quarantine::Wards, scope};
 
 /// Commands that are remembered, so that a repeat of one says nothing again.
 const COMMANDS_MAX: usize = 64;
@@ -24,11 +24,14 @@ const STANDING_MAX: usize = 256;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Line {
     /// Counts the changes.
-    number: u64,
+    pub(super) number: u64,
     /// The pauses that stand, the oldest first.
-    standing: Vec<Standing>,
+    pub(super) standing: Vec<Standing>,
     /// The last commands that were taken or refused.
     commands: Vec<CommandId>,
+    /// Bases that could not be brought back.
+    #[serde(default)]
+    pub(super) wards: Wards,
 }
 
 impl Line {
@@ -53,6 +56,8 @@ impl Line {
                     let scope = scope(&context.config, &asked.module).within(&asked.environment);
                     Decision::to(self.clone()).say(scope, told)
                 }
+                Body::BaseQuarantined(it) => self.quarantined(it, context),
+                Body::BaseMended(it) => self.mended(it, context),
                 _ => Decision::to(self.clone()),
             },
             _ => Decision::to(self.clone()),
@@ -114,7 +119,7 @@ impl Line {
             standing: line.standing.clone(),
             actor: command.actor.clone(),
             why: command.why.clone(),
-            command: command.id,
+            command: Some(command.id),
         };
         Decision::to(line)
             .say(scope.clone(), settled)
@@ -122,7 +127,9 @@ impl Line {
     }
 
     fn take(&mut self, act: Act, stretch: &Stretch, command: &Command) -> Option<Stop> {
-        let stands = self.standing.iter().any(|one| one.stretch == *stretch);
+        let mut known = self.standing.iter().filter(|one| one.stretch == *stretch);
+        // A person may take over what is in quarantine.
+        let stands = known.any(|one| act != Act::Hold || !one.quarantined);
         match act {
             Act::Abort => None,
             Act::Pause | Act::Hold if stands => Some(Stop::new(
@@ -134,18 +141,25 @@ impl Line {
                 format!("{STANDING_MAX} pauses and holds stand; lift some of them"),
             )),
             Act::Pause | Act::Hold => {
+                self.standing.retain(|one| one.stretch != *stretch);
                 self.standing.push(Standing {
                     stretch: stretch.clone(),
                     since: command.at,
                     actor: command.actor.clone(),
                     why: command.why.clone(),
+                    quarantined: false,
                 });
                 None
             }
             Act::Resume | Act::Release if stands => {
                 self.standing.retain(|one| one.stretch != *stretch);
+                if let Some(base) = stretch.base() {
+                    self.wards.release(base);
+                }
                 None
             }
+            // No person does these.
+            Act::Quarantine | Act::Mend => None,
             Act::Resume | Act::Release => Some(Stop::new(
                 Reason::NotWaiting,
                 format!("{stretch} is not {}", word(act)),
@@ -157,13 +171,13 @@ impl Line {
 /// How something stands that this act begins or ends.
 fn word(act: Act) -> &'static str {
     match act {
-        Act::Hold | Act::Release => "held",
+        Act::Hold | Act::Release | Act::Quarantine | Act::Mend => "held",
         Act::Pause | Act::Resume | Act::Abort => "paused",
     }
 }
 
 /// Whose events about a stretch are.
-fn scope_of(stretch: &Stretch, context: &Context) -> Scope {
+pub(super) fn scope_of(stretch: &Stretch, context: &Context) -> Scope {
     let scope = match stretch.module() {
         "" => Scope::default(),
         module => scope(&context.config, module),

@@ -14,9 +14,11 @@ mod line;
 mod member;
 mod plan;
 mod preview;
+mod quarantine;
 mod queue;
 mod repair;
 mod rollout;
+mod room;
 mod run;
 mod unit;
 mod wanted;
@@ -117,6 +119,12 @@ pub(crate) fn run_uri(config: &Config, run: RunId) -> String {
         )
 }
 
+/// Whether rollouts to a pool ask how much metaspace its bases have left.
+fn gates_on_metaspace(config: &Config, pool: &str) -> bool {
+    let pool = config.pools.get(pool);
+    pool.is_some_and(|pool| pool.metaspace_growth > 0)
+}
+
 /// The units of the modules that go to a pool.
 fn units_of_pool(config: &Config, pool: &str, environment: &str) -> Vec<Key> {
     config
@@ -159,6 +167,10 @@ impl Decide for Scheduler {
             Body::LineChanged(p) => units_of_stretch(config, &p.stretch),
             Body::JointReported(p) => vec![joint_key(p.joint.id)],
             Body::JointTold(p) => vec![unit_key(&p.module, &p.environment)],
+            Body::BaseChanged(p) if gates_on_metaspace(config, &p.pool) => {
+                units_of_pool(config, &p.pool, &p.environment)
+            }
+            Body::BaseQuarantined(_) | Body::BaseMended(_) => vec![line_key()],
             Body::BaseLost(p) => units_of_pool(config, &p.pool, &p.environment),
             _ => Vec::new(),
         }

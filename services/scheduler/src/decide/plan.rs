@@ -16,6 +16,8 @@ use ferry_events::{
     verify::Probe,
 };
 
+use super::room;
+
 /// What a pool's bases shall run of a release.
 pub(super) fn want(release: &Release, pool: &str) -> Option<Want> {
     release.pools.get(pool).map(|slimmed| Want {
@@ -57,12 +59,14 @@ pub(super) struct Brief<'a> {
     pub revision: &'a Digest,
     /// Bases that are left alone, and why.
     pub left_alone: &'a BTreeMap<String, Stop>,
+    /// Metaspace that bases have left, in bytes, as far as it is known.
+    pub rooms: &'a BTreeMap<String, u64>,
 }
 
 /// The plan that brings a release: a canary wave, then the others, no zone beyond its limits.
 ///
 /// # Errors
-/// A stop where there are no bases, all are held, no jar for one of their pools, or a zone that must not be
+/// A stop where there are no bases, all are held, one has no room, no jar for one of their pools, or a zone that must not be
 /// changed.
 pub(super) fn forward(brief: &Brief<'_>) -> Result<Plan, Stop> {
     let Requested {
@@ -82,6 +86,9 @@ pub(super) fn forward(brief: &Brief<'_>) -> Result<Plan, Stop> {
     let (left_out, steps): (Vec<LeftOut>, Vec<Step>) = part(steps, brief.left_alone);
     if steps.is_empty() {
         return Err(all_held(&left_out));
+    }
+    if !matches!(brief.requested.aim, Aim::Back { .. }) {
+        room::fits(&steps, brief.rooms, &room::growths(brief.config))?;
     }
     let pools: BTreeSet<&str> = steps.iter().map(|step| step.pool.as_str()).collect();
     let wants = wants(Some(brief.release), pools.iter().copied());
@@ -152,12 +159,16 @@ fn all_held(left_out: &[LeftOut]) -> Stop {
     let why = first.map(|one| one.why.detail.clone()).unwrap_or_default();
     let detail = match left_out.len() {
         0 | 1 => why,
-        all => format!("all {all} bases are held; {why}"),
+        all => format!("all {all} bases are left alone; {why}"),
     };
     Stop {
         base: first.map(|one| one.step.base.clone()),
-        ..Stop::new(Reason::BaseHeld, detail)
+        ..Stop::new(reason_of(first), detail)
     }
+}
+
+fn reason_of(left_out: Option<&LeftOut>) -> Reason {
+    left_out.map_or(Reason::BaseHeld, |one| one.why.reason)
 }
 
 /// So many of a zone are left alone: they count as out of service.
@@ -317,12 +328,12 @@ fn limits(
 
 /// Why a zone cannot spare a base besides those that are held.
 fn too_many_held(name: &str, zone: &Zone, held: u32, left_out: &[LeftOut]) -> Stop {
-    let mut whys = left_out.iter().filter(|one| one.step.zone == name);
-    let why = whys.next().map(|one| one.why.detail.as_str());
+    let first = left_out.iter().find(|one| one.step.zone == name);
+    let why = first.map(|one| one.why.detail.as_str());
     Stop::new(
-        Reason::BaseHeld,
+        reason_of(first),
         format!(
-            "zone {name} has {} bases of the module, of which {} must stay in service and {} may be out of it, and {held} held: {}",
+            "zone {name} has {} bases of the module, of which {} must stay in service and {} may be out of it, and {held} left alone: {}",
             zone.bases,
             zone.min_available,
             zone.max_unavailable,

@@ -41,9 +41,10 @@ pub(super) fn judge(
     plan: &Plan,
     release: &Release,
     requested: &Requested,
-    held: &BTreeMap<String, Stop>,
-    config: &Config,
+    unit: &Unit,
+    context: &Context,
 ) -> Result<(), Stop> {
+    let config = &context.config;
     let order = config.environments_of_module(&plan.module).into_iter();
     let before = order.take_while(|name| *name != plan.environment);
     let bases = config.bases_of(&plan.module, &plan.environment);
@@ -64,7 +65,9 @@ pub(super) fn judge(
         before: before.map(str::to_owned).collect(),
         verified: requested.passed.iter().cloned().collect(),
         returns: matches!(requested.aim, Aim::Back { .. }),
-        held: held.keys().cloned().collect(),
+        held: unit.left_alone(context).into_keys().collect(),
+        rooms: unit.rooms(),
+        growths: super::room::growths(config),
     };
     let broken: Vec<String> = check(plan, &known)
         .iter()
@@ -175,10 +178,11 @@ fn preview(unit: &Unit, requested: Requested, release: &Release, context: &Conte
         config: &context.config,
         revision: &context.revision,
         left_alone: &left_alone,
+        rooms: &unit.rooms(),
     });
     let plan = match planned {
         Ok(plan) => {
-            stops.extend(judge(&plan, release, &requested, &left_alone, &context.config).err());
+            stops.extend(judge(&plan, release, &requested, unit, context).err());
             Some(plan)
         }
         Err(stop) => {

@@ -406,8 +406,9 @@ impl Unit {
             config: &context.config,
             revision: &context.revision,
             left_alone: &left_alone,
+            rooms: &self.rooms(),
         })?;
-        preview::judge(&plan, release, requested, &left_alone, &context.config)?;
+        preview::judge(&plan, release, requested, self, context)?;
         Ok((release.clone(), plan))
     }
 

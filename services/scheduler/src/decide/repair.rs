@@ -91,6 +91,7 @@ impl Unit {
     pub(super) fn is_released(&mut self, base: &str, context: &Context) {
         if let Some(care) = self.care.get_mut(base) {
             care.reset(context.now);
+            care.quarantined = None;
         }
     }
 

@@ -415,8 +415,10 @@ impl Soaks for Making {
 impl Unit {
     /// The bases of the wave that have not begun and are held, and why.
     fn held_of_wave(&self, active: &Active) -> Vec<(String, Stop)> {
+        let forward = active.plan.direction == Direction::Forward;
         let waiting = active.waiting();
         waiting
+            .filter(|step| forward || self.is_held(&step.base))
             .filter_map(|step| Some((step.base.clone(), self.why_held(&step.base)?)))
             .collect()
     }
@@ -434,7 +436,7 @@ impl Unit {
             let busy = busy.is_some_and(|task| task.phase != Phase::Verified);
             busy || self.care.get(base).is_some_and(Care::is_out_of_service)
                 || active.has_failed(base)
-                || self.is_held(base)
+                || self.why_held(base).is_some()
         };
         let mut out: BTreeMap<&str, u32> = BTreeMap::new();
         for step in active.plan.all().filter(|step| is_out(&step.base)) {
@@ -471,7 +473,7 @@ impl Unit {
             waiting.iter().any(|waits| waits.zone == step.zone)
                 && (active.has_failed(&step.base)
                     || care.is_some_and(Care::is_out_of_service)
-                    || self.is_held(&step.base))
+                    || self.why_held(&step.base).is_some())
         };
         let detail = format!(
             "{} could not be changed by {}, because {} of the same zone are out of service",

@@ -23,9 +23,11 @@ use super::{
     halt::{Halt, Halts},
     line::Heard,
     member::{Members, Part},
+    quarantine::Quarantines,
     queue::{PassedOver, Queue},
     repair::Repairs,
     rollout::Rollouts,
+    room::Rooms,
     scope, wanted,
 };
 
@@ -201,12 +203,12 @@ impl Unit {
             .filter_map(|(base, care)| Some((base, care.next()?)))
     }
 
-    /// Whether a base is left alone.
+    /// Whether a person has it left alone.
     pub(super) fn is_held(&self, base: &str) -> bool {
-        self.line.hold(base).is_some()
+        self.line.hold(base).is_some_and(|hold| !hold.quarantined)
     }
 
-    /// Why bases of the module there are left alone, by name.
+    /// Why bases of the module there are left alone by rollouts, by name.
     pub(super) fn left_alone(&self, context: &Context) -> BTreeMap<String, Stop> {
         let bases = context.config.bases_of(&self.module, &self.environment);
         bases
@@ -215,10 +217,19 @@ impl Unit {
             .collect()
     }
 
-    /// Why a base is left alone, where it is.
+    /// Why a base is left alone by rollouts, where it is.
     pub(super) fn why_held(&self, base: &str) -> Option<Stop> {
-        let hold = self.line.hold(base)?;
-        let stop = Stop::new(Reason::BaseHeld, hold.to_string());
+        let care = self.care.get(base);
+        let own = care.is_some_and(|care| care.quarantined.is_some());
+        let stop = match self.line.hold(base) {
+            Some(hold) if !hold.quarantined => Stop::new(Reason::BaseHeld, hold.to_string()),
+            Some(hold) => Stop::new(Reason::BaseQuarantined, hold.to_string()),
+            None if own => Stop::new(
+                Reason::BaseQuarantined,
+                format!("{} could not be brought back on {base}", self.module),
+            ),
+            None => return None,
+        };
         Some(shortened(&stop).on(base))
     }
 
@@ -289,7 +300,8 @@ impl Unit {
                 Body::TaskFinished(finished) => making.task_finished(finished, context),
                 Body::ObservationFinished(finished) => making.observed(finished, context),
                 Body::ModuleDrifted(drifted) => making.drifted(drifted, context),
-                Body::BaseJoined(seen) => making.joined(seen, context),
+                Body::BaseJoined(seen) => making.sees_room(seen, context).joined(seen, context),
+                Body::BaseChanged(seen) => making.sees_room(seen, context),
                 Body::BaseLost(lost) => making.lost(lost, context),
                 Body::GateJudged(judged) => making.judged(judged, context),
                 Body::JointTold(told) => making.told_of_release(told, context),
@@ -302,7 +314,7 @@ impl Unit {
             Input::Outcome(nothing) | Input::Report(nothing) => match *nothing {},
             Input::GivenUp { .. } => making,
         };
-        Ok(wanted::keep(self, decided))
+        Ok(wanted::keep(self, decided.mend(context)))
     }
 }
 

@@ -12,7 +12,7 @@ use ferry_events::{
     Timestamp, Verb,
     artifact::{Biz, Published, Release, Slimmed},
     base,
-    body::BaseJoined,
+    body::{BaseChanged, BaseJoined},
     fact::{ActivePlan, Wanted},
     gate,
     joint::{Joint, Member, Progress},
@@ -410,6 +410,7 @@ impl World {
             zone: "default".into(),
             modules: modules.into_iter().collect(),
             metaspace_used: None,
+            metaspace_committed: None,
             metaspace_max: None,
             at: self.now,
             revisions: revision
@@ -419,6 +420,17 @@ impl World {
             sighting: self.sightings,
         })
         .into()
+    }
+
+    /// A base reports that it has so much of its metaspace left, in bytes.
+    pub fn has_left(&mut self, base: &str, left: u64) -> Body {
+        let Body::BaseJoined(mut seen) = self.join(base, None) else {
+            unreachable!("it is one");
+        };
+        let max = 256 << 20;
+        seen.0.metaspace_committed = Some(max - left);
+        seen.0.metaspace_max = Some(max);
+        BaseChanged(seen.0).into()
     }
 
     pub fn joins(&mut self, base: &str, version: Option<&str>) {
@@ -849,6 +861,8 @@ fn tell(body: &Body) -> String {
         }
         Body::LineTold(p) => format!("{}: {} stand", p.environment, p.standing.len()),
         Body::LineAsked(p) => p.environment.clone(),
+        Body::BaseQuarantined(p) => format!("{}{}", p.base, stop_of(&Some(p.stop.clone()))),
+        Body::BaseMended(p) => p.base.clone(),
         Body::ModuleGivenUp(p) => format!("{}{}", p.base, stop_of(&Some(p.stop.clone()))),
         Body::CommandSettled(p) => {
             let settled = p.stop.as_ref().map_or("taken", |_| "refused");

@@ -41,6 +41,9 @@ pub struct Base {
     /// Metaspace in use, in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metaspace_used: Option<u64>,
+    /// Metaspace taken from the system, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metaspace_committed: Option<u64>,
     /// Its limit, in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metaspace_max: Option<u64>,
@@ -122,6 +125,7 @@ fn looked(before: Option<&Base>, looked: &Looked, context: &Context) -> Decision
             status: Status::Joined,
             modules: seen.modules.clone(),
             metaspace_used: seen.metaspace_used,
+            metaspace_committed: seen.metaspace_committed,
             metaspace_max: seen.metaspace_max,
             seen: Some(seen.at),
             sighting,
@@ -162,15 +166,15 @@ fn is_news(base: &Base, seen: &Seen) -> bool {
     if base.modules != seen.modules || base.metaspace_max != seen.metaspace_max {
         return true;
     }
-    match (base.metaspace_used, seen.metaspace_used) {
-        (Some(before), Some(now)) => {
-            let step = base
-                .metaspace_max
-                .map_or(METASPACE_STEP_UNLIMITED, |max| max / METASPACE_STEP);
-            before.abs_diff(now) >= step.max(1)
-        }
+    let step = base
+        .metaspace_max
+        .map_or(METASPACE_STEP_UNLIMITED, |max| max / METASPACE_STEP);
+    let moved = |before: Option<u64>, now: Option<u64>| match (before, now) {
+        (Some(before), Some(now)) => before.abs_diff(now) >= step.max(1),
         (before, now) => before != now,
-    }
+    };
+    moved(base.metaspace_used, seen.metaspace_used)
+        || moved(base.metaspace_committed, seen.metaspace_committed)
 }
 
 fn missed(before: Option<&Base>, missed: &Missed) -> Decision<State> {
@@ -183,6 +187,7 @@ fn missed(before: Option<&Base>, missed: &Missed) -> Decision<State> {
         status: Status::Lost,
         modules: Vec::new(),
         metaspace_used: None,
+        metaspace_committed: None,
         metaspace_max: None,
         seen: last_seen,
         sighting,

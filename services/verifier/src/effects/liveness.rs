@@ -126,6 +126,7 @@ async fn look_again(
                     zone: base.zone.clone(),
                     modules,
                     metaspace_used: health.metaspace.map(|metaspace| metaspace.used),
+                    metaspace_committed: health.metaspace.map(|metaspace| metaspace.committed),
                     metaspace_max: health.metaspace.and_then(|metaspace| metaspace.max),
                     at: now,
                     revisions,

@@ -176,6 +176,7 @@ pub fn config(bases: Vec<Base>) -> Config {
         base_jar: None,
         bases_file: None,
         drain: None,
+        metaspace_growth: 0,
         bases,
     };
     let mut config = Config {

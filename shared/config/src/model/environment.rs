@@ -143,6 +143,11 @@ pub struct Pool {
     /// How a base is taken out of its load balancer while a module is changed on it. Default: it is not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drain: Option<Drain>,
+    /// Metaspace that installing a module is expected to take, in bytes: nothing is rolled out to a base
+    /// that has less than this left. Default: nothing is kept back.
+    #[serde(default, skip_serializing_if = "is_none", with = "crate::text::size")]
+    #[schemars(with = "String", extend("format" = "size", "x-least" = "1KiB", "x-most" = "64GiB"))]
+    pub metaspace_growth: u64,
     /// The bases.
     #[serde(default)]
     pub bases: Vec<Base>,
@@ -165,6 +170,10 @@ pub struct Base {
     #[serde(default = "default_zone")]
     #[schemars(extend("format" = "name", "pattern" = crate::text::NAME_PATTERN))]
     pub zone: String,
+}
+
+fn is_none(bytes: &u64) -> bool {
+    *bytes == 0
 }
 
 fn default_zone() -> String {

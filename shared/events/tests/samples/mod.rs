@@ -122,6 +122,7 @@ fn seen() -> base::Seen {
             state: "activated".into(),
         }],
         metaspace_used: Some(1),
+        metaspace_committed: None,
         metaspace_max: None,
         at: at(),
         revisions: [("cart".to_owned(), 3)].into(),
@@ -416,7 +417,7 @@ pub fn bodies() -> Vec<Body> {
             standing: Vec::new(),
             actor: "ops".into(),
             why: Some("a sale".into()),
-            command: ferry_events::CommandId(Uuid::from_u128(3)),
+            command: Some(ferry_events::CommandId(Uuid::from_u128(3))),
         }
         .into(),
         line::Changed {
@@ -429,10 +430,11 @@ pub fn bodies() -> Vec<Body> {
                 since: at(),
                 actor: "ops".into(),
                 why: Some("its disk is replaced".into()),
+                quarantined: false,
             }],
             actor: "ops".into(),
             why: Some("its disk is replaced".into()),
-            command: ferry_events::CommandId(Uuid::from_u128(4)),
+            command: Some(ferry_events::CommandId(Uuid::from_u128(4))),
         }
         .into(),
         line::Asked {
@@ -447,8 +449,9 @@ pub fn bodies() -> Vec<Body> {
             standing: vec![line::Standing {
                 stretch: line::Stretch::Everything,
                 since: at(),
-                actor: "ops".into(),
+                actor: "ferry".into(),
                 why: None,
+                quarantined: true,
             }],
         }
         .into(),
@@ -553,6 +556,22 @@ pub fn bodies() -> Vec<Body> {
             actual: vec!["1".into()],
             revision: 3,
             sighting: 9,
+        }
+        .into(),
+        base::Quarantined {
+            base: "prod-1".into(),
+            environment: "prod".into(),
+            module: "cart".into(),
+            run: run_id(),
+            generation: 3,
+            stop: stop(),
+        }
+        .into(),
+        base::Mended {
+            base: "prod-1".into(),
+            environment: "prod".into(),
+            module: "cart".into(),
+            generation: 3,
         }
         .into(),
         base::GivenUp {

@@ -71,6 +71,8 @@ pub(super) fn of(kind: Kind) -> Option<Value> {
         | Kind::BaseChanged
         | Kind::BaseLost
         | Kind::ModuleDrifted
+        | Kind::BaseQuarantined
+        | Kind::BaseMended
         | Kind::ModuleGivenUp
         | Kind::GateRequested
         | Kind::GateJudged

@@ -117,6 +117,8 @@ fn what(kind: Kind) -> &'static str {
         Kind::BaseChanged => "a base carries other modules than before",
         Kind::BaseLost => "a base does not answer any more",
         Kind::ModuleDrifted => "a base runs something other than what was decided",
+        Kind::BaseQuarantined => "a base could not be brought back, and gets no rollouts for now",
+        Kind::BaseMended => "it is as it should be again",
         Kind::ModuleGivenUp => "a module was brought back on a base as often as it may be",
         Kind::CommandSettled => "a command was taken or refused",
         Kind::WorkRetried => {

@@ -34,11 +34,19 @@ impl Line {
                     since: it.at,
                     actor: it.actor.clone(),
                     why: it.why.clone(),
+                    quarantined: false,
                 };
                 standing.insert(it.stretch.clone(), one);
             }
             Act::Resume | Act::Release => {
                 standing.remove(&it.stretch);
+            }
+            // Whether a person holds it besides is in what stands.
+            Act::Quarantine | Act::Mend => {
+                match it.standing.iter().find(|one| one.stretch == it.stretch) {
+                    Some(one) => standing.insert(it.stretch.clone(), one.clone()),
+                    None => standing.remove(&it.stretch),
+                };
             }
             // What is paused stays so for the runs to come.
             Act::Abort => {}

@@ -147,18 +147,22 @@ pub fn told(event: &Event) -> Option<Told> {
         }
         Body::GateFinished(it) => waited(it),
         Body::LineChanged(it) => {
+            let stretch = line(&it.stretch.to_string());
             let act = match it.act {
                 Act::Pause => "paused",
                 Act::Resume => "resumed",
                 Act::Abort => "aborted",
                 Act::Hold => "held",
                 Act::Release => "released",
+                Act::Quarantine => {
+                    let text = format!("{stretch} was put into quarantine: it gets no rollouts");
+                    return Some(Told::new(Run, text).bad(true));
+                }
+                Act::Mend => {
+                    return Some(Told::new(Run, format!("{stretch} left its quarantine")));
+                }
             };
-            let text = format!(
-                "{} {act} {}",
-                line(&it.actor),
-                line(&it.stretch.to_string())
-            );
+            let text = format!("{} {act} {stretch}", line(&it.actor));
             Told::new(Module, text).by(Some(&it.actor), it.why.as_deref())
         }
         Body::JointTold(it) => together(it)?,
@@ -233,6 +237,18 @@ pub fn told(event: &Event) -> Option<Told> {
                 it.letter.short()
             );
             Told::new(Module, text).by(Some(&it.actor), it.why.as_deref())
+        }
+        Body::BaseQuarantined(it) => {
+            let (module, base) = (&it.module, &it.base);
+            let text = format!(
+                "{module} could not be brought back on {base}: {}",
+                because(&it.stop)
+            );
+            Told::new(Run, text).bad(true)
+        }
+        Body::BaseMended(it) => {
+            let text = format!("{} is as it should be again on {}", it.module, it.base);
+            Told::new(Run, text)
         }
         Body::BaseChanged(it) => Told::new(Base, format!("base {} told what it carries", it.base)),
         Body::BuildQueued(_)

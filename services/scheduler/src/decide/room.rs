@@ -1,0 +1,105 @@
+//! Metaspace: a module is rolled out only to bases that have room for it.
+//!
+//! In: what bases report, what an install takes in their pool. Out: the room that each base has left, and
+//! those with too little. What is not known keeps nothing back.
+
+use std::collections::BTreeMap;
+
+use ferry_events::{Reason, Stop, base::Seen, rollout::Step};
+use ferry_runtime::Context;
+
+use super::{
+    gates_on_metaspace,
+    unit::{Making, Unit},
+};
+
+/// Bases that a refusal names.
+const NAMED_MAX: usize = 3;
+const KIB: u64 = 1024;
+
+pub(super) trait Rooms: Sized {
+    /// A base reports how much metaspace it has.
+    fn sees_room(self, seen: &Seen, context: &Context) -> Self;
+}
+
+impl Rooms for Making {
+    fn sees_room(mut self, seen: &Seen, context: &Context) -> Self {
+        let unit = &mut self.state;
+        if !gates_on_metaspace(&context.config, &seen.pool) {
+            return self;
+        }
+        let left = seen
+            .metaspace_max
+            .zip(seen.metaspace_committed)
+            .map(|(max, committed)| max.saturating_sub(committed) / KIB);
+        let known = unit.care.get(&seen.base).and_then(|care| care.room);
+        if known.is_some_and(|(_, sighting)| sighting >= seen.sighting) {
+            return self;
+        }
+        // Nothing is known of it that would have to be forgotten.
+        if left.is_none() && known.is_none() {
+            return self;
+        }
+        let care = unit.care.entry(seen.base.clone()).or_default();
+        care.room = left.map(|left| (left, seen.sighting));
+        self
+    }
+}
+
+impl Unit {
+    /// Metaspace that bases have left, in bytes, by name.
+    pub(super) fn rooms(&self) -> BTreeMap<String, u64> {
+        let care = self.care.iter();
+        care.filter_map(|(base, care)| Some((base.clone(), care.room?.0.saturating_mul(KIB))))
+            .collect()
+    }
+}
+
+/// What an install takes in each pool, in bytes.
+pub(super) fn growths(config: &ferry_config::Config) -> BTreeMap<String, u64> {
+    let pools = config.pools.iter();
+    pools
+        .filter(|(_, pool)| pool.metaspace_growth > 0)
+        .map(|(name, pool)| (name.clone(), pool.metaspace_growth))
+        .collect()
+}
+
+/// Holds a plan's bases to the room that they have.
+///
+/// # Errors
+/// A stop that names bases without.
+pub(super) fn fits(
+    steps: &[Step],
+    rooms: &BTreeMap<String, u64>,
+    growths: &BTreeMap<String, u64>,
+) -> Result<(), Stop> {
+    let lacking = |step: &Step| {
+        let (left, takes) = (rooms.get(&step.base)?, growths.get(&step.pool)?);
+        (left < takes).then(|| {
+            format!(
+                "{} has {} KiB of metaspace left, and an install takes {} KiB",
+                step.base,
+                left / KIB,
+                takes / KIB
+            )
+        })
+    };
+    let lacking: Vec<(&str, String)> = steps
+        .iter()
+        .filter_map(|step| Some((step.base.as_str(), lacking(step)?)))
+        .collect();
+    let Some((first, _)) = lacking.first() else {
+        return Ok(());
+    };
+    let named: Vec<&str> = lacking
+        .iter()
+        .take(NAMED_MAX)
+        .map(|(_, why)| why.as_str())
+        .collect();
+    let named = named.join("; ");
+    let detail = match lacking.len().saturating_sub(NAMED_MAX) {
+        0 => named,
+        more => format!("{named}; and {more} more"),
+    };
+    Err(Stop::new(Reason::NoRoom, detail).on(*first))
+}
