@@ -31,6 +31,11 @@ fn a_run_that_fails() {
 }
 
 #[test]
+fn what_modules_of_a_release_say() {
+    insta::assert_snapshot!(lines(&world::joint_events()));
+}
+
+#[test]
 fn what_happens_to_bases() {
     insta::assert_snapshot!(lines(&world::base_events()));
 }

@@ -131,7 +131,10 @@ pub fn event_words(event: &Event) -> String {
                 word if word.all_well => "all are well".to_owned(),
                 Word {
                     failed: Some(stop), ..
-                } => one_line(&stop.detail, LINE_MAX),
+                } => {
+                    let cause = one_line(&stop.detail, LINE_MAX);
+                    return format!("{} goes back: {cause}", it.module);
+                }
                 word if word.begins => format!("{} may begin", it.module),
                 _ => format!("{} has to wait", it.module),
             };

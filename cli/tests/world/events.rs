@@ -7,7 +7,7 @@ use ferry_events::rollout::{Aim, Direction, RolloutOutcome};
 use ferry_events::run::Outcome;
 use ferry_events::{
     Body, Digest, Event, EventId, PlanId, Reason, RunId, Scope, Service, Stop, TaskId, artifact,
-    base, body, build, push, rollout, run, task, verify,
+    base, body, build, joint, push, rollout, run, task, verify,
 };
 
 use super::gates::{approval, metric};
@@ -448,6 +448,67 @@ pub fn gate_events() -> Vec<Event> {
         scheduler,
         changed(Act::Abort, 3, pauses()[1].stretch.clone()),
     );
+    story.events
+}
+
+/// What a module of a release of several reports and is told, from its wait to its end.
+pub fn joint_events() -> Vec<Event> {
+    let mut story = Story {
+        run: good_run(),
+        events: Vec::new(),
+    };
+    let member = |module: &str, after: &[&str]| joint::Member {
+        run: RunId::of("hello", "main", 4, module),
+        module: module.into(),
+        after: after.iter().map(|name| (*name).to_owned()).collect(),
+        environments: vec!["prod".into()],
+    };
+    let whole = joint::Joint {
+        id: uuid(9),
+        name: "greeting".into(),
+        members: vec![member("hello", &[]), member("world", &["hello"])],
+        environments: vec!["prod".into()],
+        wait_ms: 60_000,
+    };
+    let reported = |progress| joint::Reported {
+        joint: whole.clone(),
+        run: whole.members[1].run,
+        module: "world".into(),
+        environment: Some("prod".into()),
+        progress,
+    };
+    let told = |word| joint::Told {
+        joint: whole.id,
+        name: whole.name.clone(),
+        run: whole.members[1].run,
+        module: "world".into(),
+        environment: "prod".into(),
+        word,
+    };
+    let word = joint::Word::default;
+    let cause = "release greeting: hello failed in prod: probe-failed on prod-1: 500";
+    let scheduler = Service::Scheduler;
+    story.say(0, scheduler, reported(joint::Progress::Waits));
+    story.say(10, scheduler, told(word()));
+    let begins = joint::Word {
+        begins: true,
+        ..word()
+    };
+    story.say(20, scheduler, told(begins));
+    story.say(30, scheduler, reported(joint::Progress::Begun));
+    story.say(40, scheduler, reported(joint::Progress::Well));
+    let all_well = joint::Word {
+        all_well: true,
+        ..word()
+    };
+    story.say(50, scheduler, told(all_well));
+    let failed = Stop::new(Reason::ProbeFailed, "500").on("prod-1");
+    story.say(60, scheduler, reported(joint::Progress::Failed(failed)));
+    let back = joint::Word {
+        failed: Some(Stop::new(Reason::ReleaseFailed, cause)),
+        ..word()
+    };
+    story.say(70, scheduler, told(back));
     story.events
 }
 

@@ -133,7 +133,7 @@ fn central(root: &Node) -> Vec<String> {
     ];
     let is_central = |key: &str| {
         let of = |name: &&str| has(&schema["$defs"][name], key);
-        has(&schema, key) || tables.iter().any(|name| of(&name))
+        has(&schema, key) || tables.iter().any(of)
     };
     let mine = |key: &str| OwnKey::ALL.iter().any(|own| own.name() == key);
     let keys = root.table().into_iter().flat_map(|table| table.keys());
