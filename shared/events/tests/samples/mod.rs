@@ -10,7 +10,7 @@ use ferry_events::{
         BaseChanged, BaseJoined, BuildQueued, BuildStarted, LetterDropped, LetterReplayed,
         ServiceDeployed, ServiceRolledback, ServiceUpgraded, WaveFinished, WaveStarted,
     },
-    build, command, gate, letter, line, push, rollout, run, task, verify, work,
+    build, command, gate, joint, letter, line, push, rollout, run, task, verify, work,
 };
 use uuid::Uuid;
 
@@ -165,6 +165,7 @@ pub fn bodies() -> Vec<Body> {
         wants: BTreeMap::from([("prod".to_owned(), want())]),
         restores: BTreeMap::new(),
         judge: rollout::Judge {
+            own: vec!["soak".into()],
             probe: Some(probe()),
             soak_ms: 2000,
         },
