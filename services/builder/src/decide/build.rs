@@ -66,7 +66,7 @@ pub struct Built {
     pub biz: Biz,
     /// What the module set for itself; none: it has no file of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub own: Option<Own>,
+    pub own: Option<Box<Own>>,
 }
 
 /// What effects shall build.
@@ -156,7 +156,7 @@ impl BuildState {
             size: built.size,
             commit: Some(self.commit.clone()),
             biz: built.biz.clone(),
-            own: built.own.clone(),
+            own: built.own.as_deref().cloned(),
         }
     }
 

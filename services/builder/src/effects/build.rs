@@ -133,7 +133,7 @@ async fn try_build(
     }
     let built = keep(effects, work, builder, &place).await?;
     Ok(Built {
-        own: own.as_ref().map(own::carried),
+        own: own.as_ref().map(own::carried).map(Box::new),
         ..built
     })
 }

@@ -166,6 +166,7 @@ pub fn bodies() -> Vec<Body> {
         wants: BTreeMap::from([("prod".to_owned(), want())]),
         restores: BTreeMap::new(),
         judge: rollout::Judge {
+            own: vec!["soak".into()],
             probe: Some(probe()),
             soak_ms: 2000,
             own: vec!["soak".into()],
