@@ -169,7 +169,6 @@ pub fn bodies() -> Vec<Body> {
             own: vec!["soak".into()],
             probe: Some(probe()),
             soak_ms: 2000,
-            own: vec!["soak".into()],
         },
         limits: rollout::Limits {
             zones: BTreeMap::from([(
