@@ -36,12 +36,25 @@ pub fn cargo() -> Command {
 
 /// Builds the services, `ferry` and the programs of `tests/rig`.
 pub fn build_programs(profile: Profile) -> Result<()> {
-    // Not this program: it is running.
     let mut build = cargo();
-    build.args(["build", "--workspace", "--bins", "--exclude", "xtask"]);
+    build.args(["build", "--workspace", "--bins"]);
     if matches!(profile, Profile::Release) {
         build.arg("--release");
     }
+    finish(build)
+}
+
+/// Builds the same programs and all tests. With what only tests need, crates get other features: built apart,
+/// most of them would be compiled twice.
+pub fn build_tests() -> Result<()> {
+    let mut build = cargo();
+    build.args(["build", "--workspace", "--all-targets"]);
+    finish(build)
+}
+
+fn finish(mut build: Command) -> Result<()> {
+    // Not this program: it is running.
+    build.args(["--exclude", "xtask"]);
     if succeeds(&mut build)? {
         return Ok(());
     }

@@ -32,6 +32,9 @@ use work::{Begun, Running};
 const FOLD_MAX: usize = 64;
 /// An actor without anything to do is forgotten after this long; its record stays on the bus.
 const IDLE: Duration = Duration::from_secs(60);
+/// After so many answers in a row that an event is stored, with a pause between them, the state is of another
+/// moment: a cluster has found its leader by then.
+const DUPLICATES_MAX: usize = 24;
 /// Between two looks at a deadline that has passed but changed nothing.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
@@ -234,7 +237,10 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
                 Err(CommitError::Conflict) => debug!(key = %self.key, "someone else wrote first"),
                 Err(CommitError::Duplicate) => {
                     duplicates += 1;
-                    if duplicates > 3 {
+                    if duplicates > 1 && !self.rest().await {
+                        return;
+                    }
+                    if duplicates > DUPLICATES_MAX {
                         // The state does not know of an event that the stream has: they are from
                         // different moments. Guessing would be worse than stopping, and what waits
                         // here is not at fault.
@@ -331,15 +337,21 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
         }
     }
 
-    /// Waits before the bus is asked again. False when the service drains: then the inputs are given
-    /// back, because whoever waits for them is told nothing.
-    async fn pause(&self, error: &BusError) -> bool {
-        warn!(key = %self.key, %error, "waiting for the bus");
-        self.shared.settings.room.refused(error);
+    /// What is told to be stored may be on its way only, while a cluster looks for a leader. False when the
+    /// service drains.
+    async fn rest(&self) -> bool {
         tokio::select! {
             biased;
             () = self.shared.drain.cancelled() => false,
             () = tokio::time::sleep(self.shared.settings.bus_pause) => true,
         }
+    }
+
+    /// Waits before the bus is asked again. False when the service drains: then the inputs are given
+    /// back, because whoever waits for them is told nothing.
+    async fn pause(&self, error: &BusError) -> bool {
+        warn!(key = %self.key, %error, "waiting for the bus");
+        self.shared.settings.room.refused(error);
+        self.rest().await
     }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use crate::cargo::{Profile, build_programs, cargo};
+use crate::cargo::{build_tests, cargo};
 use crate::tools;
 
 #[derive(clap::Args)]
@@ -20,7 +20,7 @@ pub struct Args {
 pub fn run(args: Args) -> Result<ExitCode> {
     tools::ensure(tools::TESTS)?;
     // The end-to-end tests start the services as processes of their own.
-    build_programs(Profile::Dev)?;
+    build_tests()?;
     let mut tests = cargo()
         .args(["test", "--workspace", "--no-fail-fast"])
         .args(args.rest)

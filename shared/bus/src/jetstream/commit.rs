@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use super::{
     link::{Link, REQUEST_TIMEOUT, refusal_of},
     wire::{
-        self, BATCH_DUPLICATE, BATCH_INCOMPLETE, DUPLICATE_IN_FLIGHT, PubAck, WRONG_LAST_SEQUENCE,
+        self, BATCH_DUPLICATE, BATCH_INCOMPLETE, PubAck, WRONG_LAST_SEQUENCE,
         WRONG_LAST_SEQUENCE_CONSTANT,
     },
 };
@@ -126,7 +126,7 @@ fn read(ack: PubAck, messages: usize) -> Result<Committed, CommitError> {
     if let Some(error) = ack.error {
         return Err(match error.err_code {
             WRONG_LAST_SEQUENCE | WRONG_LAST_SEQUENCE_CONSTANT => CommitError::Conflict,
-            BATCH_DUPLICATE | DUPLICATE_IN_FLIGHT => CommitError::Duplicate,
+            BATCH_DUPLICATE => CommitError::Duplicate,
             _ => error.into_bus_error("commit").into(),
         });
     }

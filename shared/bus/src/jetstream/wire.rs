@@ -31,7 +31,7 @@ pub(super) const WRONG_LAST_SEQUENCE_CONSTANT: u64 = 10164;
 /// A message of the batch is in the dedupe window.
 pub(super) const BATCH_DUPLICATE: u64 = 10201;
 /// The same id is being stored at this moment (replicated streams).
-pub(super) const DUPLICATE_IN_FLIGHT: u64 = 10158;
+const DUPLICATE_IN_FLIGHT: u64 = 10158;
 /// A part of a batch did not arrive: a connection broke, or a part was refused.
 pub(super) const BATCH_INCOMPLETE: u64 = 10176;
 /// No message has that sequence or subject.
@@ -53,7 +53,8 @@ impl ApiError {
             STREAM_NOT_FOUND | CONSUMER_NOT_FOUND => BusError::Missing(what.to_owned()),
             STORE_FAILED if self.description.contains("maximum") => BusError::Full(text),
             code if NO_ROOM.contains(&code) => BusError::Full(text),
-            BATCH_INCOMPLETE | STORE_FAILED => BusError::Unavailable(text),
+            // Whether what is being stored will be, a cluster's next leader decides.
+            BATCH_INCOMPLETE | STORE_FAILED | DUPLICATE_IN_FLIGHT => BusError::Unavailable(text),
             code if TOO_MANY.contains(&code) => BusError::Unavailable(text),
             _ if self.code >= 500 => BusError::Unavailable(text),
             _ => BusError::Refused(text),
