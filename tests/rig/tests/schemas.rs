@@ -39,7 +39,11 @@ fn events() -> Vec<Value> {
 fn every_kind_keeps_its_schema() {
     let schemas = EventSchemas::of_types().unwrap();
     let events = events();
-    assert_eq!(events.len(), Kind::ALL.len(), "one event of every kind");
+    let kinds: BTreeSet<String> = events
+        .iter()
+        .map(|event| event["type"].to_string())
+        .collect();
+    assert_eq!(kinds.len(), Kind::ALL.len(), "an event of every kind");
     for event in events {
         schemas.check(&event).unwrap();
     }
