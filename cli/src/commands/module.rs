@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use ferry_config::{Config, Diagnostic, MODULE_FILE, OwnKey, load, module_file};
+use ferry_config::{Config, Diagnostic, MODULE_FILE, OwnKey, keys_in_words, load, module_file};
 use serde::Serialize;
 
 use super::{Json, config::checked};
@@ -101,11 +101,7 @@ fn check(args: &CheckArgs) -> Result<Exit> {
         );
     }
     if checked.ok {
-        let sets: Vec<&str> = checked.sets.iter().map(|key| key.name()).collect();
-        let sets = match sets.as_slice() {
-            [] => "nothing".to_owned(),
-            sets => sets.join(", "),
-        };
+        let sets = keys_in_words(&checked.sets);
         say(&format!("{}: sets {sets}", checked.file.display()))?;
     }
     Ok(exit)

@@ -59,10 +59,10 @@ pub fn event_words(event: &Event) -> String {
         },
         Body::RolloutPlanned(it) => planned(it),
         Body::RolloutFinished(it) => rolled_out(it),
-        Body::WaveStarted(it) => format!("{}: {}", wave(it), it.bases.join(", ")),
+        Body::WaveStarted(it) => format!("{}: {}", it.0, it.bases.join(", ")),
         Body::WaveFinished(it) => match &it.stop {
-            Some(stop) => format!("{} failed: {}", wave(it), because(stop)),
-            None => format!("{} is done", wave(it)),
+            Some(stop) => format!("{} failed: {}", it.0, because(stop)),
+            None => format!("{} is done", it.0),
         },
         Body::GateRequested(it) => format!(
             "{} in {} waits {}: {}, until {}",
@@ -178,15 +178,11 @@ pub fn event_words(event: &Event) -> String {
         ),
         Body::BaseMended(it) => format!("{} is as it should be again on {}", it.module, it.base),
         Body::ModuleGivenUp(it) => {
-            let stop = Stop {
-                base: None,
-                ..it.stop.clone()
-            };
             format!(
                 "{} is given up on {}: {}",
                 it.module,
                 it.base,
-                because(&stop)
+                because(&it.stop.without_base())
             )
         }
         Body::CommandSettled(it) => match (&it.stop, it.run) {
@@ -429,18 +425,6 @@ fn rolled_out(it: &rollout::Finished) -> String {
     }
 }
 
-fn wave(it: &rollout::Wave) -> String {
-    let back = match it.direction {
-        Direction::Forward => "",
-        Direction::Back => " back",
-        Direction::Repair => " of the repair",
-    };
-    format!(
-        "wave {} of {}{back} in {}",
-        it.number, it.of, it.environment
-    )
-}
-
 fn changed(it: &task::Finished) -> String {
     let steps: Vec<String> = it
         .steps
@@ -458,11 +442,6 @@ fn changed(it: &task::Finished) -> String {
                 .as_deref()
                 .map(clean)
                 .unwrap_or_else(|| "no version".to_owned());
-            // The base stands in the sentence already.
-            let stop = Stop {
-                base: None,
-                ..stop.clone()
-            };
             let what = match stop.reason {
                 Reason::UndrainFailed => "is still out of its load balancer",
                 _ => "could not be changed",
@@ -470,7 +449,7 @@ fn changed(it: &task::Finished) -> String {
             format!(
                 "{} {what}: {}; it runs {left}{steps}",
                 it.base,
-                because(&stop)
+                because(&stop.without_base())
             )
         }
         (None, Some(version)) => {
@@ -495,10 +474,6 @@ fn observed(it: &verify::Finished) -> String {
     match &it.stop {
         None => format!("{} is well on {}", it.module, it.base),
         Some(stop) => {
-            let stop = Stop {
-                base: None,
-                ..stop.clone()
-            };
             let last = it
                 .answer
                 .as_ref()
@@ -508,7 +483,7 @@ fn observed(it: &verify::Finished) -> String {
                 "{} is not well on {}: {}{last}",
                 it.module,
                 it.base,
-                because(&stop)
+                because(&stop.without_base())
             )
         }
     }

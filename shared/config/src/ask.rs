@@ -109,6 +109,12 @@ impl Config {
         })
     }
 
+    /// The environment in which a base stands.
+    pub fn environment_of_base(&self, name: &str) -> Option<&str> {
+        let (pool, _) = self.base(name)?;
+        Some(self.pools.get(pool)?.environment.as_str())
+    }
+
     /// How long draining may add to one change of a module on a base in an environment: until it is
     /// drained, and until it is back. Zero where none of its pools there drains.
     pub fn drain_time(&self, module: &str, environment: &str) -> Duration {

@@ -87,11 +87,7 @@ pub fn module_file(
     let file = match file {
         Ok(file) => file,
         Err(error) => {
-            let start = At {
-                source: 0,
-                offset: 0,
-            };
-            tree.error(start, "", error.to_string());
+            tree.error(At::START, "", error.to_string());
             return Err(ModuleFileError::Invalid(crate::check::sorted(tree)));
         }
     };
@@ -100,10 +96,7 @@ pub fn module_file(
             let entry = tree.root.get(refusal.key.name());
             let inner = entry.and_then(|entry| entry.node.get(refusal.inner));
             let at = inner.or(entry).map(|entry| entry.key_at);
-            let at = at.unwrap_or(At {
-                source: 0,
-                offset: 0,
-            });
+            let at = at.unwrap_or(At::START);
             let key = match refusal.inner {
                 "" => refusal.key.name().to_owned(),
                 inner => join(refusal.key.name(), inner),
@@ -202,12 +195,8 @@ impl Config {
     pub fn refuses(&self, module: &str, file: &ModuleFile) -> Vec<Refusal> {
         let mut found = Vec::new();
         for key in file.keys() {
-            let allows = |(name, policy): (&str, &Policy)| {
-                (!policy.may_set.contains(&key)).then(|| name.to_owned())
-            };
-            let forbids: Vec<String> = self.policies_of(module).filter_map(allows).collect();
-            if let Some(name) = forbids.first() {
-                let why = format!("[policies.{name}] does not let modules set it");
+            let forbids = |(name, policy): (&str, &Policy)| policy.refuses_key(name, key);
+            if let Some(why) = self.policies_of(module).find_map(forbids) {
                 found.push(Refusal::new(key, why));
                 continue;
             }
@@ -284,6 +273,12 @@ impl Policy {
             }
             OwnKey::Jar | OwnKey::Jdk | OwnKey::Timeout => Vec::new(),
         }
+    }
+
+    /// Why a key may not be set at all; none: it may.
+    pub fn refuses_key(&self, name: &str, key: OwnKey) -> Option<String> {
+        let allows = self.may_set.contains(&key);
+        (!allows).then(|| format!("[policies.{name}] does not let modules set it"))
     }
 
     /// Why a soak may not be set; none: it may.

@@ -54,6 +54,14 @@ pub(crate) struct At {
     pub offset: usize,
 }
 
+impl At {
+    /// The beginning of the first file.
+    pub const START: Self = Self {
+        source: 0,
+        offset: 0,
+    };
+}
+
 /// A value and its place.
 #[derive(Debug)]
 pub(crate) struct Node {
@@ -149,10 +157,7 @@ pub(crate) struct Tree {
 impl Tree {
     /// Reads the texts and merges them, table by table.
     pub fn new(sources: Vec<Source>) -> Self {
-        let start = At {
-            source: 0,
-            offset: 0,
-        };
+        let start = At::START;
         let mut tree = Self {
             sources: Vec::new(),
             root: Node {

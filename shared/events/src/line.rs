@@ -36,6 +36,14 @@ pub enum Stretch {
 }
 
 impl Stretch {
+    /// A base in its environment.
+    pub fn of_base(base: &str, environment: &str) -> Self {
+        Self::Base {
+            base: base.to_owned(),
+            environment: environment.to_owned(),
+        }
+    }
+
     /// Whether it concerns a module in an environment, whatever the run.
     pub fn covers(&self, module: &str, environment: &str) -> bool {
         match self {

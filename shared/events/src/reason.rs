@@ -374,6 +374,14 @@ impl Stop {
         self.base = Some(base.into());
         self
     }
+
+    /// The same stop, for a sentence that names the base already.
+    pub fn without_base(&self) -> Self {
+        Self {
+            base: None,
+            ..self.clone()
+        }
+    }
 }
 
 impl std::fmt::Display for Stop {

@@ -243,6 +243,19 @@ pub struct Wave {
     pub stop: Option<Stop>,
 }
 
+/// `wave 2 of 3 back in prod`.
+impl std::fmt::Display for Wave {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let back = match self.direction {
+            Direction::Forward => "",
+            Direction::Back => " back",
+            Direction::Repair => " of the repair",
+        };
+        let (number, of, environment) = (self.number, self.of, &self.environment);
+        write!(f, "wave {number} of {of}{back} in {environment}")
+    }
+}
+
 /// How a rollout ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

@@ -6,6 +6,7 @@
 use ferry_config::Config;
 use ferry_events::{
     Body, Command, PushId, Reason, RunId, Scope, Stop, Verb, artifact,
+    command::Settled,
     push::{ChangeMerged, Received, Resolution, RunOf},
 };
 use ferry_runtime::{Context, Decision, Fault, Input};
@@ -15,7 +16,7 @@ use super::{
     head::{Ask, Found, Head, Present, TEXT_MAX, branch_of, short},
     joints,
     relate::{Relation, relate},
-    settlement, touched,
+    touched,
 };
 
 /// Pushes of one branch that wait. A push carries the changes of those before it, so that beyond
@@ -363,5 +364,5 @@ pub(super) fn settled(
         .is_none()
         .then(|| RunId::of_command(command.id, module));
     let scope = scope.unwrap_or_else(|| Scope::module(None, module));
-    decision.say(scope, settlement(command, run, stop))
+    decision.say(scope, Settled::of(command, run, stop))
 }

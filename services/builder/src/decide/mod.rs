@@ -16,7 +16,7 @@ pub mod touched;
 
 use ferry_bus::Keep;
 use ferry_config::Config;
-use ferry_events::{Body, Command, Event, Reason, Service, Stop, Verb, command::Settled};
+use ferry_events::{Body, Command, Event, Reason, Service, Stop, Verb};
 use ferry_runtime::{Concern, Context, Decide, Decision, Fault, Input, Key, Policy, Slot};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -231,9 +231,4 @@ fn refuse(state: &State, input: &Input<Outcome>) -> Decision<State> {
         }
         _ => Decision::to(state.clone()),
     }
-}
-
-/// The answer to a command.
-fn settlement(command: &Command, run: Option<ferry_events::RunId>, stop: Option<Stop>) -> Settled {
-    Settled::of(command, run, stop)
 }

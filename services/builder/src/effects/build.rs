@@ -10,7 +10,7 @@ use std::{
 };
 
 use ferry_bus::BusError;
-use ferry_config::{Builder, Config};
+use ferry_config::{Builder, Config, keys_in_words};
 use ferry_events::{Digest, Reason, Stop};
 use ferry_runtime::{Failure, Key};
 use tracing::warn;
@@ -87,7 +87,7 @@ async fn try_build(
         said.note(&format!(
             "{} sets {}",
             own::path(&work.settings.path),
-            own::named(own)
+            keys_in_words(&own.keys())
         ));
     }
     let java_home = tools::java_home(work.settings.jdk.as_deref())?;

@@ -86,15 +86,6 @@ pub(super) fn put_in(
     (work, own.timeout.map_or(most, |timeout| timeout.min(most)))
 }
 
-/// The keys that it sets, for people.
-pub(super) fn named(own: &ModuleFile) -> String {
-    let names: Vec<&str> = own.keys().into_iter().map(|key| key.name()).collect();
-    match names.as_slice() {
-        [] => "nothing".to_owned(),
-        names => names.join(", "),
-    }
-}
-
 /// What of it goes with the artifact.
 pub(super) fn carried(own: &ModuleFile) -> Own {
     let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);

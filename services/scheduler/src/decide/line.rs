@@ -79,10 +79,7 @@ impl Line {
     }
 
     fn told_to(&self, command: &Command, context: &Context) -> Decision<Line> {
-        let on_base = |it: &OnBase| Stretch::Base {
-            base: it.base.clone(),
-            environment: it.environment.clone(),
-        };
+        let on_base = |it: &OnBase| Stretch::of_base(&it.base, &it.environment);
         let (act, stretch) = match &command.verb {
             Verb::Pause(stretch) => (Act::Pause, stretch.clone()),
             Verb::Resume(stretch) => (Act::Resume, stretch.clone()),

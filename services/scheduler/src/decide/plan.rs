@@ -230,12 +230,8 @@ fn within_policies(config: &Config, module: &str, release: &Release) -> Result<(
     for (name, policy) in config.policies_of(module) {
         let sets = |key: OwnKey| own.keys.iter().any(|set| set == key.name());
         for key in [OwnKey::Soak, OwnKey::Probe] {
-            if sets(key) && !policy.may_set.contains(&key) {
-                let key = key.name();
-                found.push(format!(
-                    "{key}: [policies.{name}] does not let modules set it"
-                ));
-            }
+            let refused = policy.refuses_key(name, key).filter(|_| sets(key));
+            found.extend(refused.map(|why| format!("{}: {why}", key.name())));
         }
         let soak = own.soak_ms.map(Duration::from_millis);
         let soak = soak.and_then(|soak| policy.refuses_soak(name, soak));

@@ -37,6 +37,14 @@ struct Ward {
 }
 
 impl Ward {
+    fn new(base: &str, module: &str, generation: u64) -> Self {
+        Self {
+            base: base.to_owned(),
+            module: module.to_owned(),
+            generation,
+        }
+    }
+
     fn is_of(&self, base: &str, module: &str) -> bool {
         self.base == base && self.module == module
     }
@@ -101,15 +109,10 @@ impl Line {
     /// A base could not be brought back.
     pub(super) fn quarantined(&self, it: &Quarantined, context: &Context) -> Decision<Line> {
         let mut line = self.clone();
-        let news = line.wards.admit(Ward {
-            base: it.base.clone(),
-            module: it.module.clone(),
-            generation: it.generation,
-        });
-        let stretch = Stretch::Base {
-            base: it.base.clone(),
-            environment: it.environment.clone(),
-        };
+        let news = line
+            .wards
+            .admit(Ward::new(&it.base, &it.module, it.generation));
+        let stretch = Stretch::of_base(&it.base, &it.environment);
         // Whoever holds it has the word.
         if !news || line.standing.iter().any(|one| one.stretch == stretch) {
             return Decision::to(line);
@@ -132,15 +135,9 @@ impl Line {
     /// A base is as it should be again.
     pub(super) fn mended(&self, it: &Mended, context: &Context) -> Decision<Line> {
         let mut line = self.clone();
-        line.wards.end(Ward {
-            base: it.base.clone(),
-            module: it.module.clone(),
-            generation: it.generation,
-        });
-        let stretch = Stretch::Base {
-            base: it.base.clone(),
-            environment: it.environment.clone(),
-        };
+        line.wards
+            .end(Ward::new(&it.base, &it.module, it.generation));
+        let stretch = Stretch::of_base(&it.base, &it.environment);
         let is_it = |one: &Standing| one.quarantined && one.stretch == stretch;
         if line.wards.holds(&it.base) || !line.standing.iter().any(is_it) {
             return Decision::to(line);
@@ -210,6 +207,10 @@ impl Quarantines for Making {
     fn mend(mut self, context: &Context) -> Self {
         let unit = &mut self.state;
         let mended = unit.mended();
+        // Nearly always: this is asked after every input.
+        if mended.is_empty() {
+            return self;
+        }
         for it in &mended {
             if let Some(care) = unit.care.get_mut(&it.base) {
                 care.quarantined = None;
@@ -230,15 +231,15 @@ impl Unit {
             active.is_some_and(|active| active.tasks.contains_key(base))
         };
         let care = self.care.iter();
-        care.filter(|(base, care)| care.owed.is_none() && !in_hand(base))
-            .filter_map(|(base, care)| {
-                Some(Mended {
-                    base: base.clone(),
-                    environment: self.environment.clone(),
-                    module: self.module.clone(),
-                    generation: care.quarantined?,
-                })
+        care.filter_map(|(base, care)| {
+            let generation = care.quarantined?;
+            (care.owed.is_none() && !in_hand(base)).then(|| Mended {
+                base: base.clone(),
+                environment: self.environment.clone(),
+                module: self.module.clone(),
+                generation,
             })
-            .collect()
+        })
+        .collect()
     }
 }

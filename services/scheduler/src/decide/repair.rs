@@ -3,7 +3,7 @@
 //! In: what was seen of bases, what became of repairs, time. Out: a plan for those bases alone, with a
 //! run of its own. It begins only when nothing is rolled out, and gives way to any rollout.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ferry_config::Reconcile;
 use ferry_events::{
@@ -199,10 +199,10 @@ impl Repairs for Making {
         };
         let changed = |base: &&str| !active.left_out.contains_key(*base);
         let changed = active.plan.bases().filter(changed).map(str::to_owned);
-        let changed: Vec<String> = changed.collect();
+        let changed: BTreeSet<String> = changed.collect();
         let of_plan = active.plan.left_out.iter().map(|one| &one.step.base);
         let left_out = active.left_out.keys().chain(of_plan);
-        let left_out: Vec<String> = left_out.cloned().collect();
+        let left_out: BTreeSet<String> = left_out.cloned().collect();
         let before = unit.verified.first().cloned();
         for (base, pool) in pools(unit, context) {
             if changed.contains(&base) {

@@ -102,7 +102,7 @@ impl Rollouts for Making {
         if first {
             self = self.fact(fact, &in_force);
         }
-        self.say(scope, started).admit(context).pass_over(context)
+        self.say(scope, started).go_on_with_wave(context)
     }
 
     fn go_on_with_wave(self, context: &Context) -> Self {
@@ -117,17 +117,7 @@ impl Rollouts for Making {
         if active.stage != Stage::Wave || active.failure.is_some() && !active.goes_back() {
             return self;
         }
-        let held = unit.held_of_wave(active);
-        let Some(active) = &mut unit.active else {
-            return self;
-        };
-        for (base, why) in held {
-            // On the way back it is one that could not be brought back.
-            if active.plan.direction == Direction::Back {
-                active.broken.push(why.clone());
-            }
-            active.left_out.insert(base, why);
-        }
+        unit.leave_out_held();
         let Some(active) = &unit.active else {
             return self;
         };
@@ -274,7 +264,7 @@ impl Rollouts for Making {
             return self.turn_back(context);
         }
         if active.is_busy() || active.waiting().next().is_some() {
-            return self.admit(context).pass_over(context);
+            return self.go_on_with_wave(context);
         }
         // What comes late of something that a person called enough.
         if matches!(active.stage, Stage::Halt(_)) {
@@ -413,14 +403,27 @@ impl Soaks for Making {
 }
 
 impl Unit {
-    /// The bases of the wave that have not begun and are held, and why.
-    fn held_of_wave(&self, active: &Active) -> Vec<(String, Stop)> {
+    /// Leaves out the bases of the wave that have not begun and are held.
+    fn leave_out_held(&mut self) {
+        let Some(active) = &self.active else {
+            return;
+        };
         let forward = active.plan.direction == Direction::Forward;
         let waiting = active.waiting();
-        waiting
+        let held: Vec<(String, Stop)> = waiting
             .filter(|step| forward || self.is_held(&step.base))
             .filter_map(|step| Some((step.base.clone(), self.why_held(&step.base)?)))
-            .collect()
+            .collect();
+        let Some(active) = &mut self.active else {
+            return;
+        };
+        for (base, why) in held {
+            // On the way back it is one that could not be brought back.
+            if active.plan.direction == Direction::Back {
+                active.broken.push(why.clone());
+            }
+            active.left_out.insert(base, why);
+        }
     }
 
     /// The steps of the wave that may begin now. A base that is out of service already takes nothing away
@@ -436,7 +439,7 @@ impl Unit {
             let busy = busy.is_some_and(|task| task.phase != Phase::Verified);
             busy || self.care.get(base).is_some_and(Care::is_out_of_service)
                 || active.has_failed(base)
-                || self.why_held(base).is_some()
+                || self.is_left_alone(base)
         };
         let mut out: BTreeMap<&str, u32> = BTreeMap::new();
         for step in active.plan.all().filter(|step| is_out(&step.base)) {
@@ -473,7 +476,7 @@ impl Unit {
             waiting.iter().any(|waits| waits.zone == step.zone)
                 && (active.has_failed(&step.base)
                     || care.is_some_and(Care::is_out_of_service)
-                    || self.why_held(&step.base).is_some())
+                    || self.is_left_alone(&step.base))
         };
         let detail = format!(
             "{} could not be changed by {}, because {} of the same zone are out of service",

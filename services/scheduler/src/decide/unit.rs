@@ -217,6 +217,12 @@ impl Unit {
             .collect()
     }
 
+    /// Whether a base is left alone by rollouts: a person holds it, or it could not be brought back.
+    pub(super) fn is_left_alone(&self, base: &str) -> bool {
+        let care = self.care.get(base);
+        care.is_some_and(|care| care.quarantined.is_some()) || self.line.hold(base).is_some()
+    }
+
     /// Why a base is left alone by rollouts, where it is.
     pub(super) fn why_held(&self, base: &str) -> Option<Stop> {
         let care = self.care.get(base);

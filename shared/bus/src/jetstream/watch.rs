@@ -39,15 +39,7 @@ pub(super) async fn watch(
     filters: Vec<String>,
     start: Start,
 ) -> Result<BoxStream<'static, Result<Message, BusError>>, BusError> {
-    let mut watcher = Watcher {
-        link,
-        context,
-        stream,
-        filters,
-        start,
-        open: None,
-    };
-    watcher.open = Some(watcher.open().await?);
+    let watcher = Watcher::new(link, context, stream, filters, start).await?;
     Ok(stream::unfold(watcher, |mut watcher| async {
         let item = watcher.next().await;
         Some((item, watcher))
@@ -63,15 +55,7 @@ pub(super) async fn past(
     filters: Vec<String>,
     start: Start,
 ) -> Result<BoxStream<'static, Result<Message, BusError>>, BusError> {
-    let mut watcher = Watcher {
-        link,
-        context,
-        stream,
-        filters,
-        start,
-        open: None,
-    };
-    watcher.open = Some(watcher.open().await?);
+    let watcher = Watcher::new(link, context, stream, filters, start).await?;
     Ok(stream::unfold(Some(watcher), |watcher| async {
         let mut watcher = watcher?;
         let item = watcher.left().await?;
@@ -120,6 +104,26 @@ struct Delivered {
 }
 
 impl Watcher {
+    /// One that stands already.
+    async fn new(
+        link: Link,
+        context: jetstream::Context,
+        stream: String,
+        filters: Vec<String>,
+        start: Start,
+    ) -> Result<Self, BusError> {
+        let mut watcher = Self {
+            link,
+            context,
+            stream,
+            filters,
+            start,
+            open: None,
+        };
+        watcher.open = Some(watcher.open().await?);
+        Ok(watcher)
+    }
+
     async fn open(&mut self) -> Result<Open, BusError> {
         let epoch = self.link.ready(SILENT).await?;
         if let Start::At(sequence) = self.start

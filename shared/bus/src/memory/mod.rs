@@ -290,10 +290,6 @@ impl Bus for MemoryBus {
                 crate::contract::within(sequence, stream.last())?;
             }
             match start {
-                Start::First => (1, VecDeque::new()),
-                Start::At(sequence) => (sequence, VecDeque::new()),
-                Start::Since(at) => (stream.since(at), VecDeque::new()),
-                Start::New => (stream.last() + 1, VecDeque::new()),
                 Start::LastPerSubject => {
                     let mut last: Vec<u64> = stream
                         .last_per_subject(&filters)
@@ -303,6 +299,7 @@ impl Bus for MemoryBus {
                     last.sort_unstable();
                     (stream.last() + 1, last.into())
                 }
+                start => (stream.begin(start), VecDeque::new()),
             }
         };
         let watcher = Watcher {
@@ -328,13 +325,7 @@ impl Bus for MemoryBus {
         let none = {
             let world = self.open()?;
             let held = world.stream(stream)?;
-            let from = match start {
-                Start::At(sequence) => sequence,
-                Start::Since(at) => held.since(at),
-                Start::New => held.last() + 1,
-                Start::First | Start::LastPerSubject => 1,
-            };
-            held.from(from, &filters).next().is_none()
+            held.from(held.begin(start), &filters).next().is_none()
         };
         let watched = self.watch(stream, filters, start).await?;
         if none {

@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::{BusError, CommitError, Keep, Write};
+use crate::{BusError, CommitError, Keep, Start, Write};
 
 /// A message as it is kept.
 #[derive(Clone, Debug)]
@@ -216,11 +216,18 @@ impl Stream {
             .collect()
     }
 
-    /// The sequence of the first message that was stored at a moment or later; else that of the next one.
-    pub fn since(&self, at: DateTime<Utc>) -> u64 {
-        let mut messages = self.messages.iter();
-        let first = messages.find(|(_, message)| message.at >= at);
-        first.map_or(self.last + 1, |(sequence, _)| *sequence)
+    /// The sequence from which on a watch sees messages.
+    pub fn begin(&self, start: Start) -> u64 {
+        match start {
+            Start::First | Start::LastPerSubject => 1,
+            Start::At(sequence) => sequence,
+            Start::Since(at) => {
+                let mut messages = self.messages.iter();
+                let first = messages.find(|(_, message)| message.at >= at);
+                first.map_or(self.last + 1, |(sequence, _)| *sequence)
+            }
+            Start::New => self.last + 1,
+        }
     }
 
     /// Messages from a sequence on that a filter names, in order.

@@ -3,11 +3,12 @@
 //! In: the tree (for errors), the configuration (for warnings). Out: findings.
 //! Errors look at the tree, so that one wrong value elsewhere hides none.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use url::Url;
 
+use super::circle::circles;
 use super::{check_clone_url, gates, releases};
 use crate::diagnostic::Severity;
 use crate::model::{AtDeadline, Builder, Config, Sandbox};
@@ -177,7 +178,8 @@ fn tokens(tree: &Tree, found: &mut Vec<Found>) {
 }
 
 fn environments(tree: &Tree, found: &mut Vec<Found>) {
-    let mut after: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut after: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let mut places: BTreeMap<&str, At> = BTreeMap::new();
     let mut next: BTreeMap<&str, &str> = BTreeMap::new();
     let mut first: Option<&str> = None;
     for (name, entry) in tree.root.entries("environments") {
@@ -193,7 +195,8 @@ fn environments(tree: &Tree, found: &mut Vec<Found>) {
                 }
             },
             (Some(at), Some(before)) => {
-                after.insert(name, before);
+                after.insert(name, vec![before]);
+                places.insert(name, at.node.at);
                 if let Some(other) = next.insert(before, name) {
                     let message =
                         format!("{other:?} comes after {before:?} too; environments are one chain");
@@ -203,35 +206,9 @@ fn environments(tree: &Tree, found: &mut Vec<Found>) {
             (Some(_), None) => {}
         }
     }
-    let mut seen = BTreeSet::new();
-    for (name, entry) in tree.root.entries("environments") {
-        let mut circle = vec![name.as_str()];
-        let mut at = name.as_str();
-        while let Some(before) = after.get(at) {
-            if *before == name {
-                if seen.insert(name.as_str()) {
-                    seen.extend(circle.iter());
-                    circle.push(name);
-                    let circle = circle.join(" after ");
-                    let place = entry
-                        .node
-                        .get("after")
-                        .map_or(entry.key_at, |after| after.node.at);
-                    let message = format!("the order goes round in a circle: {circle}");
-                    found.push(Found::new(
-                        place,
-                        format!("environments.{name}.after"),
-                        message,
-                    ));
-                }
-                break;
-            }
-            if circle.contains(before) {
-                break;
-            }
-            circle.push(before);
-            at = before;
-        }
+    for (name, message) in circles(&after) {
+        let key = format!("environments.{name}.after");
+        found.push(Found::new(places[name], key, message));
     }
 }
 
@@ -373,10 +350,7 @@ fn drains(tree: &mut Tree, config: &Config) {
 
 /// Warns at a key, or at its table where the key is not written.
 pub(super) fn warn(tree: &mut Tree, table: &str, key: &str, message: String) {
-    let mut at = At {
-        source: 0,
-        offset: 0,
-    };
+    let mut at = At::START;
     let mut node = Some(&tree.root);
     for part in table.split('.').chain((!key.is_empty()).then_some(key)) {
         let Some(entry) = node.and_then(|node| node.get(part)) else {

@@ -2,6 +2,7 @@
 //! several values mean together (`meaning`).
 //! In: a tree. Out: the configuration with its warnings, or all errors at once.
 
+mod circle;
 mod clone;
 mod format;
 mod gates;
@@ -38,14 +39,7 @@ pub(crate) fn check(mut tree: Tree) -> Result<(Config, Vec<Diagnostic>), Vec<Dia
             }
             // Reached only where shape and types disagree, which a property test
             // looks for; better a message without a place than a panic.
-            Err(error) => tree.error(
-                At {
-                    source: 0,
-                    offset: 0,
-                },
-                "",
-                error.to_string(),
-            ),
+            Err(error) => tree.error(At::START, "", error.to_string()),
         }
     }
     Err(sorted(tree))

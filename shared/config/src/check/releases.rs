@@ -2,8 +2,9 @@
 //! that does not go round in a circle.
 //! In: the tree. Out: findings.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
+use super::circle::circles;
 use super::meaning::Found;
 use crate::diagnostic::nearest;
 use crate::tree::{Entry, Tree};
@@ -96,49 +97,11 @@ fn order(release: &str, members: &BTreeMap<&str, &Entry>, found: &mut Vec<Found>
             });
         }
     }
-    let mut said = BTreeSet::new();
-    for (name, member) in members {
-        let Some(circle) = circle(name, &after) else {
-            continue;
-        };
-        if circle.iter().any(|name| said.contains(name)) {
-            continue;
-        }
-        said.extend(circle.iter().copied());
-        let list = member
-            .node
-            .get("after")
-            .map_or(member.key_at, |after| after.node.at);
-        let mut words = circle;
-        words.push(name);
-        let message = format!(
-            "the order goes round in a circle: {}",
-            words.join(" after ")
-        );
-        found.push(Found::new(
-            list,
-            format!("{release}.modules.{name}.after"),
-            message,
-        ));
+    for (name, message) in circles(&after) {
+        let member = members[name];
+        let list = member.node.get("after");
+        let at = list.map_or(member.key_at, |after| after.node.at);
+        let key = format!("{release}.modules.{name}.after");
+        found.push(Found::new(at, key, message));
     }
-}
-
-/// The shortest way from a member back to itself.
-fn circle<'a>(name: &'a str, after: &BTreeMap<&'a str, Vec<&'a str>>) -> Option<Vec<&'a str>> {
-    let mut ways = std::collections::VecDeque::from([vec![name]]);
-    let mut seen = BTreeSet::new();
-    while let Some(way) = ways.pop_front() {
-        let last = way.last()?;
-        for next in after.get(last).into_iter().flatten() {
-            if *next == name {
-                return Some(way);
-            }
-            if seen.insert(*next) {
-                let mut longer = way.clone();
-                longer.push(next);
-                ways.push_back(longer);
-            }
-        }
-    }
-    None
 }

@@ -20,24 +20,15 @@ const NAMES_SHOWN: usize = 8;
 
 /// Walks the whole tree.
 pub(super) fn walk(tree: &mut Tree) -> Value {
-    let start = At {
-        source: 0,
-        offset: 0,
-    };
     let known = KNOWN
         .map(|path| (path, names(tree, path)))
         .into_iter()
         .collect();
-    // Taken out while findings are written into the tree, and put back below.
-    let nothing = Node {
-        at: start,
-        kind: Kind::Boolean(false),
-    };
-    let root = std::mem::replace(&mut tree.root, nothing);
+    let root = take_root(tree);
     let files = std::mem::take(&mut tree.bases_files);
     let mut walk = Walk { tree, known };
     let mut value = walk
-        .node(&root, start, Shape::config(), "")
+        .node(&root, At::START, Shape::config(), "")
         .unwrap_or_default();
     for (pool, node) in &files {
         let read = walk.node(node, node.at, Shape::bases_file(), "");
@@ -48,24 +39,25 @@ pub(super) fn walk(tree: &mut Tree) -> Value {
     value
 }
 
-/// Walks a module's own file. Of the keys in `without` nothing is said: they are another's.
-pub(crate) fn walk_module_file(tree: &mut Tree, without: &[String]) -> Value {
-    let start = At {
-        source: 0,
-        offset: 0,
-    };
+/// The root, out of the tree while findings are written into it; whoever takes it puts it back.
+fn take_root(tree: &mut Tree) -> Node {
     let nothing = Node {
-        at: start,
+        at: At::START,
         kind: Kind::Boolean(false),
     };
-    let mut root = std::mem::replace(&mut tree.root, nothing);
+    std::mem::replace(&mut tree.root, nothing)
+}
+
+/// Walks a module's own file. Of the keys in `without` nothing is said: they are another's.
+pub(crate) fn walk_module_file(tree: &mut Tree, without: &[String]) -> Value {
+    let mut root = take_root(tree);
     let mut others = Vec::new();
     if let Kind::Table(table) = &mut root.kind {
         others.extend(without.iter().filter_map(|key| table.remove_entry(key)));
     }
     let known = BTreeMap::new();
     let mut walk = Walk { tree, known };
-    let value = walk.node(&root, start, Shape::module_file(), "");
+    let value = walk.node(&root, At::START, Shape::module_file(), "");
     if let Kind::Table(table) = &mut root.kind {
         table.extend(others);
     }

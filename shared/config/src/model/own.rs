@@ -50,6 +50,15 @@ impl ModuleFile {
     }
 }
 
+/// Keys in a sentence: `jar, soak`; without any: `nothing`.
+pub fn keys_in_words(keys: &[OwnKey]) -> String {
+    let names: Vec<&str> = keys.iter().map(|key| key.name()).collect();
+    match names.as_slice() {
+        [] => "nothing".to_owned(),
+        names => names.join(", "),
+    }
+}
+
 fn some_duration<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
     crate::text::duration::deserialize(from).map(Some)
 }

@@ -204,13 +204,7 @@ fn not_back_as(
     let stop = repair
         .and_then(|repair| repair.stop.as_ref())
         .map(|stop| format!("{}: {}", stop.code, line(&stop.detail)));
-    let known = known.map(|stop| {
-        let stop = Stop {
-            base: None,
-            ..stop.clone()
-        };
-        because(&stop)
-    });
+    let known = known.map(|stop| because(&stop.without_base()));
     parts.extend(stop.or(known.clone()));
     if parts.is_empty() {
         parts.push("nothing was heard of it yet".to_owned());

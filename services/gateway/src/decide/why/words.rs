@@ -118,13 +118,11 @@ pub fn told(event: &Event) -> Option<Told> {
         Body::RolloutFinished(it) => rolled_out(it),
         Body::WaveStarted(it) => {
             let bases: Vec<&str> = it.bases.iter().map(String::as_str).collect();
-            Told::new(Run, format!("{} began: {}", wave(it), named(&bases)))
+            Told::new(Run, format!("{} began: {}", it.0, named(&bases)))
         }
         Body::WaveFinished(it) => match &it.stop {
-            Some(stop) => {
-                Told::new(Run, format!("{} failed: {}", wave(it), because(stop))).bad(true)
-            }
-            None => Told::new(Run, format!("{} was done", wave(it))),
+            Some(stop) => Told::new(Run, format!("{} failed: {}", it.0, because(stop))).bad(true),
+            None => Told::new(Run, format!("{} was done", it.0)),
         },
         Body::GateRequested(it) => {
             let until = it.until.format("%Y-%m-%d %H:%M:%S UTC");
@@ -212,12 +210,11 @@ pub fn told(event: &Event) -> Option<Told> {
             Told::new(Module, text).bad(true)
         }
         Body::ModuleGivenUp(it) => {
-            let stop = without_base(&it.stop);
             let text = format!(
                 "{} was given up on {}: {}",
                 it.module,
                 it.base,
-                because(&stop)
+                because(&it.stop.without_base())
             );
             Told::new(Module, text).bad(true)
         }
@@ -455,7 +452,7 @@ fn changed(it: &task::Finished) -> Told {
     let text = format!(
         "{} could not be changed: {}; it was left with {left} of {}",
         it.base,
-        because(&without_base(stop)),
+        because(&stop.without_base()),
         it.module
     );
     Told::new(Weight::Run, text).bad(true)
@@ -476,7 +473,7 @@ fn observed(it: &verify::Finished) -> Told {
         "{} was not well on {}: {}{}",
         it.module,
         it.base,
-        because(&without_base(stop)),
+        because(&stop.without_base()),
         answer.unwrap_or_default()
     );
     Told::new(Weight::Run, text).bad(true)
@@ -533,18 +530,6 @@ fn settled(it: &command::Settled) -> Option<Told> {
     })
 }
 
-fn wave(it: &rollout::Wave) -> String {
-    let back = match it.direction {
-        Direction::Forward => "",
-        Direction::Back => " back",
-        Direction::Repair => " of the repair",
-    };
-    format!(
-        "wave {} of {}{back} in {}",
-        it.number, it.of, it.environment
-    )
-}
-
 fn module(it: &base::ModuleOnBase) -> String {
     line(&format!("{} {}", it.name, version(it)))
 }
@@ -554,13 +539,6 @@ pub(super) fn version(it: &base::ModuleOnBase) -> String {
     match it.state.as_str() {
         "activated" => line(&it.version),
         state => line(&format!("{} ({state})", it.version)),
-    }
-}
-
-fn without_base(stop: &Stop) -> Stop {
-    Stop {
-        base: None,
-        ..stop.clone()
     }
 }
 

@@ -13,6 +13,7 @@ use ferry_events::{Verb, command::OnBase};
 use super::body;
 use super::commands::{not_granted, send, text};
 use super::line::no_why;
+use super::reads::place_of;
 use super::refusal::Refusal;
 use crate::decide::access::Caller;
 use crate::effects::app::App;
@@ -50,20 +51,13 @@ async fn act(
     let ask: BaseRequest = body::json(headers, body).await?;
     let why = text("why", Some(ask.why))?.ok_or_else(no_why)?;
     let config = app.config();
-    let environment = config
-        .base(name)
-        .and_then(|(pool, _)| config.pools.get(pool))
-        .map(|pool| pool.environment.clone())
-        .filter(|environment| caller.sees_environment(environment))
-        .ok_or_else(|| Refusal::not_found("base", name))?;
+    let environment =
+        place_of(app, caller, name).ok_or_else(|| Refusal::not_found("base", name))?;
     let on = OnBase {
         base: name.to_owned(),
         environment,
     };
-    let stretch = Stretch::Base {
-        base: on.base.clone(),
-        environment: on.environment.clone(),
-    };
+    let stretch = Stretch::of_base(&on.base, &on.environment);
     if let Err(on) = caller.operates_stretch(&config, &stretch, &[]) {
         return Err(not_granted(caller, "operate", &on));
     }

@@ -117,13 +117,26 @@ pub(super) async fn bases(
     State(app): State<App>,
     caller: Caller,
 ) -> Json<Vec<BaseView>> {
+    Json(seen_bases(&app, &caller))
+}
+
+/// The bases as they are now, without what a caller must not see.
+pub(super) fn seen_bases(app: &App, caller: &Caller) -> Vec<BaseView> {
     let config = app.config();
     let mut bases = app.see(|views| views.bases(&config));
     bases.retain(|base| caller.sees_environment(&base.environment));
     for base in &mut bases {
         base.wanted.retain(|it| caller.sees_module(&it.module));
     }
-    Json(bases)
+    bases
+}
+
+/// The environment of a base that a caller may see.
+pub(super) fn place_of(app: &App, caller: &Caller, base: &str) -> Option<String> {
+    let config = app.config();
+    let environment = config.environment_of_base(base)?;
+    let seen = caller.sees_environment(environment);
+    seen.then(|| environment.to_owned())
 }
 
 pub(super) async fn modules(

@@ -13,7 +13,7 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::sse::{Event as Message, KeepAlive, Sse};
 use chrono::TimeDelta;
 use ferry_api::{
-    About, AuditQuery, BaseView, HistoryQuery, HistoryView, RunView, RunsQuery, WhyQuery, WhyView,
+    About, AuditQuery, HistoryQuery, HistoryView, RunView, RunsQuery, WhyQuery, WhyView,
 };
 use ferry_bus::Start;
 use ferry_events::name::token;
@@ -22,7 +22,7 @@ use futures::{Stream, StreamExt as _};
 
 use super::commands::known;
 use super::events::{async_stream, end, last, turn};
-use super::reads::{UpToDate, find, silent};
+use super::reads::{UpToDate, find, place_of, seen_bases, silent};
 use super::refusal::Refusal;
 use super::{KEEP_ALIVE, body};
 use crate::decide::access::{self, Caller};
@@ -48,14 +48,7 @@ pub(super) async fn why(
     let config = app.config();
     let since = query.since.unwrap_or_else(|| app.clock.now() - PAST);
     let of_module = config.module(&name).is_some() && caller.sees_module(&name);
-    let environment = config
-        .bases()
-        .into_iter()
-        .find(|(_, base)| base.name == name)
-        .and_then(|(pool, _)| config.pools.get(pool))
-        .map(|pool| pool.environment.clone())
-        .filter(|environment| caller.sees_environment(environment));
-    let view = match (query.about, environment) {
+    let view = match (query.about, place_of(&app, &caller, &name)) {
         (Some(About::Module), _) if !of_module => return Err(Refusal::not_found("module", &name)),
         (None | Some(About::Module), _) if of_module => module(&app, &caller, &name, since).await?,
         (None | Some(About::Base), Some(there)) => {
@@ -140,19 +133,8 @@ async fn base(
         ControlFlow::Continue(())
     })
     .await?;
-    let now = bases(app, caller);
+    let now = seen_bases(app, caller);
     Ok(story.told(now.iter().find(|base| base.name == name)))
-}
-
-/// The bases, as they are now.
-fn bases(app: &App, caller: &Caller) -> Vec<BaseView> {
-    let config = app.config();
-    let mut bases = app.see(|views| views.bases(&config));
-    bases.retain(|base| caller.sees_environment(&base.environment));
-    for base in &mut bases {
-        base.wanted.retain(|it| caller.sees_module(&it.module));
-    }
-    bases
 }
 
 /// A run that is to be told of.
@@ -182,7 +164,7 @@ async fn run(app: &App, caller: &Caller, id: &str) -> Result<WhyView, Refusal> {
         story.take(event)
     })
     .await?;
-    let (bases, config) = (bases(app, caller), app.config());
+    let (bases, config) = (seen_bases(app, caller), app.config());
     let past = app.see(|views| past(&meant, views.module(&config, &meant.module)));
     let known = Known {
         run: meant.view.as_ref(),
