@@ -15,8 +15,8 @@ use async_nats::{
         context::GetStreamErrorKind,
         message::StreamMessage,
         stream::{
-            Compression, Config, DiscardPolicy, LastRawMessageErrorKind, RawMessageErrorKind,
-            RetentionPolicy, Source, StorageType, Stream, SubjectTransform,
+            Config, DiscardPolicy, LastRawMessageErrorKind, RawMessageErrorKind, RetentionPolicy,
+            Source, StorageType, Stream, SubjectTransform,
         },
     },
 };
@@ -55,7 +55,9 @@ pub(crate) async fn config(admin: &JetStream, limits: &StreamLimits) -> Result<C
         deny_delete: true,
         deny_purge: true,
         allow_direct: true,
-        compression: Some(Compression::S2),
+        // nats-server 2.15.1 cannot read a compressed block again that it was killed in and wrote on after it
+        // started ("s2: unsupported input").
+        compression: None,
         ..Config::default()
     })
 }

@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Context, Result};
-use async_nats::jetstream::stream::Config;
+use async_nats::jetstream::stream::{Compression, Config};
 use ferry_bus::{
     Bus, CommitError, ConnectOptions, JetStream, Keep, Start, StreamLimits, User, Users, Write,
     audit, authorization, provision,
@@ -228,12 +228,13 @@ async fn it_begins_with_what_is_still_there_and_takes_nothing_twice() -> Result<
         provision(&admin, &nats.limits).await?;
         assert_eq!(told(&nats, wanted.len()).await?, wanted);
     }
-    // As an older version made it: with fewer filters. Beyond the window nothing but the source tells what it has.
+    // As an older version made it: compressed, with fewer filters. Beyond the window nothing but the source tells what it has.
     let stream = context.get_stream(subject::AUDIT).await?;
     let mut config: Config = stream.cached_info().config.clone();
     let source = &mut config.sources.as_mut().context("a source")?[0];
     source.subject_transforms.pop();
     source.subject_transforms.remove(0);
+    config.compression = Some(Compression::S2);
     config.duplicate_window = Duration::from_millis(100);
     let shortly = StreamLimits {
         dedupe_window: Duration::from_millis(100),
@@ -245,6 +246,9 @@ async fn it_begins_with_what_is_still_there_and_takes_nothing_twice() -> Result<
     provision(&admin, &shortly).await?;
     wanted.extend(decide(&bus, 4..7).await?);
     assert_eq!(told(&nats, wanted.len()).await?, wanted);
+    let stream = context.get_stream(subject::AUDIT).await?;
+    let compression = &stream.cached_info().config.compression;
+    assert!(!matches!(compression, Some(Compression::S2)));
     // A limit of the server's operator stays.
     let mut config = context
         .get_stream(subject::AUDIT)
