@@ -183,6 +183,7 @@ async fn serve() -> (String, Gateway) {
         .route("/bases", get(async || Json(world::bases())))
         .route("/bases/{base}/hold", post(wish))
         .route("/bases/{base}/release", post(wish))
+        .route("/bases/{base}/restart", post(wish))
         .route("/modules", get(async || Json(world::modules())))
         .route("/dead", get(letters))
         .route(

@@ -1,4 +1,4 @@
-//! `ferry base hold` and `ferry base release`. In: a base, why. Out: what became of it. `inspect` is in
+//! `ferry base hold`, `release` and `restart`. In: a base, why. Out: what became of it. `inspect` is in
 //! `slim.rs`.
 
 use anyhow::Result;
@@ -17,6 +17,8 @@ pub enum Task {
     Hold(HoldArgs),
     /// Give a base back; it is brought up to date
     Release(ReleaseArgs),
+    /// Have a base restarted by its pool's driver, once its modules can spare it
+    Restart(RestartArgs),
     /// Write down what a base's jar provides
     Inspect(slim::InspectArgs),
 }
@@ -52,6 +54,16 @@ pub struct ReleaseArgs {
     args: Args,
 }
 
+/// Arguments of `ferry base restart`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "One base of an environment is restarted at a time: it is taken out of its load balancer, restarted with the\ncommand of [pools.NAME.restart], and put back once its modules are there again. `ferry bases` tells how far it is.\n\nExamples:\n  ferry base restart prod-2 --why 'its metaspace is nearly full'"
+)]
+pub struct RestartArgs {
+    #[command(flatten)]
+    args: Args,
+}
+
 /// Runs it.
 pub async fn run(task: Task) -> Result<Exit> {
     match task {
@@ -64,6 +76,12 @@ pub async fn run(task: Task) -> Result<Exit> {
         Task::Release(ReleaseArgs { args }) => {
             ask(args, async |client, base, ask| {
                 client.release_base(base, ask).await
+            })
+            .await
+        }
+        Task::Restart(RestartArgs { args }) => {
+            ask(args, async |client, base, ask| {
+                client.restart_base(base, ask).await
             })
             .await
         }

@@ -2,7 +2,7 @@
 //!
 //! In: bases as they were last seen, beside what they should run. Out: a table; below it why they differ.
 
-use ferry_api::{BaseState, BaseView, ModuleOnBase, WantedView};
+use ferry_api::{BaseState, BaseView, ModuleOnBase, RestartState, RestartView, WantedView};
 use ferry_events::Timestamp;
 
 use super::paint::{Toned, plain, table};
@@ -31,6 +31,9 @@ pub fn bases(bases: &[BaseView], now: Timestamp, paint: Paint) -> String {
     for base in bases {
         if let Some(held) = &base.held {
             text.push_str(&format!("\n{}", gate::paused(held, now)));
+        }
+        if let Some(restart) = &base.restart {
+            text.push_str(&format!("\n{}: {}", base.name, restart_words(restart, now)));
         }
         if let Some(why) = &base.why {
             text.push_str(&format!("\n{}: {}", base.name, one_line(why, LINE_MAX)));
@@ -142,6 +145,38 @@ pub(super) fn differs(base: &BaseView, it: &WantedView, now: Timestamp) -> Optio
         (_, _, Some(next)) => format!("is brought back again in {}", until(now, next)),
     };
     Some(format!("{what}, differs since {since}{last}"))
+}
+
+/// How far a restart is.
+fn restart_words(restart: &RestartView, now: Timestamp) -> String {
+    let since = age(now, restart.since);
+    let why = restart.why.as_deref().map(|why| one_line(why, LINE_MAX));
+    let why = why.map(|why| format!("; {why}")).unwrap_or_default();
+    let last = restart.stop.as_ref();
+    let last = last.map(|stop| format!("{}: {}", stop.code, one_line(&stop.detail, LINE_MAX)));
+    let at_last = last.as_ref().map(|last| format!("; at last {last}"));
+    let at_last = at_last.unwrap_or_default();
+    match (restart.state, restart.driven) {
+        (RestartState::Listed, false) => {
+            format!("is to be restarted by a person, since {since}{why}{at_last}")
+        }
+        (RestartState::Listed, true) => {
+            format!("waits for its restart since {since}{why}{at_last}")
+        }
+        (RestartState::Asked, _) => {
+            format!("waits until its modules can spare it for a restart, since {since}{why}")
+        }
+        (RestartState::Restarting, _) => format!("is being restarted since {since}{why}"),
+        (RestartState::Settling, _) => {
+            format!("was restarted; its modules are being brought back since {since}")
+        }
+        (RestartState::Failed, _) => {
+            format!(
+                "its restart failed {since} ago: {}",
+                last.unwrap_or_default()
+            )
+        }
+    }
 }
 
 fn state(base: &BaseView) -> Toned {

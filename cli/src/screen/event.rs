@@ -88,6 +88,8 @@ pub fn is_bad(event: &Event) -> bool {
             it.outcome,
             RolloutOutcome::Verified | RolloutOutcome::Superseded
         ),
+        Body::RestartFinished(it) => it.stop.is_some(),
+        Body::RestartOver(it) => it.stop.is_some(),
         Body::WaveFinished(it) => it.stop.is_some(),
         Body::TaskFinished(it) => it.stop.is_some(),
         Body::ObservationFinished(it) => it.stop.is_some(),

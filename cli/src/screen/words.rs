@@ -5,6 +5,7 @@
 use ferry_events::gate::Verdict;
 use ferry_events::joint::{Progress, Word};
 use ferry_events::line::Act;
+use ferry_events::restart::Outcome as RestartOutcome;
 use ferry_events::rollout::{Aim, Direction, RolloutOutcome};
 use ferry_events::run::{Outcome, RunKind};
 use ferry_events::{
@@ -177,6 +178,49 @@ pub fn event_words(event: &Event) -> String {
             because(&it.stop)
         ),
         Body::BaseMended(it) => format!("{} is as it should be again on {}", it.module, it.base),
+        Body::RestartListed(it) => {
+            let how = match it.driven {
+                true => "",
+                false => " by a person",
+            };
+            let why = it.cause.to_string();
+            format!(
+                "{} is to be restarted{how}: {}",
+                it.base,
+                one_line(&why, LINE_MAX)
+            )
+        }
+        Body::RestartAsked(it) => format!("who needs {} is asked to spare it", it.turn.base),
+        Body::RestartGiven(it) => match &it.stop {
+            None => format!("{} can spare {}", it.module, it.turn.base),
+            Some(stop) => format!(
+                "{} cannot spare {}: {}",
+                it.module,
+                it.turn.base,
+                because(stop)
+            ),
+        },
+        Body::RestartRequested(it) => format!("{} is being restarted", it.turn.base),
+        Body::RestartFinished(it) => match &it.stop {
+            None => format!("{} was restarted in {}", it.turn.base, took(it.millis)),
+            Some(stop) => format!(
+                "{} was not restarted: {}",
+                it.turn.base,
+                because(&stop.without_base())
+            ),
+        },
+        Body::RestartOver(it) => match (it.outcome, &it.stop) {
+            (RestartOutcome::Restarted, _) => format!("{} is back with its modules", it.base),
+            (RestartOutcome::NotNeeded, _) => format!("{} needs no restart any more", it.base),
+            (RestartOutcome::Failed, stop) => {
+                let why = stop.as_ref().map(|stop| because(&stop.without_base()));
+                format!(
+                    "the restart of {} failed: {}",
+                    it.base,
+                    why.unwrap_or_default()
+                )
+            }
+        },
         Body::ModuleGivenUp(it) => {
             format!(
                 "{} is given up on {}: {}",

@@ -26,6 +26,7 @@ pub fn bases() -> Vec<BaseView> {
         url: "http://127.0.0.1:8080/".into(),
         state,
         held: None,
+        restart: None,
         modules: vec![
             carried(VERSION, "activated"),
             carried(BEFORE, "deactivated"),

@@ -230,6 +230,10 @@ fn act(world: &mut World, line: &str, commands: &mut u128) -> Option<()> {
             let verb = Verb::Release(on_base(world, base)?);
             command(world, actor, verb);
         }
+        [actor, "restarts", base] => {
+            let verb = Verb::Restart(on_base(world, base)?);
+            command(world, actor, verb);
+        }
         [actor, "aborts", what @ ..] => {
             let stretch = stretch(world, what)?;
             command(world, actor, Verb::Abort(stretch));
@@ -272,6 +276,11 @@ fn of_base(world: &mut World, name: &str, rest: &[&str]) -> Option<()> {
             base.falls_over.insert(version(n)?);
         }
         ["is", "silent"] => base.silent = true,
+        ["does", "not", "restart"] => base.stuck = true,
+        ["is", "seen"] => {
+            let body = world.is_seen(name);
+            sight(world, body);
+        }
         ["has", left, "left"] => {
             let left: u64 = left.strip_suffix("MiB")?.parse().ok()?;
             let body = world.has_left(name, left << 20);

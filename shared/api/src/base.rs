@@ -77,6 +77,39 @@ impl RepairView {
     }
 }
 
+/// How far the restart of a base is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RestartState {
+    /// It is on the list, and waits for its turn.
+    Listed,
+    /// It has its turn: its modules are asked whether they can spare it.
+    Asked,
+    /// It is being restarted.
+    Restarting,
+    /// It answers again; its modules are being brought back.
+    Settling,
+    /// The last restart failed.
+    Failed,
+}
+
+/// The restart of a base.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RestartView {
+    /// How far it is.
+    pub state: RestartState,
+    /// Since when.
+    pub since: Timestamp,
+    /// Why it is to be restarted; none: that is long past.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// Whether the pool has a driver that does it; else a person has to.
+    pub driven: bool,
+    /// Why the last one failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop: Option<StopView>,
+}
+
 /// A base of the configuration, as it was last seen.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct BaseView {
@@ -109,9 +142,12 @@ pub struct BaseView {
     /// That it is left alone by rollouts and repairs: since when, by whose word and why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<Standing>,
+    /// Its restart, where one is to be done or the last one failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restart: Option<RestartView>,
 }
 
-/// `POST /bases/{base}/hold`, `/release`.
+/// `POST /bases/{base}/hold`, `/release`, `/restart`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BaseRequest {

@@ -11,7 +11,7 @@
 //! | `GET /runs/{id}` | [`RunView`] |
 //! | `GET /runs/{id}/log?`[`LogQuery`] | [`LogView`], or its lines as server-sent events |
 //! | `GET /bases` | list of [`BaseView`] |
-//! | `POST /bases/{base}/hold`, `/bases/{base}/release` [`BaseRequest`] | [`CommandAnswer`] |
+//! | `POST /bases/{base}/hold`, `/bases/{base}/release`, `/bases/{base}/restart` [`BaseRequest`] | [`CommandAnswer`] |
 //! | `GET /modules`, `/modules/{module}` | list of [`ModuleView`], one of them |
 //! | `GET /events?`[`EventsQuery`] | server-sent events, see [`event`] |
 //! | `GET /commands/{id}` | [`CommandView`] |
@@ -53,7 +53,9 @@ pub mod stop;
 pub mod why;
 
 pub use access::{Action, CanQuery, CanView, GrantView};
-pub use base::{BaseRequest, BaseState, BaseView, Metaspace, RepairView, WantedView};
+pub use base::{
+    BaseRequest, BaseState, BaseView, Metaspace, RepairView, RestartState, RestartView, WantedView,
+};
 #[cfg(feature = "client")]
 pub use client::{Client, ClientError};
 pub use command::{

@@ -298,6 +298,13 @@ pub const ROUTES: &[Route] = &[
         Takes::Json(shape::<BaseRequest>),
         COMMAND,
     ),
+    ask(
+        "/bases/{base}/restart",
+        "restartBase",
+        "Has a base restarted by its pool's driver when its modules can spare it.",
+        Takes::Json(shape::<BaseRequest>),
+        COMMAND,
+    ),
     read(
         "/modules",
         "listModules",

@@ -7,8 +7,8 @@ use std::time::Duration;
 use ferry_config::{
     Amount, Approval, At, AtDeadline, Base, Builder, Call, CallMethod, Check, Config, Diagnostic,
     Drain, DrainCheck, DrainFor, Environment, Forge, Freeze, Gateway, Grant, Installer, Metric,
-    Module, Percent, Pool, Probe, Reconcile, Repository, Role, Rollback, Sandbox, SecretRef,
-    Supersede, Team, Token, Verifier, Window, hash_token, parse,
+    Module, Percent, Pool, Probe, Reconcile, Repository, Restart, Role, Rollback, Sandbox,
+    SecretRef, Supersede, Team, Token, Verifier, Window, hash_token, parse,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -451,6 +451,15 @@ fn config() -> impl Strategy<Value = Config> {
                             bases_file: None,
                             drain,
                             metaspace_growth: u64::from(count as u32 % 3) * (8 << 20),
+                            metaspace_mark: (count % 2 == 0).then_some(80 + count as u8),
+                            restart: (count % 3 == 0).then(|| Restart {
+                                exec: vec!["restart".into(), "{base}".into()],
+                                timeout: Duration::from_secs(60 * count as u64),
+                                ready: Duration::from_secs(30),
+                                settle: Duration::from_secs(90),
+                                wait: Duration::from_secs(600),
+                                every: Duration::from_secs(3600),
+                            }),
                             bases: bases.collect(),
                         },
                     );

@@ -17,6 +17,9 @@ const PASSING: &[Kind] = &[
     LineAsked,
     LineTold,
     JointReported,
+    RestartAsked,
+    RestartGiven,
+    RestartRequested,
     WorkRetried,
 ];
 

@@ -9,8 +9,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
-    artifact, base, build, command, gate, joint, letter, line, push, rollout, run, task, verify,
-    work,
+    artifact, base, build, command, gate, joint, letter, line, push, restart, rollout, run, task,
+    verify, work,
 };
 
 macro_rules! bodies {
@@ -199,6 +199,18 @@ bodies! {
     BaseQuarantined(base::Quarantined) = "base"."quarantined", "0.1.0", false;
     /// It is as it should be again.
     BaseMended(base::Mended) = "base"."mended", "0.1.0", false;
+    /// A base is to be restarted when its turn comes.
+    RestartListed(restart::Listed) = "restart"."listed", "0.1.0", false;
+    /// The modules of its pool are asked whether they can spare it.
+    RestartAsked(restart::Asked) = "restart"."asked", "0.1.0", false;
+    /// A module can spare it, or never will.
+    RestartGiven(restart::Given) = "restart"."given", "0.1.0", false;
+    /// A base shall be restarted.
+    RestartRequested(restart::Requested) = "restart"."requested", "0.1.0", false;
+    /// A base was restarted and answers, or was not.
+    RestartFinished(restart::Finished) = "restart"."finished", "0.1.0", false;
+    /// A base is off the list of restarts.
+    RestartOver(restart::Over) = "restart"."over", "0.1.0", false;
     /// A module was brought back on a base as often as it may be.
     ModuleGivenUp(base::GivenUp) = "module"."givenup", "0.1.0", false;
     /// A command was taken or refused.
@@ -319,6 +331,14 @@ impl Body {
             Body::ModuleDrifted(p) => format!("{}/{}", p.base, p.module),
             Body::BaseQuarantined(p) => p.base.clone(),
             Body::BaseMended(p) => p.base.clone(),
+            Body::RestartListed(p) => p.base.clone(),
+            Body::RestartAsked(p) => format!("{}/{}", p.turn.environment, p.turn.number),
+            Body::RestartGiven(p) => {
+                format!("{}/{}/{}", p.turn.environment, p.turn.number, p.module)
+            }
+            Body::RestartRequested(p) => format!("{}/{}", p.turn.environment, p.turn.number),
+            Body::RestartFinished(p) => format!("{}/{}", p.turn.environment, p.turn.number),
+            Body::RestartOver(p) => p.base.clone(),
             Body::ModuleGivenUp(p) => format!("{}/{}", p.base, p.module),
             Body::CommandSettled(p) => p.command.to_string(),
             Body::WorkRetried(p) => format!("{}/{}", p.service, p.work),
@@ -376,6 +396,12 @@ impl Body {
             | Body::BaseLost(_)
             | Body::ModuleDrifted(_)
             | Body::BaseMended(_)
+            | Body::RestartListed(_)
+            | Body::RestartAsked(_)
+            | Body::RestartGiven(_)
+            | Body::RestartRequested(_)
+            | Body::RestartFinished(_)
+            | Body::RestartOver(_)
             | Body::ModuleGivenUp(_) => return None,
             Body::BaseQuarantined(p) => p.run,
             Body::LineChanged(p) => match &p.stretch {

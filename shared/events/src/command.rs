@@ -84,6 +84,8 @@ pub enum Verb {
     Hold(OnBase),
     /// Do not leave it alone any more.
     Release(OnBase),
+    /// Restart a base when its turn comes.
+    Restart(OnBase),
     /// Handle a dead letter's message after all.
     Replay(Letter),
     /// Close a dead letter; its message will not be handled.
@@ -126,6 +128,7 @@ impl Verb {
             Self::Abort(_) => "abort",
             Self::Hold(_) => "hold",
             Self::Release(_) => "release",
+            Self::Restart(_) => "restart",
             Self::Replay(_) => "replay",
             Self::Drop(_) => "drop",
         }
@@ -142,7 +145,8 @@ impl Verb {
             | Self::Resume(_)
             | Self::Abort(_)
             | Self::Hold(_)
-            | Self::Release(_) => Service::Scheduler,
+            | Self::Release(_)
+            | Self::Restart(_) => Service::Scheduler,
             Self::Replay(letter) | Self::Drop(letter) => letter.service,
         }
     }
@@ -156,7 +160,7 @@ impl Verb {
             Self::Pause(stretch) | Self::Resume(stretch) | Self::Abort(stretch) => {
                 stretch.environment()
             }
-            Self::Hold(on) | Self::Release(on) => Some(&on.environment),
+            Self::Hold(on) | Self::Release(on) | Self::Restart(on) => Some(&on.environment),
             Self::Run { .. } | Self::Deploy { .. } | Self::Replay(_) | Self::Drop(_) => None,
         }
     }
@@ -168,7 +172,7 @@ impl Verb {
                 letter.module.as_deref().unwrap_or_default()
             }
             Self::Pause(stretch) | Self::Resume(stretch) | Self::Abort(stretch) => stretch.module(),
-            Self::Hold(_) | Self::Release(_) => "",
+            Self::Hold(_) | Self::Release(_) | Self::Restart(_) => "",
             Self::Approve(Rollout { module, .. })
             | Self::Promote(Rollout { module, .. })
             | Self::Run { module, .. }

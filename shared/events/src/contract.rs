@@ -197,6 +197,10 @@ static SCHEDULER: Contract = Contract {
         LineTold,
         JointReported,
         JointTold,
+        RestartAsked,
+        RestartGiven,
+        RestartFinished,
+        RestartOver,
     ],
     takes_commands: true,
     says: &[
@@ -223,6 +227,11 @@ static SCHEDULER: Contract = Contract {
         LineTold,
         JointReported,
         JointTold,
+        RestartListed,
+        RestartAsked,
+        RestartGiven,
+        RestartRequested,
+        RestartOver,
         CommandSettled,
         LetterReplayed,
         LetterDropped,
@@ -233,11 +242,12 @@ static SCHEDULER: Contract = Contract {
 };
 
 static INSTALLER: Contract = Contract {
-    takes: &[TaskRequested],
+    takes: &[TaskRequested, RestartRequested, RestartOver],
     takes_commands: true,
     says: &[
         TaskStarted,
         TaskFinished,
+        RestartFinished,
         CommandSettled,
         WorkRetried,
         LetterReplayed,

@@ -21,6 +21,7 @@ pub mod name;
 pub mod push;
 pub mod question;
 pub mod reason;
+pub mod restart;
 pub mod rollout;
 pub mod run;
 pub mod subject;

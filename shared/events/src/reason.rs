@@ -54,6 +54,8 @@ const TRIES_AGAIN: &str = "The base is left as it is and tried again after a pau
 const LEFT_ALONE: &str = "Ferry brought it back as often as [reconcile] allows, then left the base as it is; other bases are not touched.";
 /// A base is not for Ferry to change.
 const LEFT_BASE: &str = "The base was left as it is, and no base of its zone was changed that the zone could not spare besides.";
+/// A base was to be restarted.
+const RESTART_OVER: &str = "The base is off the list of restarts and back in its load balancer; its modules are brought back as those of any other base.";
 /// Something newer goes on.
 const STOOD_BACK: &str = "The run stood back and changed nothing more.";
 /// A message is kept for people.
@@ -263,6 +265,14 @@ reasons! {
         "A base has too little metaspace left for the module.",
         UNTOUCHED,
         "Restart the base named, which frees its metaspace, or raise its -XX:MaxMetaspaceSize; then run the commit again with `ferry run`.";
+    NoRestartDriver = "no-restart-driver",
+        "The pool has no driver that restarts its bases.",
+        REFUSED,
+        "Set `[pools.NAME.restart] exec` in ferry.toml, or restart the base by hand: Ferry brings its modules back.";
+    RestartFailed = "restart-failed",
+        "A base could not be restarted, or did not come back with its modules.",
+        RESTART_OVER,
+        "Look at the base, at the driver's command, and at what the detail says; then `ferry base restart BASE --why`.";
     Aborted = "aborted",
         "A person stopped the rollout.",
         BROUGHT_BACK,

@@ -97,6 +97,12 @@ pub fn describe(body: &Body) -> Option<String> {
             )
         }
         Body::BaseMended(p) => format!("{} is mended on {}", p.module, p.base),
+        Body::RestartListed(p) => format!("{} is to be restarted: {}", p.base, p.cause),
+        Body::RestartAsked(p) => format!("turn {} of {} is asked for", p.turn.number, p.turn.base),
+        Body::RestartGiven(p) => format!("{} gives turn {}", p.module, p.turn.number),
+        Body::RestartRequested(p) => format!("{} is being restarted", p.turn.base),
+        Body::RestartFinished(p) => format!("{} restarted: {:?}", p.turn.base, p.stop),
+        Body::RestartOver(p) => format!("restart of {} is over: {:?}", p.base, p.outcome),
         Body::ModuleGivenUp(p) => format!("{} on {} given up: {}", p.module, p.base, p.stop),
         Body::WorkRetried(p) => format!("{} again, {} tries so far: {}", p.what, p.tries, p.stop),
         Body::GateRequested(p) => format!(

@@ -221,6 +221,7 @@ fn refuse(state: &State, input: &Input<Outcome>) -> Decision<State> {
                 | Verb::Resume(_)
                 | Verb::Abort(_)
                 | Verb::Hold(_)
+                | Verb::Restart(_)
                 | Verb::Release(_) => Stop::new(Reason::OurFault, "rollouts are the scheduler's"),
                 Verb::Run { .. } | Verb::Deploy { .. } => Stop::new(
                     Reason::UnknownModule,

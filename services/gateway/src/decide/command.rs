@@ -127,6 +127,7 @@ pub fn told(verb: &Verb) -> String {
         Verb::Abort(stretch) => format!("abort {stretch}"),
         Verb::Hold(it) => format!("leave base {} alone", it.base),
         Verb::Release(it) => format!("give base {} back", it.base),
+        Verb::Restart(it) => format!("restart base {}", it.base),
         Verb::Replay(letter) => format!(
             "hand dead letter {} to the {} again",
             letter.letter.short(),

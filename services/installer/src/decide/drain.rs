@@ -38,6 +38,9 @@ impl Turn<'_> {
 
     /// Whether the base is taken out of its load balancer for this task.
     pub(super) fn drains(&self, hand: &InHand, seen: &[Present]) -> bool {
+        if self.base.is_out_for_restart() {
+            return false;
+        }
         let config = &self.context.config;
         let pool = config.base(&hand.task.base).map(|(pool, _)| pool);
         let Some(drain) = pool.and_then(|pool| config.pools.get(pool)?.drain.as_ref()) else {

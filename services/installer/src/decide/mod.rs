@@ -8,6 +8,7 @@ mod judge;
 mod outcome;
 mod phase;
 mod plan;
+mod restart;
 mod state;
 
 pub use judge::{Aim, Look, Recorded, Verdict, is_download, judge};
@@ -15,6 +16,7 @@ pub use outcome::{
     ActEnd, Acted, Drained, DrainedEnd, Outcome, Prepared, PreparedEnd, Present, Undrained,
 };
 pub use phase::{INTENTS_MAX, TRIES_MAX};
+pub use restart::{Restart, RestartStage, Restarted};
 pub use state::{Base, Change, InHand, Intent, Module, Out, Phase, RECENT_MAX, StepName};
 
 use std::time::Duration;
@@ -67,6 +69,8 @@ pub enum Work {
         /// What to do; it stands in the committed record.
         intent: Box<Intent>,
     },
+    /// Restart the base, or what belongs to that.
+    Restart(Box<Restart>),
     /// Put the base back into its load balancer.
     Undrain {
         /// For which module it is out.
@@ -85,16 +89,18 @@ impl Work {
             Self::Prepare { task, .. } | Self::Drain { task } | Self::Act { task, .. } => {
                 &task.base
             }
+            Self::Restart(restart) => &restart.turn.base,
             Self::Undrain { out, .. } => &out.base,
         }
     }
 
-    /// The module that it is about.
+    /// The module that it is about; empty where it is about the base.
     pub fn module(&self) -> &str {
         match self {
             Self::Prepare { task, .. } | Self::Drain { task } | Self::Act { task, .. } => {
                 &task.module
             }
+            Self::Restart(_) => "",
             Self::Undrain { module, .. } => module,
         }
     }
@@ -116,6 +122,8 @@ impl Decide for InstallerDecide {
     fn route(&self, event: &Event, _: &Config) -> Vec<Key> {
         match &event.body {
             Body::TaskRequested(task) => vec![Key::new("base", &[&task.base])],
+            Body::RestartRequested(it) => vec![Key::new("base", &[&it.turn.base])],
+            Body::RestartOver(it) if it.turn.is_some() => vec![Key::new("base", &[&it.base])],
             _ => Vec::new(),
         }
     }
@@ -131,6 +139,8 @@ impl Decide for InstallerDecide {
         match input {
             Input::Event(event) => match &event.body {
                 Body::TaskRequested(task) => turn.requested(task),
+                Body::RestartRequested(asked) => turn.restart(asked),
+                Body::RestartOver(over) => turn.restart_is_over(over),
                 other => {
                     return Err(Fault(format!(
                         "the installer takes no {}",
@@ -150,6 +160,11 @@ impl Decide for InstallerDecide {
 
     fn work(&self, _: &Key, state: &Base) -> Option<Work> {
         let Some(hand) = state.in_hand.as_ref() else {
+            if let Some(restart) = state.restart.as_ref()
+                && restart.stage != RestartStage::Settle
+            {
+                return Some(Work::Restart(Box::new(restart.clone())));
+            }
             let (module, out) = state.drained.first_key_value()?;
             return Some(Work::Undrain {
                 module: module.clone(),
@@ -179,7 +194,10 @@ impl Decide for InstallerDecide {
     fn patience(&self, _: &Key, work: &Work) -> Policy {
         match work {
             Work::Undrain { .. } => BACK,
-            Work::Prepare { .. } | Work::Drain { .. } | Work::Act { .. } => STORE,
+            Work::Restart(restart) if restart.stage == RestartStage::Undrain => BACK,
+            Work::Restart(_) | Work::Prepare { .. } | Work::Drain { .. } | Work::Act { .. } => {
+                STORE
+            }
         }
     }
 
@@ -197,6 +215,13 @@ impl Decide for InstallerDecide {
                 "install",
                 task.run,
             )];
+        }
+        if let Some(restart) = &state.restart {
+            return vec![Concern {
+                scope: Scope::default().within(&restart.turn.environment),
+                what: "restart",
+                ..Concern::default()
+            }];
         }
         let first = state.drained.iter().take(1);
         first

@@ -26,6 +26,8 @@ pub enum Outcome {
     Acted(Acted),
     /// Of [`super::Work::Undrain`].
     Undrained(Undrained),
+    /// Of [`super::Work::Restart`].
+    Restarted(super::Restarted),
 }
 
 /// What came of looking and fetching.

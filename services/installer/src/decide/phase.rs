@@ -27,9 +27,9 @@ pub const INTENTS_MAX: u32 = 16;
 pub(super) struct Turn<'a> {
     before: &'a Base,
     pub(super) base: Base,
-    says: Vec<Say>,
+    pub(super) says: Vec<Say>,
     /// The name of the base, for its fact.
-    name: Option<String>,
+    pub(super) name: Option<String>,
     pub(super) context: &'a Context,
 }
 
@@ -91,8 +91,9 @@ impl<'a> Turn<'a> {
         self.take_next();
     }
 
-    fn take_next(&mut self) {
-        if self.base.in_hand.is_some() || self.base.queue.is_empty() {
+    pub(super) fn take_next(&mut self) {
+        let busy = self.base.in_hand.is_some() || self.base.is_being_restarted();
+        if busy || self.base.queue.is_empty() {
             return;
         }
         let task = self.base.queue.remove(0);
@@ -111,6 +112,10 @@ impl<'a> Turn<'a> {
     }
 
     pub(super) fn outcome(&mut self, outcome: &Outcome) -> Result<(), Fault> {
+        if let Outcome::Restarted(came) = outcome {
+            self.restarted(came);
+            return Ok(());
+        }
         if let (Outcome::Undrained(undrained), None) = (outcome, &self.base.in_hand) {
             if undrained.stop.is_none() {
                 self.base.drained.remove(&undrained.module);
@@ -143,14 +148,12 @@ impl<'a> Turn<'a> {
     /// The work took its worker down again and again, or failed as often.
     pub(super) fn given_up(&mut self, tries: u32, stop: Option<&Stop>) {
         let Some(mut hand) = self.base.in_hand.take() else {
-            return;
+            return self.restart_given_up(tries, stop);
         };
         if let Phase::Change(intent) = &hand.phase {
             self.base.unsettled.push((**intent).clone());
         }
-        let why = format!("the work on the base ended without a result {tries} times");
-        let stop = stop.cloned();
-        let stop = stop.unwrap_or_else(|| Stop::new(Reason::OurFault, why));
+        let stop = without_result(tries, stop);
         if let Phase::Undrain { stop: first } = hand.phase.clone() {
             return self.end_task(hand, Some(not_back(first, &stop)));
         }
@@ -373,7 +376,8 @@ impl<'a> Turn<'a> {
 
     /// The task is over, once the base is back in its load balancer.
     pub(super) fn finish(&mut self, mut hand: InHand, stop: Option<Stop>) {
-        if self.base.drained.contains_key(&hand.task.module) {
+        let out = self.base.drained.contains_key(&hand.task.module);
+        if out && !self.base.is_out_for_restart() {
             hand.phase = Phase::Undrain { stop };
             self.base.in_hand = Some(hand);
             return;
@@ -411,6 +415,13 @@ impl<'a> Turn<'a> {
         self.base.in_hand = None;
         self.take_next();
     }
+}
+
+/// Why work is given up that took its worker down again and again, or failed as often.
+pub(super) fn without_result(tries: u32, stop: Option<&Stop>) -> Stop {
+    let why = || format!("the work on the base ended without a result {tries} times");
+    stop.cloned()
+        .unwrap_or_else(|| Stop::new(Reason::OurFault, why()))
 }
 
 pub(super) fn spend(hand: &mut InHand, step: StepName, millis: u64) {

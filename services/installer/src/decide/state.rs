@@ -12,6 +12,8 @@ use ferry_events::{
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::restart::Restart;
+
 /// Finished tasks that are remembered of each module. A message that comes again after its ack was lost
 /// comes within minutes; a module has one task a plan on a base. Should an older one slip through, the
 /// plan's fence ends it without a change.
@@ -37,6 +39,16 @@ pub struct Base {
     /// known to be back.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub drained: BTreeMap<String, Out>,
+    /// Its restart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restart: Option<Restart>,
+    /// The last turn of a restart that is over: word of an older one is late.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub restarts_over: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// A base was taken out of its load balancer for a module.
@@ -250,7 +262,7 @@ impl Base {
     /// The fact that others read.
     pub fn fact(&self) -> BaseRecord {
         BaseRecord {
-            busy: self.in_hand.is_some(),
+            busy: self.in_hand.is_some() || self.is_being_restarted(),
             modules: self
                 .modules
                 .iter()

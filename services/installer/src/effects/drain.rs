@@ -15,7 +15,7 @@ use tracing::{info, warn};
 use url::Url;
 
 use super::{Arklet, InstallerEffects, fence, patience::patiently};
-use crate::decide::{DrainedEnd, Out, Work};
+use crate::decide::{Base, DrainedEnd, Out, Work};
 
 /// The longest answer that is read: the statistics of a thousand servers.
 const BODY_MAX: usize = 1 << 20;
@@ -28,7 +28,7 @@ const TAKE_BACK_LIMIT: Duration = Duration::from_secs(60);
 
 /// What a load balancer is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
+pub(super) enum Way {
     Out,
     Back,
 }
@@ -73,7 +73,7 @@ impl InstallerEffects {
             .map(|why| Stop::new(Reason::UndrainFailed, why).on(&out.base))
     }
 
-    async fn tell(
+    pub(super) async fn tell(
         &self,
         config: &Config,
         base: &str,
@@ -243,6 +243,9 @@ impl Balancer {
 
     async fn out_for(&self) -> Result<Option<String>, BusError> {
         let base = fence::record(&self.hands, &self.base).await?;
+        if base.as_ref().is_some_and(Base::is_out_for_restart) {
+            return Ok(Some(self.module.clone()));
+        }
         Ok(base.and_then(|base| base.out_for().map(str::to_owned)))
     }
 

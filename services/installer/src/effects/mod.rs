@@ -14,6 +14,7 @@ mod pace;
 mod patience;
 mod prepare;
 mod redact;
+mod restart;
 mod sign;
 
 pub use arklet::{Arklet, CallError};
@@ -36,8 +37,8 @@ use tokio::{sync::watch, time::Instant};
 use url::Url;
 
 use crate::decide::{
-    ActEnd, Acted, Drained, DrainedEnd, InstallerDecide, Outcome, Prepared, PreparedEnd, Undrained,
-    Work,
+    ActEnd, Acted, Drained, DrainedEnd, InstallerDecide, Outcome, Prepared, PreparedEnd,
+    RestartStage, Restarted, Undrained, Work,
 };
 
 /// The half of the installer that does I/O.
@@ -158,6 +159,23 @@ impl Effects<InstallerDecide> for InstallerEffects {
                 };
                 let millis = millis(began.elapsed());
                 Outcome::Drained(Drained { end, millis })
+            }
+            (Work::Restart(restart), arklet) => {
+                let came = self.restart(&job.config, restart, arklet).await;
+                let (stop, ended) = match came {
+                    Ok(ended) => (None, ended),
+                    Err(stop) if restart.stage == RestartStage::Undrain => {
+                        return Done::Again(stop);
+                    }
+                    Err(stop) => (Some(stop), None),
+                };
+                Outcome::Restarted(Restarted {
+                    turn: restart.turn.clone(),
+                    stage: restart.stage,
+                    stop,
+                    ended,
+                    millis: millis(began.elapsed()),
+                })
             }
             (Work::Undrain { module, out, waits }, _) => {
                 let stop = self.undrain(&job.config, module, out).await;

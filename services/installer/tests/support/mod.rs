@@ -88,6 +88,8 @@ pub fn config(bases: &[(&str, &str, &str)]) -> Config {
         bases_file: None,
         drain: None,
         metaspace_growth: 0,
+        metaspace_mark: None,
+        restart: None,
         bases,
     };
     let mut config = Config {

@@ -1,9 +1,9 @@
 //! The scheduler's decisions: which aggregate an input concerns, and what follows.
 //!
-//! Four kinds of aggregates: a *run* (`run.<id>`) passes its environments in order; a *unit*
+//! Five kinds of aggregates: a *run* (`run.<id>`) passes its environments in order; a *unit*
 //! (`unit.<module>.<environment>`) is the unit of consistency: active plan, queued rollout, verified
 //! releases; the *line* (`line`) is what people paused; a *joint* (`joint.<id>`) keeps modules together that go
-//! live together. They tell each other by events only.
+//! live together; *restarts* (`restarts.<environment>`) is the list of bases to be restarted. They tell each other by events only.
 
 mod acts;
 mod back;
@@ -17,9 +17,11 @@ mod preview;
 mod quarantine;
 mod queue;
 mod repair;
+mod restart;
 mod rollout;
 mod room;
 mod run;
+mod spare;
 mod unit;
 mod wanted;
 
@@ -29,7 +31,9 @@ pub use joint::Together;
 pub use line::{Heard, Line};
 pub use member::Part;
 pub use queue::PassedOver;
+pub use restart::Restarts;
 pub use run::Run;
+pub use spare::Away;
 pub use unit::{Active, Banned, Phase, Stage, Task, Unit};
 
 use std::collections::BTreeMap;
@@ -38,6 +42,7 @@ use ferry_bus::Keep;
 use ferry_config::Config;
 use ferry_events::line::Stretch;
 use ferry_events::question::{Answer, Question};
+use ferry_events::restart::Turn;
 use ferry_events::{Body, Command, Event, RunId, Scope, Service, Timestamp, Verb};
 use ferry_runtime::{Context, Decide, Decision, Fault, Input, Key};
 use serde::{Deserialize, Serialize};
@@ -68,6 +73,8 @@ pub enum State {
     Line(Box<Line>),
     /// A release of several modules.
     Joint(Box<Together>),
+    /// Bases of an environment that are to be restarted.
+    Restarts(Box<Restarts>),
 }
 
 /// The aggregate of a run.
@@ -88,6 +95,11 @@ pub fn line_key() -> Key {
 /// The aggregate of a release of several modules that is under way.
 pub fn joint_key(joint: uuid::Uuid) -> Key {
     Key::new("joint", &[&joint.to_string()])
+}
+
+/// The aggregate of an environment's bases that are to be restarted.
+pub fn restarts_key(environment: &str) -> Key {
+    Key::new("restarts", &[environment])
 }
 
 /// The units that a stretch of the line concerns.
@@ -125,19 +137,32 @@ fn gates_on_metaspace(config: &Config, pool: &str) -> bool {
     pool.is_some_and(|pool| pool.metaspace_growth > 0)
 }
 
-/// The units of the modules that go to a pool.
+/// The modules that go to a pool.
+fn modules_of_pool<'a>(config: &'a Config, pool: &'a str) -> impl Iterator<Item = &'a str> {
+    let modules = config.modules.keys().map(String::as_str);
+    modules.filter(move |module| {
+        let pools = config.pools_of_module(module);
+        pools.iter().any(|(name, _)| *name == pool)
+    })
+}
+
+/// Their units.
 fn units_of_pool(config: &Config, pool: &str, environment: &str) -> Vec<Key> {
-    config
-        .modules
-        .keys()
-        .filter(|module| {
-            config
-                .pools_of_module(module)
-                .iter()
-                .any(|(name, _)| *name == pool)
-        })
+    modules_of_pool(config, pool)
         .map(|module| unit_key(module, environment))
         .collect()
+}
+
+/// The list of restarts, where what a base reports may concern it.
+fn restarts_of_pool(config: &Config, pool: &str, environment: &str) -> Option<Key> {
+    restart::is_kept(config, pool).then(|| restarts_key(environment))
+}
+
+/// The units and the list that a turn concerns.
+fn keys_of_turn(config: &Config, turn: &Turn) -> Vec<Key> {
+    let units = units_of_pool(config, &turn.pool, &turn.environment);
+    let list = restarts_key(&turn.environment);
+    units.into_iter().chain([list]).collect()
 }
 
 impl Decide for Scheduler {
@@ -160,18 +185,37 @@ impl Decide for Scheduler {
             Body::TaskFinished(p) => vec![unit_key(&p.module, &p.environment)],
             Body::ObservationFinished(p) => vec![unit_key(&p.module, &p.environment)],
             Body::ModuleDrifted(p) => vec![unit_key(&p.module, &p.environment)],
-            Body::BaseJoined(p) => units_of_pool(config, &p.pool, &p.environment),
+            Body::BaseJoined(p) => {
+                let list = restarts_of_pool(config, &p.pool, &p.environment);
+                let units = units_of_pool(config, &p.pool, &p.environment);
+                units.into_iter().chain(list).collect()
+            }
             Body::GateJudged(p) => vec![unit_key(&p.module, &p.environment)],
             Body::LineAsked(_) => vec![line_key()],
             Body::LineTold(p) => vec![unit_key(&p.module, &p.environment)],
             Body::LineChanged(p) => units_of_stretch(config, &p.stretch),
             Body::JointReported(p) => vec![joint_key(p.joint.id)],
             Body::JointTold(p) => vec![unit_key(&p.module, &p.environment)],
-            Body::BaseChanged(p) if gates_on_metaspace(config, &p.pool) => {
+            Body::BaseChanged(p) => {
+                let list = restarts_of_pool(config, &p.pool, &p.environment);
+                let units = match gates_on_metaspace(config, &p.pool) {
+                    true => units_of_pool(config, &p.pool, &p.environment),
+                    false => Vec::new(),
+                };
+                units.into_iter().chain(list).collect()
+            }
+            Body::RestartAsked(p) => units_of_pool(config, &p.turn.pool, &p.turn.environment),
+            Body::RestartGiven(p) => vec![restarts_key(&p.turn.environment)],
+            Body::RestartFinished(p) => keys_of_turn(config, &p.turn),
+            Body::RestartOver(p) if p.turn.is_some() => {
                 units_of_pool(config, &p.pool, &p.environment)
             }
             Body::BaseQuarantined(_) | Body::BaseMended(_) => vec![line_key()],
-            Body::BaseLost(p) => units_of_pool(config, &p.pool, &p.environment),
+            Body::BaseLost(p) => {
+                let list = restarts_of_pool(config, &p.pool, &p.environment);
+                let units = units_of_pool(config, &p.pool, &p.environment);
+                units.into_iter().chain(list).collect()
+            }
             _ => Vec::new(),
         }
     }
@@ -187,6 +231,7 @@ impl Decide for Scheduler {
             | Verb::Abort(_)
             | Verb::Hold(_)
             | Verb::Release(_) => vec![line_key()],
+            Verb::Restart(on) => vec![restarts_key(&on.environment)],
             Verb::Run { .. } | Verb::Deploy { .. } | Verb::Replay(_) | Verb::Drop(_) => Vec::new(),
         }
     }
@@ -217,11 +262,11 @@ impl Decide for Scheduler {
                 .map(|d| wrap(d, State::Run)),
             ("run", State::Run(run)) => run.decide(input, context).map(|d| wrap(d, State::Run)),
             ("unit", State::New) => Unit::default()
-                .decide(input, context)
+                .decide(key, input, context)
                 .map(|d| wrap(d, State::Unit)),
-            ("unit", State::Unit(unit)) => {
-                unit.decide(input, context).map(|d| wrap(d, State::Unit))
-            }
+            ("unit", State::Unit(unit)) => unit
+                .decide(key, input, context)
+                .map(|d| wrap(d, State::Unit)),
             ("line", State::New) => Line::default()
                 .decide(input, context)
                 .map(|d| wrap(d, State::Line)),
@@ -234,6 +279,12 @@ impl Decide for Scheduler {
             ("joint", State::Joint(joint)) => {
                 joint.decide(input, context).map(|d| wrap(d, State::Joint))
             }
+            ("restarts", State::New) => Restarts::default()
+                .decide(input, context)
+                .map(|d| wrap(d, State::Restarts)),
+            ("restarts", State::Restarts(list)) => list
+                .decide(input, context)
+                .map(|d| wrap(d, State::Restarts)),
             _ => Err(Fault(format!(
                 "aggregate {key} has a state of another kind"
             ))),
@@ -243,6 +294,7 @@ impl Decide for Scheduler {
     fn wake_at(&self, state: &State) -> Option<Timestamp> {
         match state {
             State::Unit(unit) => unit.deadline(),
+            State::Restarts(list) => list.deadline(),
             _ => None,
         }
     }

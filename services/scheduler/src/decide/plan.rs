@@ -276,14 +276,7 @@ fn limits(
     }
     for (name, zone) in &mut zones {
         let bases = zone.bases as usize;
-        // A zone with several bases is never emptied, whatever is allowed.
-        let all_but_one = bases.saturating_sub(1).max(1);
-        zone.max_unavailable = count(match strategy.max_unavailable {
-            None => all_but_one,
-            Some(amount) if amount.is_zero() => 0,
-            Some(amount) => amount.at_most_of(bases).clamp(1, all_but_one),
-        });
-        zone.min_available = count(strategy.min_available.at_least_of(bases));
+        *zone = limits_of_zone(strategy, bases);
         if at_a_time(zone) == 0 && back {
             (zone.max_unavailable, zone.min_available) = (1, 0);
         }
@@ -320,6 +313,27 @@ fn limits(
             Rollback::ReverseWaves => WayBack::ReverseWaves,
         },
     })
+}
+
+/// The limits of a zone with so many bases.
+fn limits_of_zone(strategy: &Environment, bases: usize) -> Zone {
+    // A zone with several bases is never emptied, whatever is allowed.
+    let all_but_one = bases.saturating_sub(1).max(1);
+    Zone {
+        bases: count(bases),
+        max_unavailable: count(match strategy.max_unavailable {
+            None => all_but_one,
+            Some(amount) if amount.is_zero() => 0,
+            Some(amount) => amount.at_most_of(bases).clamp(1, all_but_one),
+        }),
+        min_available: count(strategy.min_available.at_least_of(bases)),
+    }
+}
+
+/// The limits of a zone of an environment with so many bases of a module.
+pub(super) fn zone(config: &Config, environment: &str, bases: usize) -> Zone {
+    let strategy = config.environments.get(environment);
+    limits_of_zone(&strategy.cloned().unwrap_or_default(), bases)
 }
 
 /// Why a zone cannot spare a base besides those that are held.

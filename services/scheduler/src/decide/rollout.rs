@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::TimeDelta;
 use ferry_events::{
-    Body, Reason, Stop, TaskId,
+    Body, Reason, Stop, TaskId, Timestamp,
     artifact::Release,
     body::{ServiceDeployed, ServiceRolledback, ServiceUpgraded, WaveFinished, WaveStarted},
     fact::ActivePlan,
@@ -22,7 +22,6 @@ use uuid::Uuid;
 
 use super::{
     back::WayBack,
-    care::Care,
     halt::{Halts, Stops},
     member::Members,
     queue::{PassedOver, Queue},
@@ -84,6 +83,7 @@ impl Rollouts for Making {
     }
 
     fn start_wave(mut self, context: &Context) -> Self {
+        let away = self.state.away_until();
         let Some(active) = &mut self.state.active else {
             return self;
         };
@@ -98,7 +98,7 @@ impl Rollouts for Making {
         let started = Body::from(WaveStarted(active.describe_wave(None)));
         active.tasks.clear();
         active.stage = Stage::Wave;
-        active.deadline = context.now + wave_limit(context, active);
+        active.deadline = wave_ends(context, active, away);
         if first {
             self = self.fact(fact, &in_force);
         }
@@ -122,6 +122,7 @@ impl Rollouts for Making {
             return self;
         };
         let steps = unit.admissible(active);
+        let away = unit.away_until();
         let Some(active) = &mut unit.active else {
             return self;
         };
@@ -154,7 +155,7 @@ impl Rollouts for Making {
                 restore: plan.restores.get(&step.pool).cloned(),
             });
         }
-        active.deadline = context.now + wave_limit(context, active);
+        active.deadline = wave_ends(context, active, away);
         let scope = unit_scope(context, &requested);
         said.into_iter()
             .fold(self, |making, task| making.say(scope.clone(), task))
@@ -429,7 +430,8 @@ impl Unit {
     /// The steps of the wave that may begin now. A base that is out of service already takes nothing away
     /// from its zone; on the way back, by hand too, and in a repair nothing waits for bases that are lost.
     fn admissible(&self, active: &Active) -> Vec<Step> {
-        let waiting = active.waiting().cloned();
+        let waiting = active.waiting().filter(|step| !self.is_away(&step.base));
+        let waiting = waiting.cloned();
         let by_hand = matches!(active.requested.aim, Aim::Back { .. });
         if active.plan.direction != Direction::Forward || by_hand {
             return waiting.collect();
@@ -437,9 +439,7 @@ impl Unit {
         let is_out = |base: &str| {
             let busy = active.tasks.get(base);
             let busy = busy.is_some_and(|task| task.phase != Phase::Verified);
-            busy || self.care.get(base).is_some_and(Care::is_out_of_service)
-                || active.has_failed(base)
-                || self.is_left_alone(base)
+            busy || active.has_failed(base) || self.is_out(base)
         };
         let mut out: BTreeMap<&str, u32> = BTreeMap::new();
         for step in active.plan.all().filter(|step| is_out(&step.base)) {
@@ -472,11 +472,8 @@ impl Unit {
             return None;
         }
         let is_out = |step: &&Step| {
-            let care = self.care.get(&step.base);
             waiting.iter().any(|waits| waits.zone == step.zone)
-                && (active.has_failed(&step.base)
-                    || care.is_some_and(Care::is_out_of_service)
-                    || self.is_left_alone(&step.base))
+                && (active.has_failed(&step.base) || self.is_out(&step.base))
         };
         let detail = format!(
             "{} could not be changed by {}, because {} of the same zone are out of service",
@@ -570,6 +567,11 @@ pub(super) fn delta(millis: u64) -> TimeDelta {
         .ok()
         .and_then(TimeDelta::try_milliseconds)
         .unwrap_or(TimeDelta::MAX)
+}
+
+/// When a wave that begins now has ended, with the time for bases that are being restarted.
+fn wave_ends(context: &Context, active: &Active, away: Option<Timestamp>) -> Timestamp {
+    away.unwrap_or_default().max(context.now) + wave_limit(context, active)
 }
 
 /// By when a wave has ended whatever happens: the sum of the limits of all that it does on one base, as often

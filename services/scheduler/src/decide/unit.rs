@@ -12,7 +12,7 @@ use ferry_events::{
     artifact::Release,
     rollout::{Aim, Direction, Finished, Plan, Requested, RolloutOutcome, Step, Wave},
 };
-use ferry_runtime::{Context, Decision, Fault, Input};
+use ferry_runtime::{Context, Decision, Fault, Input, Key};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -28,7 +28,9 @@ use super::{
     repair::Repairs,
     rollout::Rollouts,
     room::Rooms,
-    scope, wanted,
+    scope,
+    spare::{Away, Spares},
+    wanted,
 };
 
 /// Runs remembered as settled, so that a repeat of their request says nothing again.
@@ -84,6 +86,12 @@ pub struct Unit {
     /// What is paused.
     #[serde(default)]
     pub(super) line: Heard,
+    /// Bases whose restart was asked for.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) away: BTreeMap<String, Away>,
+    /// The last turn of a restart that is over: word of an older one is late.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(super) turns_over: u64,
     /// The last commands that were taken or refused.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) commands: Vec<CommandId>,
@@ -193,13 +201,14 @@ impl Unit {
         };
         let gated = self.gated.as_ref().and_then(Active::deadline);
         let told = self.line.asked.map(|asked| asked + super::queue::ASK_AGAIN);
-        in_hand.into_iter().chain(gated).chain(told).min()
+        let others = gated.into_iter().chain(told).chain(self.turns_past());
+        in_hand.into_iter().chain(others).min()
     }
 
     /// When the next repair of each base may begin, where one may.
     pub(super) fn repairs_due(&self) -> impl Iterator<Item = (&String, Timestamp)> {
         let care = self.care.iter();
-        care.filter(|(base, _)| !self.is_held(base))
+        care.filter(|(base, _)| !self.is_held(base) && !self.is_away(base))
             .filter_map(|(base, care)| Some((base, care.next()?)))
     }
 
@@ -296,6 +305,7 @@ impl Unit {
 
     pub(super) fn decide(
         &self,
+        key: &Key,
         input: &Input<Nothing>,
         context: &Context,
     ) -> Result<Making, Fault> {
@@ -311,17 +321,27 @@ impl Unit {
                 Body::BaseLost(lost) => making.lost(lost, context),
                 Body::GateJudged(judged) => making.judged(judged, context),
                 Body::JointTold(told) => making.told_of_release(told, context),
+                Body::RestartAsked(asked) => making.asked_to_spare(key, asked),
+                Body::RestartFinished(it) => making.counts_on(it.turn.number, context),
+                Body::RestartOver(it) => match it.turn {
+                    Some(turn) => making.counts_on(turn, context),
+                    None => making,
+                },
                 Body::LineTold(told) => making.told(told, context),
                 Body::LineChanged(changed) => making.line_changed(changed, context),
                 _ => making,
             },
-            Input::Due => making.overdue(context),
+            Input::Due => making.past_turns(context).overdue(context),
             Input::Command(command) => making.asked(command, context),
             Input::Outcome(nothing) | Input::Report(nothing) => match *nothing {},
             Input::GivenUp { .. } => making,
         };
-        Ok(wanted::keep(self, decided.mend(context)))
+        Ok(wanted::keep(self, decided.mend(context).spare(context)))
     }
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 fn keep_last<T>(list: &mut Vec<T>, most: usize) {

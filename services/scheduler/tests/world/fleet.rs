@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::TimeDelta;
-use ferry_events::{Body, Digest, Reason, Stop, Timestamp, task, verify};
+use ferry_events::{Body, Digest, Reason, Stop, Timestamp, restart, task, verify};
 
 use super::{observed, task_finished};
 
@@ -26,6 +26,8 @@ pub struct Base {
     pub silent: bool,
     /// It does not answer.
     pub lost: bool,
+    /// Its driver fails.
+    pub stuck: bool,
 }
 
 /// All bases.
@@ -94,6 +96,8 @@ impl Fleet {
         let answer = match body {
             Body::TaskRequested(p) if self.base(&p.base).silent => None,
             Body::ObservationRequested(p) if self.base(&p.base).silent => None,
+            Body::RestartRequested(p) if self.base(&p.turn.base).silent => None,
+            Body::RestartRequested(p) => return Some(self.restart(p, now)),
             Body::TaskRequested(p) => return Some(self.change(p, in_force, revisions)),
             Body::ObservationRequested(p) => return self.watch(p, now),
             _ => return None,
@@ -135,6 +139,26 @@ impl Fleet {
         task_finished(p, *revision, Err(stop))
     }
 
+    fn restart(&mut self, p: &restart::Requested, now: Timestamp) -> Body {
+        let base = self.base(&p.turn.base);
+        let why = match (base.stuck, now > p.begin_by) {
+            (true, _) => Some("systemctl ended with exit status: 1"),
+            (_, true) => Some("its moment is past"),
+            _ => None,
+        };
+        if why.is_none() {
+            base.runs = None;
+            base.lost = false;
+        }
+        restart::Finished {
+            turn: p.turn.clone(),
+            stop: why.map(|why| Stop::new(Reason::RestartFailed, why).on(&p.turn.base)),
+            ended: now,
+            millis: 40_000,
+        }
+        .into()
+    }
+
     fn watch(&mut self, p: &verify::Requested, now: Timestamp) -> Option<Body> {
         let base = self.bases.entry(p.base.clone()).or_default();
         let has = |versions: &BTreeSet<String>| {
@@ -172,6 +196,7 @@ impl Fleet {
 fn base_of(body: &Body) -> &str {
     match body {
         Body::TaskRequested(p) => &p.base,
+        Body::RestartRequested(p) => &p.turn.base,
         Body::ObservationRequested(p) => &p.base,
         Body::ObservationFinished(p) => &p.base,
         _ => "",

@@ -17,6 +17,7 @@ use ferry_events::{
     gate,
     joint::{Joint, Member, Progress},
     push::ChangeMerged,
+    restart,
     run::RunKind,
     subject, task, verify,
 };
@@ -424,13 +425,26 @@ impl World {
 
     /// A base reports that it has so much of its metaspace left, in bytes.
     pub fn has_left(&mut self, base: &str, left: u64) -> Body {
-        let Body::BaseJoined(mut seen) = self.join(base, None) else {
+        let mut seen = self.sees(base);
+        let max = 256 << 20;
+        seen.metaspace_committed = Some(max - left);
+        seen.metaspace_max = Some(max);
+        BaseChanged(seen).into()
+    }
+
+    /// A base as it is.
+    fn sees(&mut self, base: &str) -> base::Seen {
+        let fleet = self.fleet.as_mut();
+        let runs = fleet.and_then(|fleet| fleet.base(base).runs.clone());
+        let Body::BaseJoined(seen) = self.join(base, runs.as_deref()) else {
             unreachable!("it is one");
         };
-        let max = 256 << 20;
-        seen.0.metaspace_committed = Some(max - left);
-        seen.0.metaspace_max = Some(max);
-        BaseChanged(seen.0).into()
+        seen.0
+    }
+
+    /// The verifier sees that a base carries something else than before.
+    pub fn is_seen(&mut self, base: &str) -> Body {
+        BaseChanged(self.sees(base)).into()
     }
 
     pub fn joins(&mut self, base: &str, version: Option<&str>) {
@@ -863,6 +877,33 @@ fn tell(body: &Body) -> String {
         Body::LineAsked(p) => p.environment.clone(),
         Body::BaseQuarantined(p) => format!("{}{}", p.base, stop_of(&Some(p.stop.clone()))),
         Body::BaseMended(p) => p.base.clone(),
+        Body::RestartListed(p) => format!("{}: {}", p.base, p.cause),
+        Body::RestartAsked(p) => format!("turn {} of {}", p.turn.number, p.turn.base),
+        Body::RestartGiven(p) => {
+            format!(
+                "turn {} of {}{}",
+                p.turn.number,
+                p.turn.base,
+                stop_of(&p.stop)
+            )
+        }
+        Body::RestartRequested(p) => format!("turn {} of {}", p.turn.number, p.turn.base),
+        Body::RestartFinished(p) => {
+            format!(
+                "turn {} of {}{}",
+                p.turn.number,
+                p.turn.base,
+                stop_of(&p.stop)
+            )
+        }
+        Body::RestartOver(p) => {
+            let outcome = match p.outcome {
+                restart::Outcome::Restarted => "restarted",
+                restart::Outcome::Failed => "failed",
+                restart::Outcome::NotNeeded => "not needed",
+            };
+            format!("{} {outcome}{}", p.base, stop_of(&p.stop))
+        }
         Body::ModuleGivenUp(p) => format!("{}{}", p.base, stop_of(&Some(p.stop.clone()))),
         Body::CommandSettled(p) => {
             let settled = p.stop.as_ref().map_or("taken", |_| "refused");

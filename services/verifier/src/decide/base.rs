@@ -108,7 +108,9 @@ fn of_environment(environment: &str) -> Scope {
 fn looked(before: Option<&Base>, looked: &Looked, context: &Context) -> Decision<State> {
     let seen = &looked.seen;
     let joins = before.is_none_or(|base| base.status == Status::Lost);
-    let news = joins || before.is_some_and(|base| is_news(base, seen));
+    let pool = context.config.pools.get(&seen.pool);
+    let mark = pool.and_then(|pool| pool.metaspace_mark);
+    let news = joins || before.is_some_and(|base| is_news(base, seen, mark));
     let said = before.map(|base| base.drifted.clone()).unwrap_or_default();
     let drifted = looked.drift.clone().unwrap_or_else(|| said.clone());
     let differs =
@@ -162,7 +164,7 @@ fn looked(before: Option<&Base>, looked: &Looked, context: &Context) -> Decision
     decision
 }
 
-fn is_news(base: &Base, seen: &Seen) -> bool {
+fn is_news(base: &Base, seen: &Seen, mark: Option<u8>) -> bool {
     if base.modules != seen.modules || base.metaspace_max != seen.metaspace_max {
         return true;
     }
@@ -173,7 +175,13 @@ fn is_news(base: &Base, seen: &Seen) -> bool {
         (Some(before), Some(now)) => before.abs_diff(now) >= step.max(1),
         (before, now) => before != now,
     };
-    moved(base.metaspace_used, seen.metaspace_used)
+    // Which side of the mark it is on decides over a restart.
+    let over = |committed: Option<u64>| {
+        let (committed, max) = (u128::from(committed?), u128::from(seen.metaspace_max?));
+        Some(committed * 100 >= max * u128::from(mark?))
+    };
+    over(base.metaspace_committed) != over(seen.metaspace_committed)
+        || moved(base.metaspace_used, seen.metaspace_used)
         || moved(base.metaspace_committed, seen.metaspace_committed)
 }
 

@@ -177,6 +177,8 @@ pub fn config(bases: Vec<Base>) -> Config {
         bases_file: None,
         drain: None,
         metaspace_growth: 0,
+        metaspace_mark: None,
+        restart: None,
         bases,
     };
     let mut config = Config {

@@ -195,6 +195,18 @@ impl Client {
         self.post(&["bases", base, "release"], ask).await
     }
 
+    /// `POST /bases/{base}/restart`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn restart_base(
+        &self,
+        base: &str,
+        ask: &BaseRequest,
+    ) -> Result<CommandAnswer, ClientError> {
+        self.post(&["bases", base, "restart"], ask).await
+    }
+
     /// `GET /modules`.
     ///
     /// # Errors

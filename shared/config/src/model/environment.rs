@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::{Amount, Approval, Check, Drain, Metric, Window};
+use super::{Amount, Approval, Check, Drain, Metric, Restart, Window};
 
 /// One environment. Environments form one chain: exactly one has no `after`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -148,6 +148,14 @@ pub struct Pool {
     #[serde(default, skip_serializing_if = "is_none", with = "crate::text::size")]
     #[schemars(with = "String", extend("format" = "size", "x-least" = "1KiB", "x-most" = "64GiB"))]
     pub metaspace_growth: u64,
+    /// So much of its metaspace taken from the system, in percent of the limit, puts a base on the list of
+    /// those to be restarted. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100))]
+    pub metaspace_mark: Option<u8>,
+    /// How its bases are restarted. Default: by a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restart: Option<Restart>,
     /// The bases.
     #[serde(default)]
     pub bases: Vec<Base>,

@@ -14,6 +14,7 @@ mod own;
 mod reconcile;
 mod release;
 mod repository;
+mod restart;
 mod services;
 
 pub use access::{Grant, Role, Token};
@@ -27,6 +28,7 @@ pub use own::{ModuleFile, OwnKey, Policy, keys_in_words};
 pub use reconcile::Reconcile;
 pub use release::{MemberOf, ReleaseOf};
 pub use repository::{Forge, Repository, Team};
+pub use restart::Restart;
 pub use services::{Bus, Gateway, Installer, Verifier};
 
 use std::collections::BTreeMap;

@@ -10,7 +10,7 @@ use ferry_events::{
         BaseChanged, BaseJoined, BuildQueued, BuildStarted, LetterDropped, LetterReplayed,
         ServiceDeployed, ServiceRolledback, ServiceUpgraded, WaveFinished, WaveStarted,
     },
-    build, command, gate, joint, letter, line, push, rollout, run, task, verify, work,
+    build, command, gate, joint, letter, line, push, restart, rollout, run, task, verify, work,
 };
 use uuid::Uuid;
 
@@ -149,6 +149,15 @@ fn metric() -> gate::Ask {
         max: Some("0.01".into()),
         interval_ms: 10_000,
         count: 3,
+    }
+}
+
+fn turn() -> restart::Turn {
+    restart::Turn {
+        number: 3,
+        base: "prod-1".into(),
+        pool: "prod".into(),
+        environment: "prod".into(),
     }
 }
 
@@ -572,6 +581,53 @@ pub fn bodies() -> Vec<Body> {
             environment: "prod".into(),
             module: "cart".into(),
             generation: 3,
+        }
+        .into(),
+        restart::Listed {
+            base: "prod-1".into(),
+            pool: "prod".into(),
+            environment: "prod".into(),
+            cause: restart::Cause::Metaspace {
+                committed: 243 << 20,
+                max: 256 << 20,
+                mark: 90,
+            },
+            since: at(),
+            driven: true,
+        }
+        .into(),
+        restart::Asked {
+            turn: turn(),
+            until: at(),
+            back_by: at(),
+        }
+        .into(),
+        restart::Given {
+            turn: turn(),
+            module: "cart".into(),
+            biz: Some("cart".into()),
+            stop: Some(Stop::new(Reason::BaseHeld, "held by ada").on("prod-1")),
+        }
+        .into(),
+        restart::Requested {
+            turn: turn(),
+            begin_by: at(),
+        }
+        .into(),
+        restart::Finished {
+            turn: turn(),
+            stop: None,
+            ended: at(),
+            millis: 41_000,
+        }
+        .into(),
+        restart::Over {
+            base: "prod-1".into(),
+            pool: "prod".into(),
+            environment: "prod".into(),
+            turn: Some(3),
+            outcome: restart::Outcome::Failed,
+            stop: Some(Stop::new(Reason::RestartFailed, "the driver exited with 1").on("prod-1")),
         }
         .into(),
         base::GivenUp {

@@ -135,6 +135,7 @@ fn verbs() -> Vec<Verb> {
         | Verb::Abort(_)
         | Verb::Hold(_)
         | Verb::Release(_)
+        | Verb::Restart(_)
         | Verb::Replay(_)
         | Verb::Drop(_) => {}
     }
@@ -180,7 +181,8 @@ fn verbs() -> Vec<Verb> {
         Verb::Resume(Stretch::Everything),
         Verb::Abort(Stretch::Everything),
         Verb::Hold(base.clone()),
-        Verb::Release(base),
+        Verb::Release(base.clone()),
+        Verb::Restart(base),
     ]
     .into_iter()
     .chain(letters)

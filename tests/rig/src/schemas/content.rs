@@ -73,6 +73,12 @@ pub(super) fn of(kind: Kind) -> Option<Value> {
         | Kind::ModuleDrifted
         | Kind::BaseQuarantined
         | Kind::BaseMended
+        | Kind::RestartListed
+        | Kind::RestartAsked
+        | Kind::RestartGiven
+        | Kind::RestartRequested
+        | Kind::RestartFinished
+        | Kind::RestartOver
         | Kind::ModuleGivenUp
         | Kind::GateRequested
         | Kind::GateJudged

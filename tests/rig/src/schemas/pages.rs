@@ -119,6 +119,12 @@ fn what(kind: Kind) -> &'static str {
         Kind::ModuleDrifted => "a base runs something other than what was decided",
         Kind::BaseQuarantined => "a base could not be brought back, and gets no rollouts for now",
         Kind::BaseMended => "it is as it should be again",
+        Kind::RestartListed => "a base is to be restarted when its turn comes",
+        Kind::RestartAsked => "the modules of its pool are asked whether they can spare it",
+        Kind::RestartGiven => "a module can spare it, or never will",
+        Kind::RestartRequested => "a base shall be restarted",
+        Kind::RestartFinished => "a base was restarted and answers, or was not",
+        Kind::RestartOver => "a base is off the list of restarts",
         Kind::ModuleGivenUp => "a module was brought back on a base as often as it may be",
         Kind::CommandSettled => "a command was taken or refused",
         Kind::WorkRetried => {

@@ -4,15 +4,19 @@
 
 use std::collections::BTreeMap;
 
-use ferry_api::{BaseState, BaseView, Metaspace, RepairView, WantedView};
+use ferry_api::{
+    BaseState, BaseView, Metaspace, RepairView, RestartState, RestartView, StopView, WantedView,
+};
 use ferry_config::Config;
 use ferry_events::fact::{Owed, Wanted};
-use ferry_events::{Body, Event, Timestamp, base};
+use ferry_events::{Body, Event, Timestamp, base, restart};
 
 /// What was last seen of each base, and what each should run.
 #[derive(Debug, Default)]
 pub(super) struct Bases {
     last: BTreeMap<String, Last>,
+    /// Those that are to be restarted, or whose last restart failed.
+    restarts: BTreeMap<String, RestartView>,
     /// By module and environment.
     wanted: BTreeMap<(String, String), Wanted>,
 }
@@ -36,8 +40,52 @@ impl Bases {
                 last.at = it.last_seen.or(last.at);
                 last.why = Some(it.why.clone());
             }
+            Body::RestartListed(it) => {
+                let before = self.restarts.remove(&it.base);
+                let view = RestartView {
+                    state: RestartState::Listed,
+                    since: it.since,
+                    why: Some(it.cause.to_string()),
+                    driven: it.driven,
+                    stop: before.and_then(|before| before.stop),
+                };
+                self.restarts.insert(it.base.clone(), view);
+            }
+            Body::RestartAsked(it) => self.restarting(&it.turn, RestartState::Asked, event.time),
+            Body::RestartRequested(it) => {
+                self.restarting(&it.turn, RestartState::Restarting, event.time);
+            }
+            Body::RestartFinished(it) if it.stop.is_none() => {
+                self.restarting(&it.turn, RestartState::Settling, event.time);
+            }
+            Body::RestartOver(it) => {
+                let before = self.restarts.remove(&it.base);
+                if it.outcome == restart::Outcome::Failed {
+                    let view = RestartView {
+                        state: RestartState::Failed,
+                        since: event.time,
+                        why: before.and_then(|before| before.why),
+                        driven: true,
+                        stop: it.stop.as_ref().map(StopView::from),
+                    };
+                    self.restarts.insert(it.base.clone(), view);
+                }
+            }
             _ => {}
         }
+    }
+
+    /// A base has its turn.
+    fn restarting(&mut self, turn: &restart::Turn, state: RestartState, since: Timestamp) {
+        let before = self.restarts.remove(&turn.base);
+        let view = RestartView {
+            state,
+            since,
+            why: before.and_then(|before| before.why),
+            driven: true,
+            stop: None,
+        };
+        self.restarts.insert(turn.base.clone(), view);
     }
 
     fn seen(&mut self, it: &base::Seen) {
@@ -134,6 +182,7 @@ impl Bases {
                 last_seen: last.and_then(|last| last.at),
                 why: last.and_then(|last| last.why.clone()),
                 held: None,
+                restart: self.restarts.get(&base.name).cloned(),
             }
         };
         config.bases().into_iter().map(view).collect()

@@ -2,7 +2,10 @@
 //!
 //! In: acts in order, and what is known of it now. Out: a [`WhyView`].
 
-use ferry_api::{About, BaseState, BaseView, ModuleView, RunState, RunSummary, WhyView};
+use ferry_api::{
+    About, BaseState, BaseView, ModuleView, RestartState, RestartView, RunState, RunSummary,
+    WhyView,
+};
 use ferry_events::{Body, Event};
 
 use super::words::{line, version};
@@ -34,6 +37,12 @@ impl OfBase {
             Body::ModuleGivenUp(it) => ours(&it.base),
             Body::TaskFinished(it) => ours(&it.base),
             Body::ObservationFinished(it) => ours(&it.base),
+            Body::BaseQuarantined(it) => ours(&it.base),
+            Body::BaseMended(it) => ours(&it.base),
+            Body::LineChanged(it) => it.stretch.base().is_some_and(ours),
+            Body::RestartListed(it) => ours(&it.base),
+            Body::RestartFinished(it) => ours(&it.turn.base),
+            Body::RestartOver(it) => ours(&it.base),
             Body::RolloutFinished(it) => {
                 let mut failed = it.failed.iter();
                 failed.any(|stop| stop.base.as_deref() == Some(&self.base))
@@ -92,7 +101,31 @@ impl OfBase {
                     [] => "it runs what it should".to_owned(),
                     wrong => wrong.join("; "),
                 };
-                format!("{base} in {} {state}; {wrong}", view.environment)
+                let held = view.held.as_ref().map(|held| {
+                    next.push(match held.quarantined {
+                        true => {
+                            format!("ferry base release {base} --why TEXT    # ends the quarantine")
+                        }
+                        false => format!(
+                            "ferry base release {base} --why TEXT    # gives it back to Ferry"
+                        ),
+                    });
+                    format!("; {}", line(&held.to_string()))
+                });
+                let restart = view.restart.as_ref().map(|restart| {
+                    if !restart.driven || restart.state == RestartState::Failed {
+                        next.push(match restart.driven {
+                            true => format!("ferry base restart {base} --why TEXT"),
+                            false => format!("restart {base}; Ferry brings its modules back"),
+                        });
+                    }
+                    format!("; {}", restarting(restart))
+                });
+                let (held, restart) = (held.unwrap_or_default(), restart.unwrap_or_default());
+                format!(
+                    "{base} in {} {state}; {wrong}{held}{restart}",
+                    view.environment
+                )
             }
         };
         let (story, left_out) = self.sentences.told();
@@ -107,6 +140,25 @@ impl OfBase {
             story,
             left_out,
             behind: false,
+        }
+    }
+}
+
+/// How far a restart is, in a clause.
+fn restarting(restart: &RestartView) -> String {
+    let why = restart.why.as_deref().map(line);
+    let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+    match restart.state {
+        RestartState::Listed => format!("it is on the list of restarts{why}"),
+        RestartState::Asked => format!("its modules are asked whether they can spare it{why}"),
+        RestartState::Restarting => format!("it is being restarted{why}"),
+        RestartState::Settling => {
+            "it was restarted, and its modules are being brought back".to_owned()
+        }
+        RestartState::Failed => {
+            let stop = restart.stop.as_ref();
+            let why = stop.map(|stop| line(&stop.detail)).unwrap_or_default();
+            format!("its last restart failed: {why}")
         }
     }
 }

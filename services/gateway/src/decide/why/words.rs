@@ -6,6 +6,7 @@
 use ferry_events::gate::{self, Verdict};
 use ferry_events::joint::{self, Word};
 use ferry_events::line::Act;
+use ferry_events::restart::Outcome as RestartOutcome;
 use ferry_events::rollout::{self, Direction, RolloutOutcome};
 use ferry_events::run::{self, Outcome, RunKind};
 use ferry_events::{Body, Event, Stop, base, command, push, task, verify};
@@ -247,11 +248,46 @@ pub fn told(event: &Event) -> Option<Told> {
             let text = format!("{} is as it should be again on {}", it.module, it.base);
             Told::new(Run, text)
         }
+        Body::RestartListed(it) => {
+            let text = format!(
+                "{} is to be restarted: {}",
+                it.base,
+                line(&it.cause.to_string())
+            );
+            Told::new(Base, text)
+        }
+        Body::RestartFinished(it) => match &it.stop {
+            None => {
+                let text = format!("{} was restarted in {}", it.turn.base, took(it.millis));
+                Told::new(Base, text)
+            }
+            Some(stop) => {
+                let text = format!("{} was not restarted: {}", it.turn.base, because(stop));
+                Told::new(Base, text).bad(true)
+            }
+        },
+        Body::RestartOver(it) => match (it.outcome, &it.stop) {
+            (RestartOutcome::Restarted, _) => {
+                Told::new(Base, format!("{} is back with its modules", it.base))
+            }
+            (RestartOutcome::NotNeeded, _) => {
+                let text = format!("{} is under its mark again without a restart", it.base);
+                Told::new(Base, text)
+            }
+            (RestartOutcome::Failed, stop) => {
+                let why = stop.as_ref().map(because).unwrap_or_default();
+                let text = format!("the restart of {} failed: {why}", it.base);
+                Told::new(Base, text).bad(true)
+            }
+        },
         Body::BaseChanged(it) => Told::new(Base, format!("base {} told what it carries", it.base)),
         Body::BuildQueued(_)
         | Body::BuildStarted(_)
         | Body::RunStarted(_)
         | Body::LineAsked(_)
+        | Body::RestartAsked(_)
+        | Body::RestartGiven(_)
+        | Body::RestartRequested(_)
         | Body::LineTold(_)
         | Body::JointReported(_)
         | Body::TaskRequested(_)

@@ -1,4 +1,4 @@
-//! What people ask for a base: to leave it alone, to take it back.
+//! What people ask for a base: to leave it alone, to take it back, to restart it.
 //!
 //! In: a caller, a base, why. Out: the id of the command. Whether it is held already is the scheduler's to
 //! say: it settles the command.
@@ -38,6 +38,16 @@ pub(super) async fn release(
     body: Body,
 ) -> Answer {
     act(&app, &caller, &base, &headers, body, Verb::Release).await
+}
+
+pub(super) async fn restart(
+    State(app): State<App>,
+    caller: Caller,
+    Path(base): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    act(&app, &caller, &base, &headers, body, Verb::Restart).await
 }
 
 async fn act(

@@ -49,6 +49,7 @@ pub fn router(app: App) -> Router {
         .route("/bases", get(reads::bases))
         .route("/bases/{base}/hold", post(bases::hold))
         .route("/bases/{base}/release", post(bases::release))
+        .route("/bases/{base}/restart", post(bases::restart))
         .route("/modules", get(reads::modules))
         .route("/modules/{module}", get(reads::module))
         .route("/modules/{module}/plan", get(plan::read))
