@@ -230,6 +230,12 @@ fn bases() {
 }
 
 #[test]
+fn bases_to_be_restarted() {
+    let bases = world::restarting_bases();
+    insta::assert_snapshot!(screen::bases(&bases, world::now(), Paint::Plain));
+}
+
+#[test]
 fn bases_that_differ() {
     let bases = world::differing_bases();
     insta::assert_snapshot!(screen::bases(&bases, world::now(), Paint::Plain));

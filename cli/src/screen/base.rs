@@ -171,10 +171,7 @@ fn restart_words(restart: &RestartView, now: Timestamp) -> String {
             format!("was restarted; its modules are being brought back since {since}")
         }
         (RestartState::Failed, _) => {
-            format!(
-                "its restart failed {since} ago: {}",
-                last.unwrap_or_default()
-            )
+            format!("its restart failed {since}: {}", last.unwrap_or_default())
         }
     }
 }

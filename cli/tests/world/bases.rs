@@ -1,8 +1,8 @@
 //! Bases and the modules that are live on them.
 
 use ferry_api::{
-    BaseState, BaseView, LiveView, Metaspace, ModuleOnBase, ModuleView, RepairView, StopView,
-    WantedView,
+    BaseState, BaseView, LiveView, Metaspace, ModuleOnBase, ModuleView, RepairView, RestartState,
+    RestartView, StopView, WantedView,
 };
 use ferry_events::{Digest, Reason, Stop, base};
 
@@ -118,6 +118,48 @@ pub fn differing_bases() -> Vec<BaseView> {
     kept.held = super::holds().pop();
     bases.push(kept);
     bases
+}
+
+/// Bases that are to be restarted, each at another point of it.
+pub fn restarting_bases() -> Vec<BaseView> {
+    let full = "96% of its metaspace is taken, and its mark is 90%";
+    let view = |state, why: Option<&str>| RestartView {
+        state,
+        since: at(100_000),
+        why: why.map(str::to_owned),
+        driven: true,
+        stop: None,
+    };
+    let failed = |detail: &str| StopView::from(&Stop::new(Reason::RestartFailed, detail));
+    let by_hand = RestartView {
+        driven: false,
+        ..view(RestartState::Listed, Some(full))
+    };
+    let again = RestartView {
+        stop: Some(failed("hello could not spare it in time")),
+        ..view(RestartState::Listed, Some(full))
+    };
+    let over = RestartView {
+        stop: Some(failed("systemctl ended with exit status: 1: no such unit")),
+        ..view(RestartState::Failed, None)
+    };
+    let asked = "ada asks for it: its file handles are used up";
+    [
+        by_hand,
+        again,
+        view(RestartState::Asked, Some(asked)),
+        view(RestartState::Restarting, Some(asked)),
+        view(RestartState::Settling, None),
+        over,
+    ]
+    .into_iter()
+    .enumerate()
+    .map(|(number, restart)| BaseView {
+        name: format!("prod-{}", number + 1),
+        restart: Some(restart),
+        ..self::bases()[0].clone()
+    })
+    .collect()
 }
 
 /// Two modules: one in two environments and drifted, one that never was live.

@@ -550,7 +550,13 @@ async fn a_base_is_held_and_given_back_by_whoever_operates_all_that_goes_there()
     assert_eq!(sent.why.as_deref(), Some("its disk is replaced"));
     assert!(admin.command(answer.id).await.is_ok());
     admin.release_base("prod-1", &ask).await.unwrap();
-    assert_eq!(commands(&bus).pop().unwrap().verb, Verb::Release(on));
+    assert_eq!(
+        commands(&bus).pop().unwrap().verb,
+        Verb::Release(on.clone())
+    );
+    let answer = admin.restart_base("prod-1", &ask).await.unwrap();
+    assert_eq!(answer.what, "restart base prod-1");
+    assert_eq!(commands(&bus).pop().unwrap().verb, Verb::Restart(on));
 
     // In prod alone, the operator may; it learns what became of it, though the command is about no module.
     let operator = gateway.client(OPERATOR);
@@ -561,6 +567,7 @@ async fn a_base_is_held_and_given_back_by_whoever_operates_all_that_goes_there()
     for answer in [
         viewer.hold_base("prod-1", &ask).await,
         viewer.release_base("prod-1", &ask).await,
+        viewer.restart_base("prod-1", &ask).await,
     ] {
         let (status, _, detail) = refused(answer);
         assert_eq!(status, 403, "{detail}");

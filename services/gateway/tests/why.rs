@@ -16,7 +16,8 @@ use ferry_events::fact::{Owed, Wanted};
 use ferry_events::rollout::{self, Direction, Limits, RolloutOutcome, Zone};
 use ferry_events::run::{Outcome, RunKind};
 use ferry_events::{
-    Body, CommandId, Event, Reason, RunId, Scope, Service, Stop, base, command, gate, line, run,
+    Body, CommandId, Event, Reason, RunId, Scope, Service, Stop, base, command, gate, line,
+    restart, run,
 };
 use ferry_gateway::decide::why::{History, Known, OfBase, OfModule, OfRun};
 use futures::StreamExt as _;
@@ -416,6 +417,72 @@ fn a_base_that_could_not_be_brought_back() {
     let bases = story.views.bases(&six());
     let view = told.told(bases.iter().find(|base| base.name == "prod-3"));
     insta::assert_snapshot!(text(&view));
+}
+
+/// One base, all that happened to it: by people, and by Ferry.
+#[test]
+fn a_base_that_is_restarted_and_held() {
+    let mut story = halfway();
+    let turn = restart::Turn {
+        number: 1,
+        base: "prod-2".into(),
+        pool: "prod".into(),
+        environment: "prod".into(),
+    };
+    let cause = restart::Cause::Metaspace {
+        committed: 246 << 20,
+        max: 256 << 20,
+        mark: 90,
+    };
+    let listed = restart::Listed {
+        base: "prod-2".into(),
+        pool: "prod".into(),
+        environment: "prod".into(),
+        cause,
+        since: "2025-06-01T09:40:00Z".parse().unwrap(),
+        driven: true,
+    };
+    let asked = restart::Asked {
+        turn: turn.clone(),
+        until: listed.since,
+        back_by: listed.since,
+    };
+    let finished = restart::Finished {
+        turn: turn.clone(),
+        stop: None,
+        ended: listed.since,
+        millis: 41_000,
+    };
+    let stop = Stop::new(Reason::RestartFailed, "it answers, but without hello");
+    let over = restart::Over {
+        base: "prod-2".into(),
+        pool: "prod".into(),
+        environment: "prod".into(),
+        turn: Some(1),
+        outcome: restart::Outcome::Failed,
+        stop: Some(stop.on("prod-2")),
+    };
+    story.say(Service::Scheduler, Some("prod"), listed);
+    story.say(Service::Scheduler, Some("prod"), asked);
+    story.say(Service::Installer, Some("prod"), finished);
+    let now = |story: &Story| {
+        let mut told = OfBase::new("prod-2");
+        let kept = story.events.iter();
+        kept.filter(|event| event.body.kind().is_kept())
+            .for_each(|event| told.take(event));
+        let bases = story.views.bases(&six());
+        told.told(bases.iter().find(|base| base.name == "prod-2"))
+    };
+    assert!(
+        now(&story)
+            .now
+            .contains("it was restarted, and its modules"),
+        "{}",
+        now(&story).now
+    );
+    story.say(Service::Scheduler, Some("prod"), over);
+    story.line(2, line::Act::Hold, line::Stretch::of_base("prod-2", "prod"));
+    insta::assert_snapshot!(text(&now(&story)));
 }
 
 #[test]

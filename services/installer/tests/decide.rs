@@ -126,6 +126,7 @@ fn line(decision: &Decision<Base>) -> String {
         Some(Work::Prepare { unsettled, .. }) if unsettled.is_empty() => "prepare".to_owned(),
         Some(Work::Prepare { unsettled, .. }) => format!("prepare, settling {}", unsettled.len()),
         Some(Work::Drain { .. }) => "drain".to_owned(),
+        Some(Work::Restart(restart)) => format!("restart {:?}", restart.stage),
         Some(Work::Undrain { waits: true, .. }) => "undrain".to_owned(),
         Some(Work::Undrain { waits: false, .. }) => "undrain at rest".to_owned(),
         Some(Work::Act { intent, .. }) => {
@@ -645,6 +646,10 @@ proptest! {
             prop_assert!(steps <= tasks.len() * (INTENTS_MAX as usize + 3), "it goes on and on");
             let lie = lies.pop().unwrap_or(Lie::Honest);
             let input = match (&work, lie) {
+                (Work::Restart(_), _) => {
+                    prop_assert!(false, "nobody asks for a restart");
+                    continue;
+                }
                 (Work::Undrain { waits: false, .. }, Lie::Honest) => Input::Outcome(undrained(None)),
                 // It is tried again, however often: no transition.
                 (Work::Undrain { waits: false, .. }, _) => {
@@ -761,8 +766,8 @@ proptest! {
         while let Some(work) = work(&state) {
             let outcome = match work {
                 Work::Prepare { .. } => ready(truth.clone(), false),
-                Work::Drain { .. } | Work::Undrain { .. } => {
-                    prop_assert!(false, "nothing says how to drain");
+                Work::Drain { .. } | Work::Undrain { .. } | Work::Restart(_) => {
+                    prop_assert!(false, "nothing says how to drain or restart");
                     continue;
                 }
                 Work::Act { intent, .. } => {

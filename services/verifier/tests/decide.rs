@@ -329,6 +329,30 @@ fn what_is_posted_is_the_event_as_it_stands_on_the_bus() {
 }
 
 #[test]
+fn a_base_that_passes_its_mark_is_told_at_once() {
+    let mut marked = config(Vec::new());
+    marked.pools.get_mut("one").unwrap().metaspace_mark = Some(90);
+    let decide = |config: &Arc<ferry_config::Config>, state: &State, metaspace: u64| {
+        let context = Context {
+            config: config.clone(),
+            ..context()
+        };
+        let input = Input::Report(looked(&[], metaspace, None));
+        let key = Key::new("base", &["one"]);
+        let decided = VerifierDecide.decide(&key, state, &input, &context);
+        decided.unwrap()
+    };
+    let (marked, plain) = (Arc::new(marked), Arc::new(config(Vec::new())));
+    let before = decide(&marked, &State::default(), 899).state;
+    assert_eq!(decide(&plain, &before, 901).events.len(), 0);
+    let over = decide(&marked, &before, 901);
+    assert_eq!(over.events.len(), 1);
+    // Once: it is over it still.
+    assert_eq!(decide(&marked, &over.state, 903).events.len(), 0);
+    assert_eq!(decide(&marked, &over.state, 899).events.len(), 1);
+}
+
+#[test]
 fn a_base_over_time() {
     let drift: &[(&str, &[&str])] = &[("1", &[])];
     let other: &[(&str, &[&str])] = &[("1", &["9"])];

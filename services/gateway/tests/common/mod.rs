@@ -215,6 +215,12 @@ pub fn events(bus: &MemoryBus, kind: &str) -> Vec<Event> {
         .collect()
 }
 
+/// So many seconds after the story begins.
+pub fn moment(second: u32) -> ferry_events::Timestamp {
+    let begins: ferry_events::Timestamp = "2025-06-01T09:30:00Z".parse().unwrap();
+    begins + std::time::Duration::from_secs(second.into())
+}
+
 /// An event as a service would say it.
 pub fn event(service: Service, scope: Scope, second: u32, body: impl Into<Body>) -> Event {
     let body = body.into();
@@ -222,7 +228,7 @@ pub fn event(service: Service, scope: Scope, second: u32, body: impl Into<Body>)
     Event {
         id: EventId::of(service.name(), "test", u64::from(second), &kind, 0),
         source: service,
-        time: format!("2025-06-01T09:30:{second:02}Z").parse().unwrap(),
+        time: moment(second),
         scope,
         cause: None,
         body,

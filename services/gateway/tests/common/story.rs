@@ -444,8 +444,7 @@ impl Story {
     }
 
     fn now(&self) -> Timestamp {
-        let second = self.second;
-        format!("2025-06-01T09:30:{second:02}Z").parse().unwrap()
+        super::moment(self.second)
     }
 
     pub fn view(&self) -> ferry_api::RunView {
