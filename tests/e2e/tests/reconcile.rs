@@ -6,7 +6,7 @@ mod support;
 use std::time::Duration;
 
 use anyhow::Result;
-use ferry_api::{RunKind, RunState, RunSummary, RunsQuery, WantedView};
+use ferry_api::{BaseRequest, RunKind, RunState, RunSummary, RunsQuery, WantedView};
 use ferry_events::Reason;
 use ferry_rig::wait::until;
 use support::{Line, RUN_LIMIT, jar};
@@ -178,6 +178,47 @@ async fn a_base_that_was_away_for_a_while_gets_its_module_back() -> Result<()> {
     line.bases[2].restart_empty();
     line.bases[2].faults().clear();
     line.answers_again(2, "one").await?;
+    assert_eq!(line.doubled(), Vec::<String>::new());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_base_that_a_person_holds_is_left_alone_until_it_is_released() -> Result<()> {
+    let line = Line::start().await?;
+    line.deploy(&jar("one")).await?;
+    let client = line.stack.client();
+    let ask = BaseRequest {
+        why: "its disk is replaced".into(),
+    };
+    client.hold_base("prod-1", &ask).await?;
+    let held = async || -> Result<bool> {
+        let bases = client.bases().await?;
+        let of_base = bases.into_iter().find(|one| one.name == "prod-1");
+        Ok(of_base.is_some_and(|one| one.held.is_some()))
+    };
+    until("prod-1 to be held", RUN_LIMIT, || async {
+        Ok(held().await?.then_some(()))
+    })
+    .await?;
+    line.bases[1].restart_empty();
+    line.wanted("prod-1", "to be seen without it", |it| it.repair.is_some())
+        .await?;
+    // The other one is brought back after that.
+    line.bases[2].restart_empty();
+    line.answers_again(2, "one").await?;
+    assert!(line.bases[1].modules().is_empty(), "it is held");
+
+    // Neither does a rollout touch it, nor the only other one of its zone.
+    let run = line.deploy(&jar("two")).await?;
+    let stop = run.summary.stop.expect("it cannot go on");
+    assert_eq!(
+        (run.summary.state, stop.code),
+        (RunState::Failed, Reason::BaseHeld)
+    );
+    assert!(line.bases[1].modules().is_empty(), "it is held");
+    client.release_base("prod-1", &ask).await?;
+    line.answers_again(1, "one").await?;
+    assert_eq!(line.answers().await?, ["two", "one", "one"]);
     assert_eq!(line.doubled(), Vec::<String>::new());
     Ok(())
 }
