@@ -152,6 +152,7 @@ impl Story {
             from + 455,
             Service::Installer,
             task::Finished {
+                metaspace_growth: None,
                 task,
                 plan: plan.clone(),
                 run,

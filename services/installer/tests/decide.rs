@@ -109,6 +109,7 @@ fn acted(state: &Base, end: ActEnd) -> Outcome {
         panic!("no intent in {state:?}")
     };
     Outcome::Acted(Acted {
+        growth: None,
         request: intent.request,
         end,
         millis: 7,
@@ -543,6 +544,7 @@ fn an_intent_of_a_silent_base_is_settled_by_the_next_task() {
 fn an_outcome_of_another_intent_is_a_fault() {
     let (_, install) = phases().remove(3);
     let other = Outcome::Acted(Acted {
+        growth: None,
         request: uuid::Uuid::nil(),
         end: ActEnd::Done { seen: Vec::new() },
         millis: 1,

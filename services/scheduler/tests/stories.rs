@@ -186,6 +186,10 @@ fn act(world: &mut World, line: &str, commands: &mut u128) -> Option<()> {
             let time = humantime::parse_duration(time).ok()?;
             world.live_until(world.now + TimeDelta::from_std(time).ok()?);
         }
+        ["an", "install", "takes", size] => {
+            let mib: u64 = size.strip_suffix("MiB")?.parse().ok()?;
+            world.fleet.as_mut()?.growth = Some(mib << 20);
+        }
         ["the", "line", "is", "silent"] => world.line_is_silent = true,
         ["the", "line", "answers", "again"] => world.line_is_silent = false,
         [kind @ ("metric" | "check"), name, "is", "inconclusive"] => {

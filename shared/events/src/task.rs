@@ -96,4 +96,8 @@ pub struct Finished {
     /// Where the time went.
     #[serde(default)]
     pub steps: Vec<StepTime>,
+    /// Metaspace that the base took from the system while the module was installed, in bytes, where the pool
+    /// asks for it and the base tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metaspace_growth: Option<u64>,
 }

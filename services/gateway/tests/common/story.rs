@@ -272,6 +272,7 @@ impl Story {
             millis: 450,
         }];
         let finished = task::Finished {
+            metaspace_growth: None,
             task,
             plan: id,
             run,

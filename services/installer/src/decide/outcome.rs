@@ -110,6 +110,8 @@ pub struct Acted {
     pub end: ActEnd,
     /// Time spent, in milliseconds.
     pub millis: u64,
+    /// Metaspace that the base took meanwhile, in bytes, where that was asked.
+    pub growth: Option<u64>,
 }
 
 /// How an intent ended.

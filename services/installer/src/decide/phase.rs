@@ -187,6 +187,9 @@ impl<'a> Turn<'a> {
 
     fn acted(&mut self, mut hand: InHand, intent: Intent, acted: &Acted) {
         spend(&mut hand, intent.step, acted.millis);
+        if intent.step == StepName::Install {
+            hand.growth = acted.growth;
+        }
         match &acted.end {
             ActEnd::Outdated => self.outdated(hand),
             ActEnd::Done { seen } => {
@@ -390,6 +393,7 @@ impl<'a> Turn<'a> {
             task,
             steps,
             running,
+            growth,
             ..
         } = hand;
         let module = self.base.modules.entry(task.module.clone()).or_default();
@@ -408,6 +412,7 @@ impl<'a> Turn<'a> {
                 base: task.base.clone(),
                 running,
                 revision,
+                metaspace_growth: growth.filter(|_| stop.is_none()),
                 stop: stop.map(|stop| stop.on(&task.base)),
                 steps,
             },

@@ -115,6 +115,9 @@ pub struct InHand {
     /// Whether the jar to put back can be had.
     #[serde(default)]
     pub restorable: bool,
+    /// Metaspace that the base took while the wanted version was installed, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub growth: Option<u64>,
     /// Whether the base was taken out of its load balancer for this task.
     #[serde(default)]
     pub drained: bool,
@@ -135,6 +138,7 @@ impl InHand {
             stuck: BTreeSet::new(),
             untold: false,
             restorable: false,
+            growth: None,
             drained: false,
             running: None,
         }

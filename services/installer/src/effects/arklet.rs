@@ -6,8 +6,8 @@
 use std::{sync::Arc, time::Duration};
 
 use ferry_ark::arklet::{
-    InstallBiz, QueryAllBiz, QueryBizOps, RecordOutcome, Reply, ReplyCode, ReplyError, Request,
-    UninstallBiz,
+    HealthQuery, InstallBiz, QueryAllBiz, QueryBizOps, RecordOutcome, Reply, ReplyCode, ReplyError,
+    Request, UninstallBiz,
 };
 use ferry_events::{Reason, Stop};
 use ferry_web::{Ask, Unanswered, Web};
@@ -122,6 +122,12 @@ impl Arklet {
             .collect();
         seen.sort();
         Ok(seen)
+    }
+
+    /// Metaspace that the base has taken from the system, in bytes, where it tells.
+    pub async fn metaspace(&self) -> Option<u64> {
+        let reply = self.call(&HealthQuery::default()).await.ok()?;
+        Some(reply.health()?.metaspace?.committed)
     }
 
     /// What the base remembers of a request.

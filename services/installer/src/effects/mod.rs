@@ -37,7 +37,7 @@ use tokio::{sync::watch, time::Instant};
 use url::Url;
 
 use crate::decide::{
-    ActEnd, Acted, Drained, DrainedEnd, InstallerDecide, Outcome, Prepared, PreparedEnd,
+    ActEnd, Acted, Change, Drained, DrainedEnd, InstallerDecide, Outcome, Prepared, PreparedEnd,
     RestartStage, Restarted, Undrained, Work,
 };
 
@@ -189,12 +189,28 @@ impl Effects<InstallerDecide> for InstallerEffects {
                 }
             }
             (Work::Act { task, intent }, arklet) => {
-                let end = match arklet {
-                    Ok(arklet) => self.act(&arklet, &job, task, intent).await,
-                    Err(stop) => ActEnd::Silent { stop },
+                let gates = gates_on_metaspace(&job.config, &task.base);
+                let gates = gates && matches!(intent.change, Change::Install { .. });
+                let (end, growth) = match arklet {
+                    Ok(arklet) if gates => {
+                        let before = arklet.metaspace().await;
+                        let end = self.act(&arklet, &job, task, intent).await;
+                        let after = match end {
+                            ActEnd::Done { .. } => arklet.metaspace().await,
+                            _ => None,
+                        };
+                        let growth = before.zip(after);
+                        (
+                            end,
+                            growth.map(|(before, after)| after.saturating_sub(before)),
+                        )
+                    }
+                    Ok(arklet) => (self.act(&arklet, &job, task, intent).await, None),
+                    Err(stop) => (ActEnd::Silent { stop }, None),
                 };
                 let millis = millis(began.elapsed());
                 Outcome::Acted(Acted {
+                    growth,
                     request: intent.request,
                     end,
                     millis,
@@ -211,17 +227,23 @@ impl Effects<InstallerDecide> for InstallerEffects {
     }
 }
 
+/// Whether rollouts to a base's pool ask how much metaspace is left.
+fn gates_on_metaspace(config: &Config, base: &str) -> bool {
+    let pool = config
+        .base(base)
+        .and_then(|(pool, _)| config.pools.get(pool));
+    pool.is_some_and(|pool| pool.metaspace_growth > 0)
+}
+
 /// Whole milliseconds, as they go into events.
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// How long a step's change may take.
-fn limit_of(change: &crate::decide::Change, installer: &Installer) -> Duration {
+fn limit_of(change: &Change, installer: &Installer) -> Duration {
     match change {
-        crate::decide::Change::Uninstall { .. } => installer.uninstall_timeout,
-        crate::decide::Change::Install { .. } | crate::decide::Change::Explain { .. } => {
-            installer.install_timeout
-        }
+        Change::Uninstall { .. } => installer.uninstall_timeout,
+        Change::Install { .. } | Change::Explain { .. } => installer.install_timeout,
     }
 }

@@ -61,6 +61,8 @@ pub(super) struct Brief<'a> {
     pub left_alone: &'a BTreeMap<String, Stop>,
     /// Metaspace that bases have left, in bytes, as far as it is known.
     pub rooms: &'a BTreeMap<String, u64>,
+    /// What an install is expected to take in each pool, in bytes.
+    pub growths: &'a BTreeMap<String, u64>,
 }
 
 /// The plan that brings a release: a canary wave, then the others, no zone beyond its limits.
@@ -88,7 +90,7 @@ pub(super) fn forward(brief: &Brief<'_>) -> Result<Plan, Stop> {
         return Err(all_held(&left_out));
     }
     if !matches!(brief.requested.aim, Aim::Back { .. }) {
-        room::fits(&steps, brief.rooms, &room::growths(brief.config))?;
+        room::fits(&steps, brief.rooms, brief.growths)?;
     }
     let pools: BTreeSet<&str> = steps.iter().map(|step| step.pool.as_str()).collect();
     let wants = wants(Some(brief.release), pools.iter().copied());

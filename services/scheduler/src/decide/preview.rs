@@ -67,7 +67,7 @@ pub(super) fn judge(
         returns: matches!(requested.aim, Aim::Back { .. }),
         held: unit.left_alone(context).into_keys().collect(),
         rooms: unit.rooms(),
-        growths: super::room::growths(config),
+        growths: unit.growths(config),
     };
     let broken: Vec<String> = check(plan, &known)
         .iter()
@@ -179,6 +179,7 @@ fn preview(unit: &Unit, requested: Requested, release: &Release, context: &Conte
         revision: &context.revision,
         left_alone: &left_alone,
         rooms: &unit.rooms(),
+        growths: &unit.growths(&context.config),
     });
     let plan = match planned {
         Ok(plan) => {

@@ -407,6 +407,7 @@ impl Unit {
             revision: &context.revision,
             left_alone: &left_alone,
             rooms: &self.rooms(),
+            growths: &self.growths(&context.config),
         })?;
         preview::judge(&plan, release, requested, self, context)?;
         Ok((release.clone(), plan))

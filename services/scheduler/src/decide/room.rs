@@ -1,25 +1,30 @@
 //! Metaspace: a module is rolled out only to bases that have room for it.
 //!
-//! In: what bases report, what an install takes in their pool. Out: the room that each base has left, and
-//! those with too little. What is not known keeps nothing back.
+//! In: what bases report, what installs took in their pool. Out: the room that each base has left, and those
+//! with too little. What is not known keeps nothing back.
 
 use std::collections::BTreeMap;
 
-use ferry_events::{Reason, Stop, base::Seen, rollout::Step};
+use ferry_config::Config;
+use ferry_events::{Reason, Stop, base::Seen, rollout::Step, task};
 use ferry_runtime::Context;
 
 use super::{
     gates_on_metaspace,
-    unit::{Making, Unit},
+    unit::{Making, Phase, Unit},
 };
 
 /// Bases that a refusal names.
 const NAMED_MAX: usize = 3;
 const KIB: u64 = 1024;
+/// Installs that are remembered of each pool: a module grows and shrinks with its versions.
+const GROWTHS_MAX: usize = 8;
 
 pub(super) trait Rooms: Sized {
     /// A base reports how much metaspace it has.
     fn sees_room(self, seen: &Seen, context: &Context) -> Self;
+    /// An install took some.
+    fn sees_growth(self, finished: &task::Finished, context: &Context) -> Self;
 }
 
 impl Rooms for Making {
@@ -44,24 +49,49 @@ impl Rooms for Making {
         care.room = left.map(|left| (left, seen.sighting));
         self
     }
+
+    fn sees_growth(mut self, finished: &task::Finished, context: &Context) -> Self {
+        let pool = context.config.base(&finished.base).map(|(pool, _)| pool);
+        let (Some(growth), Some(pool)) = (finished.metaspace_growth, pool) else {
+            return self;
+        };
+        let unit = &mut self.state;
+        // A task that is told again is no other install.
+        let in_hand = unit.active.as_ref();
+        let in_hand = in_hand.and_then(|active| active.tasks.get(&finished.base));
+        let is_new =
+            in_hand.is_some_and(|task| task.task == finished.task && task.phase == Phase::Changing);
+        if is_new && gates_on_metaspace(&context.config, pool) {
+            let last = unit.growths.entry(pool.to_owned()).or_default();
+            last.push(growth.div_ceil(KIB));
+            let surplus = last.len().saturating_sub(GROWTHS_MAX);
+            last.drain(..surplus);
+        }
+        self
+    }
 }
 
 impl Unit {
+    /// What an install is expected to take in each pool, in bytes: the most that the last ones took, before any
+    /// what the configuration says.
+    pub(super) fn growths(&self, config: &Config) -> BTreeMap<String, u64> {
+        let pools = config.pools.iter();
+        pools
+            .filter(|(_, pool)| pool.metaspace_growth > 0)
+            .map(|(name, pool)| {
+                let learned = self.growths.get(name).and_then(|last| last.iter().max());
+                let learned = learned.map(|kib| kib.saturating_mul(KIB));
+                (name.clone(), learned.unwrap_or(pool.metaspace_growth))
+            })
+            .collect()
+    }
+
     /// Metaspace that bases have left, in bytes, by name.
     pub(super) fn rooms(&self) -> BTreeMap<String, u64> {
         let care = self.care.iter();
         care.filter_map(|(base, care)| Some((base.clone(), care.room?.0.saturating_mul(KIB))))
             .collect()
     }
-}
-
-/// What an install takes in each pool, in bytes.
-pub(super) fn growths(config: &ferry_config::Config) -> BTreeMap<String, u64> {
-    let pools = config.pools.iter();
-    pools
-        .filter(|(_, pool)| pool.metaspace_growth > 0)
-        .map(|(name, pool)| (name.clone(), pool.metaspace_growth))
-        .collect()
 }
 
 /// Holds a plan's bases to the room that they have.

@@ -89,6 +89,9 @@ pub struct Unit {
     /// Bases whose restart was asked for.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) away: BTreeMap<String, Away>,
+    /// What the last installs took of metaspace, by pool, in KiB, the newest last.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) growths: BTreeMap<String, Vec<u64>>,
     /// The last turn of a restart that is over: word of an older one is late.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(super) turns_over: u64,
@@ -313,7 +316,9 @@ impl Unit {
         let decided = match input {
             Input::Event(event) => match &event.body {
                 Body::RolloutRequested(requested) => making.requested(requested, context),
-                Body::TaskFinished(finished) => making.task_finished(finished, context),
+                Body::TaskFinished(finished) => making
+                    .sees_growth(finished, context)
+                    .task_finished(finished, context),
                 Body::ObservationFinished(finished) => making.observed(finished, context),
                 Body::ModuleDrifted(drifted) => making.drifted(drifted, context),
                 Body::BaseJoined(seen) => making.sees_room(seen, context).joined(seen, context),

@@ -34,6 +34,8 @@ pub struct Base {
 #[derive(Default)]
 pub struct Fleet {
     pub bases: BTreeMap<String, Base>,
+    /// Metaspace that an install takes, in bytes, where the installer asks.
+    pub growth: Option<u64>,
     /// What silent bases were asked.
     held: Vec<Body>,
     /// What is said later.
@@ -132,7 +134,15 @@ impl Fleet {
         let (want, before) = (version(&p.want), version(&p.restore));
         if starts(&want) {
             base.runs = want;
-            return task_finished(p, *revision, Ok(()));
+            let done = task_finished(p, *revision, Ok(()));
+            let Body::TaskFinished(done) = done else {
+                unreachable!("it is one");
+            };
+            return task::Finished {
+                metaspace_growth: self.growth,
+                ..*done
+            }
+            .into();
         }
         base.runs = before.filter(|_| starts(&version(&p.restore)));
         let stop = Stop::new(Reason::InstallFailed, "NoClassDefFoundError");

@@ -632,6 +632,7 @@ impl World {
 
 pub fn task_finished(p: &task::Requested, revision: u64, result: Result<(), Stop>) -> Body {
     task::Finished {
+        metaspace_growth: None,
         task: p.task,
         plan: p.plan.clone(),
         run: p.run,

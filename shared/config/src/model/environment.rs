@@ -143,8 +143,8 @@ pub struct Pool {
     /// How a base is taken out of its load balancer while a module is changed on it. Default: it is not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drain: Option<Drain>,
-    /// Metaspace that installing a module is expected to take, in bytes: nothing is rolled out to a base
-    /// that has less than this left. Default: nothing is kept back.
+    /// Metaspace that installing a module is expected to take, in bytes, until installs have told: nothing is
+    /// rolled out to a base that has less than this left. Default: nothing is asked or kept back.
     #[serde(default, skip_serializing_if = "is_none", with = "crate::text::size")]
     #[schemars(with = "String", extend("format" = "size", "x-least" = "1KiB", "x-most" = "64GiB"))]
     pub metaspace_growth: u64,

@@ -486,6 +486,7 @@ pub fn bodies() -> Vec<Body> {
         }
         .into(),
         task::Finished {
+            metaspace_growth: None,
             task,
             plan: Digest::of(b"plan"),
             run: run_id(),
