@@ -14,6 +14,7 @@ use ferry_events::{
     gate::{self, Verdict},
     line::{Act, Standing, Stretch},
     push::ChangeMerged,
+    restart,
     rollout::{Aim, Direction, Plan, Requested, RolloutOutcome},
     task,
 };
@@ -142,7 +143,9 @@ fn config(setup: &Setup) -> Config {
         setup.strategy, setup.gates
     );
     for (pool, bases) in pools {
-        text += &format!("[pools.{pool}]\nenvironment = \"prod\"\nbases = [\n{bases}]\n");
+        text += &format!(
+            "[pools.{pool}]\nenvironment = \"prod\"\nrestart = {{ exec = [\"restart\", \"{{base}}\"] }}\nbases = [\n{bases}]\n"
+        );
     }
     match ferry_config::parse(&[("ferry.toml".into(), text)]) {
         Ok(loaded) => loaded.config,
@@ -164,6 +167,7 @@ enum Next {
     RollBack,
     Hold { which: usize },
     Release { which: usize },
+    Restart { which: usize },
     Wake,
     Repeat { which: usize },
 }
@@ -182,6 +186,7 @@ fn next() -> impl Strategy<Value = Next> {
         1 => Just(Next::RollBack),
         1 => which().prop_map(|which| Next::Hold { which }),
         1 => which().prop_map(|which| Next::Release { which }),
+        1 => which().prop_map(|which| Next::Restart { which }),
         4 => Just(Next::Wake),
         3 => which().prop_map(|which| Next::Repeat { which }),
     ]
@@ -227,6 +232,8 @@ struct Watch {
     live: Option<String>,
     /// Bases that could not be brought back and are not known to be mended.
     quarantined: BTreeSet<String>,
+    /// Bases that the installer was asked to restart, and that are not counted on again.
+    away: BTreeMap<String, u64>,
 }
 
 impl Watch {
@@ -390,6 +397,34 @@ impl Floor {
                 }
                 observed(p, result)
             }
+            Body::RestartRequested(p) => {
+                let base = &p.turn.base;
+                let stop = if self.world.now > p.begin_by || !well || self.lost.contains(base) {
+                    Some(Stop::new(Reason::RestartFailed, "by chance"))
+                } else {
+                    let told = self.told();
+                    let away = self.watch.away.get(base);
+                    assert_eq!(away, Some(&p.turn.number), "{base} is counted on\n{told}");
+                    self.runs.insert(base.clone(), None);
+                    None
+                };
+                if self.watch.away.get(base) == Some(&p.turn.number) {
+                    self.watch.away.remove(base);
+                }
+                let restarted = stop.is_none().then(|| base.clone());
+                let finished = restart::Finished {
+                    turn: p.turn.clone(),
+                    stop,
+                    ended: self.world.now,
+                    millis: 1,
+                };
+                self.feed(finished.into());
+                if let Some(base) = restarted {
+                    let joined = self.world.join(&base, None);
+                    self.feed(joined);
+                }
+                return true;
+            }
             _ => unreachable!("nothing else is open"),
         };
         self.feed(reply);
@@ -552,6 +587,10 @@ impl Floor {
                     self.order("ada", Verb::Release(on_base(base.clone())));
                 }
             }
+            Next::Restart { which } => {
+                let base = self.base(which);
+                self.order("ada", Verb::Restart(on_base(base)));
+            }
             Next::Wake => self.wake(),
             Next::Repeat { which } if !self.fed.is_empty() => self.repeat(which),
             Next::Repeat { .. } => {}
@@ -620,7 +659,10 @@ impl Floor {
         self.seen = self.world.said.len();
         for body in said {
             self.rule(&body);
-            if matches!(body, Body::TaskRequested(_) | Body::ObservationRequested(_)) {
+            if matches!(
+                body,
+                Body::TaskRequested(_) | Body::ObservationRequested(_) | Body::RestartRequested(_)
+            ) {
                 self.open.push(body);
             }
         }
@@ -642,6 +684,10 @@ impl Floor {
     }
 
     fn rule(&mut self, body: &Body) {
+        let unit = match body {
+            Body::RestartRequested(_) => self.unit(),
+            _ => None,
+        };
         let told = || self.world.story.join("\n");
         let watch = &mut self.watch;
         match body {
@@ -755,6 +801,12 @@ impl Floor {
                     p.base,
                     told()
                 );
+                assert!(
+                    !watch.away.contains_key(&p.base),
+                    "{} is being restarted and changed\n{}",
+                    p.base,
+                    told()
+                );
                 let asked = watch.requested.get(&p.run);
                 let by_hand = asked.is_some_and(|asked| matches!(asked.aim, Aim::Back { .. }));
                 if plan.direction != Direction::Forward {
@@ -770,6 +822,7 @@ impl Floor {
                     *of == zone
                         && (watch.in_hand.contains(*base)
                             || self.lost.contains(*base)
+                            || watch.away.contains_key(*base)
                             || held.contains(*base))
                 });
                 let out = out.count() as u32;
@@ -819,6 +872,57 @@ impl Floor {
                 if let (Act::Release, Some(base)) = (p.act, p.stretch.base()) {
                     watch.quarantined.remove(base);
                 }
+            }
+            Body::RestartRequested(p) => {
+                let base = &p.turn.base;
+                let held = watch.held();
+                let is_out = |base: &String| {
+                    watch.in_hand.contains(base)
+                        || self.lost.contains(base)
+                        || held.contains(base)
+                        || watch.quarantined.contains(base)
+                };
+                let stage = unit.as_ref().map(|unit| &unit["active"]["stage"]);
+                assert!(
+                    stage.is_none_or(|stage| stage.is_null() || stage["halt"].is_object()),
+                    "{base} is restarted in the middle of {stage:?}\n{}",
+                    told()
+                );
+                let (mut of_zone, mut out) = (0, 1);
+                for (one, _) in self.zones.iter().filter(|(_, of)| **of == self.zones[base]) {
+                    of_zone += 1;
+                    out += usize::from(one != base && is_out(one));
+                }
+                // One that could not be changed serves nobody.
+                let owed = unit.as_ref().map(|unit| unit["care"][base]["owed"].clone());
+                let owed = owed.unwrap_or_default();
+                let failed = !owed.is_null() && owed["actual"].is_null();
+                let strategy = &self.world.config.environments["prod"];
+                let all_but_one = (of_zone - 1).max(1);
+                let most = strategy.max_unavailable.map_or(all_but_one, |amount| {
+                    amount.at_most_of(of_zone).clamp(1, all_but_one)
+                });
+                let least = strategy.min_available.at_least_of(of_zone);
+                // A module that never came there has nothing to lose.
+                let is_known = unit.is_some_and(|unit| unit["line"]["told"] == true);
+                assert!(
+                    !is_known
+                        || failed
+                        || self.lost.contains(base)
+                        || out <= most && of_zone.saturating_sub(out) >= least,
+                    "{base} is restarted while {out} of {of_zone} are out\n{}",
+                    told()
+                );
+                assert!(
+                    watch.away.is_empty(),
+                    "one at a time, and {:?} is away\n{}",
+                    watch.away,
+                    told()
+                );
+                watch.away.insert(base.clone(), p.turn.number);
+            }
+            Body::RestartOver(p) => {
+                watch.away.remove(&p.base);
             }
             Body::BaseQuarantined(p) => {
                 watch.quarantined.insert(p.base.clone());

@@ -193,7 +193,11 @@ impl Decide for Scheduler {
             Body::GateJudged(p) => vec![unit_key(&p.module, &p.environment)],
             Body::LineAsked(_) => vec![line_key()],
             Body::LineTold(p) => vec![unit_key(&p.module, &p.environment)],
-            Body::LineChanged(p) => units_of_stretch(config, &p.stretch),
+            Body::LineChanged(p) => {
+                let units = units_of_stretch(config, &p.stretch);
+                let list = p.stretch.base().and(p.stretch.environment());
+                units.into_iter().chain(list.map(restarts_key)).collect()
+            }
             Body::JointReported(p) => vec![joint_key(p.joint.id)],
             Body::JointTold(p) => vec![unit_key(&p.module, &p.environment)],
             Body::BaseChanged(p) => {

@@ -12,6 +12,7 @@ use ferry_events::{
     Body, Command, CommandId, Reason, Scope, Stop, Timestamp, Verb,
     base::{Lost, Seen},
     command::{OnBase, Settled},
+    line::Changed,
     restart::{Asked, Cause, Finished, Given, Listed, Outcome, Over, Requested, Turn},
 };
 use ferry_runtime::{Context, Decision, Fault, Input};
@@ -44,6 +45,12 @@ pub struct Restarts {
     /// What was seen last, by base.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     seen: BTreeMap<String, Sight>,
+    /// Bases that people hold, and in whose words: they are not restarted.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    held: BTreeMap<String, String>,
+    /// Up to which change of the line that is so.
+    #[serde(default, skip_serializing_if = "super::unit::is_zero")]
+    line: u64,
     /// The last commands that were taken or refused.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     commands: Vec<CommandId>,
@@ -141,6 +148,7 @@ impl Restarts {
                 Body::BaseJoined(seen) => making.sees(seen, context),
                 Body::BaseChanged(seen) => making.sees(seen, context),
                 Body::BaseLost(lost) => making.loses(lost),
+                Body::LineChanged(changed) => making.hears(changed),
                 Body::RestartGiven(given) => making.is_given(given, context),
                 Body::RestartFinished(finished) => making.finished(finished, context),
                 _ => making,
@@ -166,10 +174,19 @@ impl Restarts {
         }
     }
 
-    /// A base that is over its mark and does not answer begins anew by itself.
+    /// A base that a person holds waits for its release. One that is over its mark and does not answer begins
+    /// anew by itself.
     fn waits_for_base(&self, entry: &Entry) -> bool {
+        if self.held.contains_key(&entry.base) {
+            return true;
+        }
         let lost = self.seen.get(&entry.base).is_some_and(|seen| seen.lost);
         lost && matches!(entry.cause, Cause::Metaspace { .. })
+    }
+
+    fn why_held(&self, base: &str) -> Stop {
+        let why = self.held.get(base).cloned().unwrap_or_default();
+        Stop::new(Reason::BaseHeld, why).on(base)
     }
 
     fn is_in_turn(&self, base: &str) -> bool {
@@ -198,6 +215,7 @@ trait Moves: Sized {
     fn told_to(self, command: &Command, context: &Context) -> Self;
     fn sees(self, seen: &Seen, context: &Context) -> Self;
     fn loses(self, lost: &Lost) -> Self;
+    fn hears(self, changed: &Changed) -> Self;
     fn is_given(self, given: &Given, context: &Context) -> Self;
     fn finished(self, finished: &Finished, context: &Context) -> Self;
     fn overdue(self, context: &Context) -> Self;
@@ -231,6 +249,7 @@ impl Moves for Making {
                 Reason::NoRestartDriver,
                 format!("[pools.{pool}.restart] is not set"),
             )),
+            _ if state.held.contains_key(base) => Some(state.why_held(base)),
             _ if state.is_in_turn(base) || listed.is_some_and(is_asked) => Some(Stop::new(
                 Reason::NotWaiting,
                 format!("{base} is on the list of restarts already"),
@@ -318,6 +337,20 @@ impl Moves for Making {
             sight.sighting = lost.sighting;
             sight.lost = true;
         }
+        self
+    }
+
+    fn hears(mut self, changed: &Changed) -> Self {
+        let state = &mut self.state;
+        if changed.number <= state.line {
+            return self;
+        }
+        state.line = changed.number;
+        let held = changed.standing.iter().filter(|one| !one.quarantined);
+        let held = held.filter(|one| one.stretch.environment() == changed.stretch.environment());
+        state.held = held
+            .filter_map(|one| Some((one.stretch.base()?.to_owned(), one.to_string())))
+            .collect();
         self
     }
 
@@ -412,6 +445,15 @@ impl Moves for Making {
             let why = format!("[pools.{}.restart] is not set any more", it.turn.pool);
             let stop = Stop::new(Reason::NoRestartDriver, why).on(&it.turn.base);
             return self.end(Outcome::Failed, Some(stop), context);
+        };
+        let asks = matches!(it.stage, Stage::Asking { .. });
+        let base = it.turn.base.clone();
+        if asks && state.held.contains_key(&base) {
+            let stop = state.why_held(&base);
+            return self.end(Outcome::Failed, Some(stop), context);
+        }
+        let Some(it) = &mut state.turn else {
+            return self;
         };
         match &mut it.stage {
             Stage::Asking { missing } => {

@@ -513,7 +513,8 @@ impl Active {
         self.plan.direction != Direction::Forward
     }
 
-    fn has_failed(&self, base: &str) -> bool {
+    /// Whether it failed there, and that was put up with.
+    pub(super) fn has_failed(&self, base: &str) -> bool {
         self.broken
             .iter()
             .any(|stop| stop.base.as_deref() == Some(base))

@@ -156,12 +156,19 @@ impl Unit {
         let Some((_, own)) = bases.iter().find(|(_, one)| one.name == base) else {
             return true;
         };
-        if self.is_out(base) {
+        let has_failed = |base: &str| busy.is_some_and(|active| active.has_failed(base));
+        // What serves nobody takes nothing away. That the line has it in quarantine still tells nothing.
+        let care = self.care.get(base);
+        if care.is_some_and(Care::is_out_of_service) || has_failed(base) {
             return true;
         }
         let of_zone = bases.iter().filter(|(_, one)| one.zone == own.zone);
         let names: Vec<&str> = of_zone.map(|(_, one)| one.name.as_str()).collect();
-        let out = names.iter().filter(|name| self.is_out(name)).count() + 1;
+        let others = names.iter().filter(|name| **name != base);
+        let out = others
+            .filter(|name| self.is_out(name) || has_failed(name))
+            .count()
+            + 1;
         let zone = plan::zone(&context.config, &self.environment, names.len());
         let out = u32::try_from(out).unwrap_or(u32::MAX);
         out <= zone.max_unavailable && zone.bases.saturating_sub(out) >= zone.min_available
