@@ -299,6 +299,8 @@ impl Floor {
 
     fn order(&mut self, actor: &str, verb: Verb) {
         self.commands += 1;
+        // No two people speak at the very same moment.
+        self.world.now += chrono::TimeDelta::milliseconds(1);
         let command = self.world.command(self.commands, actor, Some("why"), verb);
         self.fed.push(Fed::Command(Box::new(command.clone())));
         self.world.order(command);

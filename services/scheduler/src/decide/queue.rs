@@ -165,6 +165,7 @@ impl Queue for Making {
                     && self.state.begins_at_once(requested, context) =>
             {
                 let (older, touched) = (active.requested.clone(), active.touched.clone());
+                let left = active.release.clone();
                 // Nor may an older one that waits begin after it.
                 let mut cut = self
                     .make_way(requested, context)
@@ -172,6 +173,7 @@ impl Queue for Making {
                     .begin(requested.clone(), context);
                 // What the older one left on bases is nobody's but the new one's to bring back.
                 let unit = &mut cut.state;
+                unit.reject(&left);
                 for active in unit.active.iter_mut().chain(&mut unit.gated) {
                     active.touched.extend(touched.clone());
                 }
