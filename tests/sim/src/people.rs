@@ -8,15 +8,15 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use ferry_bus::Write;
 use ferry_events::{
     Command, CommandId, RunId, Verb,
-    command::Rollout,
+    command::{OnBase, Rollout},
     gate::Ask,
     ids::derive,
-    line::{Standing, Stretch},
+    line::{Changed, Standing, Stretch},
 };
 
 use crate::{
     drive::{Driver, stranger},
-    script::{Act, ENVIRONMENTS, MODULES, pick},
+    script::{Act, BASES, ENVIRONMENTS, MODULES, pick},
     world::World,
 };
 
@@ -81,6 +81,32 @@ pub enum PersonAct {
     Resume(Whom),
     /// Aborts.
     Abort(Whom),
+    /// Has a base left alone, by number.
+    Hold(usize),
+    /// Gives a base back, by number.
+    Free(usize),
+}
+
+/// What is paused and held.
+#[derive(Clone, Default)]
+pub struct Lines {
+    /// What stands, and when each was said.
+    pub standing: Vec<(Standing, u64)>,
+    /// What stood after each change.
+    pub after: BTreeMap<u64, Vec<Standing>>,
+}
+
+impl Lines {
+    /// Takes in a change.
+    pub fn change(&mut self, changed: &Changed, now_ms: u64) {
+        let since = |one: &Standing| {
+            let known = self.standing.iter().find(|(known, _)| known == one);
+            known.map_or(now_ms, |(_, since)| *since)
+        };
+        let standing = changed.standing.iter();
+        self.standing = standing.map(|one| (one.clone(), since(one))).collect();
+        self.after.insert(changed.number, changed.standing.clone());
+    }
 }
 
 impl Careful {
@@ -206,7 +232,15 @@ impl Driver {
                 }
             })
         };
-        let paused = seen.people.standing.first();
+        let mut standing = seen.people.lines.standing.iter();
+        let paused = standing.find(|(one, _)| one.stretch.base().is_none());
+        let on_base = |number: usize| {
+            let (base, environment) = BASES[number];
+            OnBase {
+                base: base.into(),
+                environment: environment.into(),
+            }
+        };
         Some(match act {
             PersonAct::Approve { author: true } => (AUTHOR, Verb::Approve(waiting(true)?)),
             PersonAct::Approve { author: false } => (someone, Verb::Approve(waiting(true)?)),
@@ -215,6 +249,8 @@ impl Driver {
             PersonAct::Resume(Whom::Run) => (someone, Verb::Resume(paused?.0.stretch.clone())),
             PersonAct::Resume(whom) => (someone, Verb::Resume(stretch(whom)?)),
             PersonAct::Abort(whom) => (someone, Verb::Abort(stretch(whom)?)),
+            PersonAct::Hold(base) => (someone, Verb::Hold(on_base(base))),
+            PersonAct::Free(base) => (someone, Verb::Release(on_base(base))),
         })
     }
 
@@ -258,22 +294,42 @@ impl Driver {
         {
             let seen = world.seen();
             for wait in seen.people.waits.values() {
-                let Ask::Approval { count, .. } = wait.ask else {
-                    continue;
+                let rollout = Rollout {
+                    run: wait.run,
+                    module: wait.module.clone(),
+                    environment: wait.environment.clone(),
                 };
-                for actor in OTHERS.into_iter().take(count as usize) {
-                    let rollout = Rollout {
-                        run: wait.run,
-                        module: wait.module.clone(),
-                        environment: wait.environment.clone(),
-                    };
-                    let key = format!("{} {actor}", wait.gate);
-                    wanted.push((key, actor, Verb::Approve(rollout)));
+                match wait.ask {
+                    Ask::Approval { count, .. } => {
+                        for actor in OTHERS.into_iter().take(count as usize) {
+                            let key = format!("{} {actor}", wait.gate);
+                            wanted.push((key, actor, Verb::Approve(rollout.clone())));
+                        }
+                    }
+                    // What could not be told, somebody must decide.
+                    Ask::Decision => {
+                        let key = format!("{} decided", wait.gate);
+                        wanted.push((key, OTHERS[0], Verb::Promote(rollout)));
+                    }
+                    _ => {}
                 }
             }
-            for (standing, _) in &seen.people.standing {
+            for (standing, _) in &seen.people.lines.standing {
                 let key = format!("{:?} {}", standing.stretch, standing.since);
-                wanted.push((key, OTHERS[0], Verb::Resume(standing.stretch.clone())));
+                let verb = match &standing.stretch {
+                    Stretch::Base { base, environment } => {
+                        // A quarantine ends by itself, or is named.
+                        if standing.quarantined && world.script.settings.guard.is_some() {
+                            continue;
+                        }
+                        Verb::Release(OnBase {
+                            base: base.clone(),
+                            environment: environment.clone(),
+                        })
+                    }
+                    stretch => Verb::Resume(stretch.clone()),
+                };
+                wanted.push((key, OTHERS[0], verb));
             }
         }
         for (key, actor, verb) in wanted {
@@ -310,6 +366,8 @@ fn said(verb: &Verb) -> String {
         Verb::Pause(stretch) => format!("pauses {stretch}"),
         Verb::Resume(stretch) => format!("resumes {stretch}"),
         Verb::Abort(stretch) => format!("aborts {stretch}"),
+        Verb::Hold(it) => format!("holds {}", it.base),
+        Verb::Release(it) => format!("releases {}", it.base),
         other => format!("{other:?}"),
     }
 }
