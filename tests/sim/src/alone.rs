@@ -18,7 +18,7 @@ use ferry_events::{
 
 use crate::{
     care::{HEARD_MS, Look},
-    people::Lines,
+    people::{Heard, Lines},
 };
 
 type Unit = (String, String);
@@ -41,7 +41,7 @@ pub struct Alone {
 
 impl Alone {
     /// Takes in an event of a unit that had heard of a change of the line. What is broken by it.
-    pub fn take(&mut self, look: &Look<'_>, heard: Option<u64>, lines: &Lines) -> Option<String> {
+    pub fn take(&mut self, look: &Look<'_>, heard: Heard, lines: &Lines) -> Option<String> {
         match look.body {
             Body::RolloutPlanned(p) => {
                 self.plans.insert(p.id.clone(), p.plan.clone());
@@ -67,7 +67,7 @@ impl Alone {
             }
             Body::BaseQuarantined(p) => {
                 let unit = (p.module.clone(), p.environment.clone());
-                let said = (p.run, heard.unwrap_or_default());
+                let said = (p.run, heard.to.unwrap_or_default());
                 self.quarantined.insert((unit, p.base.clone()), said);
                 None
             }
@@ -98,13 +98,12 @@ impl Alone {
         base: &str,
         forward: bool,
         look: &Look<'_>,
-        heard: Option<u64>,
+        heard: Heard,
         lines: &Lines,
     ) -> Option<String> {
         let is_it =
             |one: &&Standing| one.stretch.base() == Some(base) && (forward || !one.quarantined);
-        let known = heard.and_then(|number| lines.after.get(&number));
-        if let Some(one) = known.into_iter().flatten().find(is_it) {
+        if let Some(one) = lines.known(heard).into_iter().find(is_it) {
             return Some(format!("its unit has heard that {one}"));
         }
         let long = lines.standing.iter().filter(|(_, since)| {
@@ -123,7 +122,7 @@ impl Alone {
         &mut self,
         task: &task::Requested,
         look: &Look<'_>,
-        heard: Option<u64>,
+        heard: Heard,
         lines: &Lines,
     ) -> Option<String> {
         let direction = self.plans.get(&task.plan)?.direction;

@@ -18,7 +18,7 @@ use crate::{
     alone::Alone,
     gates::Gates,
     outside::Outside,
-    people::{AUTHOR, CAREFUL, Lines, covers},
+    people::{AUTHOR, CAREFUL, Heard, Lines, covers},
     script::{ENVIRONMENTS, Script},
 };
 
@@ -95,7 +95,7 @@ impl Look<'_> {
 impl People {
     /// Takes in an event. What is broken by it.
     pub fn take(&mut self, look: &Look<'_>) -> Vec<String> {
-        let heard = self.heard_at(look.event);
+        let heard = self.heard_at(look);
         let alone = self.alone.take(look, heard, &self.lines);
         let gates = self.gates.take(look);
         let asked = self.take_asked(look, heard);
@@ -111,20 +111,21 @@ impl People {
         }
     }
 
-    /// Up to which change of the line a unit had heard when it decided an event: as far as when it was last
-    /// stored, or by what the event follows from. Several decisions are stored at a time, so how far it has
-    /// heard by the last of them says nothing of the first.
-    fn heard_at(&self, event: &Event) -> Option<u64> {
+    fn heard_at(&self, look: &Look<'_>) -> Heard {
+        let event = look.event;
         let environment = event.scope.environment.clone().unwrap_or_default();
         let unit = (event.scope.module.clone().unwrap_or_default(), environment);
         let before = self.heard.get(&unit).copied();
         let told = event
             .cause
             .and_then(|cause| self.tells.get(&cause).copied());
-        before.max(told)
+        Heard {
+            from: before.max(told),
+            to: look.unit["line"]["number"].as_u64(),
+        }
     }
 
-    fn take_asked(&mut self, look: &Look<'_>, heard: Option<u64>) -> Option<String> {
+    fn take_asked(&mut self, look: &Look<'_>, heard: Heard) -> Option<String> {
         match look.body {
             Body::RunQueued(p) => {
                 self.runs.push((p.run, p.module.clone()));
@@ -196,6 +197,8 @@ impl People {
             // Nobody answered in time, or somebody said no.
             self.excused
                 .extend(finished.stop.as_ref().map(|stop| stop.reason));
+            // What a gate spoke against does not come again by itself.
+            self.excused.insert(Reason::FailedBefore);
         }
         match self.waits.remove(&finished.gate) {
             Some(_) => None,
@@ -258,15 +261,14 @@ impl People {
         &self,
         wave: &ferry_events::rollout::Wave,
         look: &Look<'_>,
-        heard: Option<u64>,
+        heard: Heard,
     ) -> Option<String> {
         if self.by_hand.contains(&wave.run) {
             return None;
         }
         let (module, environment) = (&wave.module, &wave.environment);
-        let heard = heard.and_then(|number| self.lines.after.get(&number));
-        let heard = heard.into_iter().flatten();
-        let known = covers(heard, wave.run, module, environment);
+        let known = self.lines.known(heard).into_iter();
+        let known = covers(known, wave.run, module, environment);
         let long = self.lines.standing.iter().filter(|(_, since)| {
             look.script.is_calm() && look.now_ms.saturating_sub(*since) > HEARD_MS
         });
@@ -285,7 +287,7 @@ impl People {
         &mut self,
         task: &ferry_events::task::Requested,
         look: &Look<'_>,
-        heard: Option<u64>,
+        heard: Heard,
     ) -> Option<String> {
         let plan = self.plans.get(&task.plan)?;
         if plan.direction == Direction::Repair {
@@ -328,12 +330,8 @@ impl People {
                 })
         };
         // One that is held counts, too, also where the plan leaves it out.
-        let heard = heard.and_then(|number| self.lines.after.get(&number));
-        let held: BTreeSet<&str> = heard
-            .into_iter()
-            .flatten()
-            .filter_map(|one| one.stretch.base())
-            .collect();
+        let known = self.lines.known(heard).into_iter();
+        let held: BTreeSet<&str> = known.filter_map(|one| one.stretch.base()).collect();
         let steps = plan.all().filter(|step| step.zone == *zone);
         let out: Vec<&str> = steps
             .map(|step| step.base.as_str())

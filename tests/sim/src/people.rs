@@ -87,6 +87,16 @@ pub enum PersonAct {
     Free(usize),
 }
 
+/// Up to which change of the line a unit had heard when it decided something: at least, and at most. Several
+/// decisions are stored at a time.
+#[derive(Clone, Copy, Debug)]
+pub struct Heard {
+    /// When it was last stored, or by what the decision follows from; none: of none.
+    pub from: Option<u64>,
+    /// When it was stored with that decision.
+    pub to: Option<u64>,
+}
+
 /// What is paused and held.
 #[derive(Clone, Default)]
 pub struct Lines {
@@ -97,6 +107,21 @@ pub struct Lines {
 }
 
 impl Lines {
+    /// What a unit knows to stand: what stood after each change that may have been the last that it had heard.
+    pub fn known(&self, heard: Heard) -> Vec<&Standing> {
+        // Before the first change nothing stood.
+        let Some(from) = heard.from.filter(|from| self.after.contains_key(from)) else {
+            return Vec::new();
+        };
+        let to = heard.to.unwrap_or(from).max(from);
+        let mut after = self.after.range(from..=to).map(|(_, standing)| standing);
+        let first = after.next().into_iter().flatten();
+        let rest: Vec<_> = after.collect();
+        first
+            .filter(|one| rest.iter().all(|standing| standing.contains(one)))
+            .collect()
+    }
+
     /// Takes in a change.
     pub fn change(&mut self, changed: &Changed, now_ms: u64) {
         let since = |one: &Standing| {
