@@ -173,7 +173,8 @@ impl Alone {
             let quarantined = self.quarantined.get(&key);
             let is_quarantined = quarantined.is_some_and(|(run, _)| *run == finished.run);
             let held = named.is_some_and(|stop| stop.reason == Reason::BaseHeld);
-            !returned.contains(*base) && !held && !(named.is_some() && is_quarantined)
+            let told = held || named.is_some() && is_quarantined;
+            !returned.contains(*base) && !told
         })?;
         let run = finished.run.short();
         Some(format!(
