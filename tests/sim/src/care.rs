@@ -7,8 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ferry_events::{
-    Body, CommandId, PlanId, Reason, RunId, Verb, gate,
-    line::Standing,
+    Body, CommandId, Event, PlanId, Reason, RunId, Timestamp, Verb, gate,
     rollout::{Direction, Plan, RolloutOutcome},
     run::RunKind,
 };
@@ -16,12 +15,15 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
-    people::{AUTHOR, CAREFUL, covers},
+    alone::Alone,
+    gates::Gates,
+    outside::Outside,
+    people::{AUTHOR, CAREFUL, Heard, Lines, covers},
     script::{ENVIRONMENTS, Script},
 };
 
 /// Where nothing goes wrong with the services and the bus, each has heard what was said by then.
-const HEARD_MS: u64 = 10_000;
+pub const HEARD_MS: u64 = 10_000;
 
 /// Who sent which command.
 pub type Sent = BTreeMap<CommandId, (String, Verb)>;
@@ -33,10 +35,15 @@ pub struct People {
     pub waits: BTreeMap<Uuid, gate::Requested>,
     /// What was waited for, and is not any more.
     over: BTreeSet<Uuid>,
-    /// The pauses that stand, and when each was said.
-    pub standing: Vec<(Standing, u64)>,
-    /// What stood after each change of the line.
-    lines: BTreeMap<u64, Vec<Standing>>,
+    /// What is paused and held.
+    pub lines: Lines,
+    /// Up to which change of the line each unit had heard when it was last stored.
+    heard: BTreeMap<(String, String), u64>,
+    /// Which change of the line an event tells of.
+    tells: BTreeMap<ferry_events::EventId, u64>,
+    gates: Gates,
+    /// Bases that are left alone, and those that go back.
+    pub alone: Alone,
     /// The runs with their modules, the newest last.
     pub runs: Vec<(RunId, String)>,
     /// Runs that are a person's way back.
@@ -63,7 +70,15 @@ pub struct Look<'a> {
     /// What people sent.
     pub sent: &'a Sent,
     /// What was said.
+    pub event: &'a Event,
+    /// Its body.
     pub body: &'a Body,
+    /// When it was decided, by the clock of whoever did.
+    pub time: Timestamp,
+    /// When it was stored.
+    pub said: Timestamp,
+    /// What was answered outside.
+    pub outside: &'a Outside,
     /// The record that was committed with it, where it is of a module in an environment; else null.
     pub unit: &'a Value,
     /// Milliseconds of virtual time since the start.
@@ -71,11 +86,6 @@ pub struct Look<'a> {
 }
 
 impl Look<'_> {
-    /// The change of the line that the unit heard of last; none: of none.
-    fn heard(&self) -> Option<u64> {
-        self.unit["line"]["number"].as_u64()
-    }
-
     /// Whether the unit has heard that a base does not answer.
     fn knows_lost(&self, base: &str) -> bool {
         self.unit["care"][base]["lost"] == true
@@ -84,7 +94,38 @@ impl Look<'_> {
 
 impl People {
     /// Takes in an event. What is broken by it.
-    pub fn take(&mut self, look: &Look<'_>) -> Option<String> {
+    pub fn take(&mut self, look: &Look<'_>) -> Vec<String> {
+        let heard = self.heard_at(look);
+        let alone = self.alone.take(look, heard, &self.lines);
+        let gates = self.gates.take(look);
+        let asked = self.take_asked(look, heard);
+        [alone, gates, asked].into_iter().flatten().collect()
+    }
+
+    /// What was committed of a unit stands.
+    pub fn stored(&mut self, unit: &Value) {
+        let name = |key: &str| unit[key].as_str().unwrap_or_default().to_owned();
+        if let Some(number) = unit["line"]["number"].as_u64() {
+            let unit = (name("module"), name("environment"));
+            self.heard.insert(unit, number);
+        }
+    }
+
+    fn heard_at(&self, look: &Look<'_>) -> Heard {
+        let event = look.event;
+        let environment = event.scope.environment.clone().unwrap_or_default();
+        let unit = (event.scope.module.clone().unwrap_or_default(), environment);
+        let before = self.heard.get(&unit).copied();
+        let told = event
+            .cause
+            .and_then(|cause| self.tells.get(&cause).copied());
+        Heard {
+            from: before.max(told),
+            to: look.unit["line"]["number"].as_u64(),
+        }
+    }
+
+    fn take_asked(&mut self, look: &Look<'_>, heard: Heard) -> Option<String> {
         match look.body {
             Body::RunQueued(p) => {
                 self.runs.push((p.run, p.module.clone()));
@@ -114,22 +155,20 @@ impl People {
             }
             Body::GateFinished(p) => return self.gate_finished(p),
             Body::LineChanged(p) => {
-                let since = |one: &Standing| {
-                    let known = self.standing.iter().find(|(known, _)| known == one);
-                    known.map_or(look.now_ms, |(_, since)| *since)
-                };
-                let standing = p.standing.iter();
-                self.standing = standing.map(|one| (one.clone(), since(one))).collect();
-                self.lines.insert(p.number, p.standing.clone());
+                self.lines.change(p, look.now_ms);
+                self.tells.insert(look.event.id, p.number);
+            }
+            Body::LineTold(p) => {
+                self.tells.insert(look.event.id, p.number);
             }
             Body::CommandSettled(p) => {
                 let (actor, verb) = look.sent.get(&p.command)?;
                 return self.settled(actor, verb, p.stop.is_none());
             }
             Body::WaveStarted(p) if p.0.direction == Direction::Forward => {
-                return self.wave_started(&p.0, look);
+                return self.wave_started(&p.0, look, heard);
             }
-            Body::TaskRequested(p) => return self.task_requested(p, look),
+            Body::TaskRequested(p) => return self.task_requested(p, look, heard),
             Body::RolloutFinished(p) => {
                 let place = (p.run, p.environment.clone());
                 if p.outcome == RolloutOutcome::Stopped && !self.untouched.insert(place.clone()) {
@@ -151,10 +190,15 @@ impl People {
     /// Every wait has one end.
     fn gate_finished(&mut self, finished: &gate::Finished) -> Option<String> {
         self.over.insert(finished.gate);
-        if finished.outcome == gate::Outcome::Expired {
-            // Nobody answered in time.
+        if matches!(
+            finished.outcome,
+            gate::Outcome::Expired | gate::Outcome::Failed
+        ) {
+            // Nobody answered in time, or somebody said no.
             self.excused
                 .extend(finished.stop.as_ref().map(|stop| stop.reason));
+            // What a gate spoke against does not come again by itself.
+            self.excused.insert(Reason::FailedBefore);
         }
         match self.waits.remove(&finished.gate) {
             Some(_) => None,
@@ -177,6 +221,15 @@ impl People {
             }
             Verb::Abort(_) if taken => {
                 self.excused.insert(Reason::Aborted);
+                None
+            }
+            Verb::Hold(_) if taken => {
+                // Where nothing else can be spared, nothing begins; what goes back leaves a held base out.
+                self.excused.extend([
+                    Reason::BaseHeld,
+                    Reason::TooFewInService,
+                    Reason::RollbackFailed,
+                ]);
                 None
             }
             _ => None,
@@ -204,15 +257,19 @@ impl People {
     ///   holds in every script: record and event are one commit.
     /// - It hears. Where nothing goes wrong with services and bus, a wave that begins 10 s after the
     ///   pause was stored was begun by a unit that did not listen.
-    fn wave_started(&self, wave: &ferry_events::rollout::Wave, look: &Look<'_>) -> Option<String> {
+    fn wave_started(
+        &self,
+        wave: &ferry_events::rollout::Wave,
+        look: &Look<'_>,
+        heard: Heard,
+    ) -> Option<String> {
         if self.by_hand.contains(&wave.run) {
             return None;
         }
         let (module, environment) = (&wave.module, &wave.environment);
-        let heard = look.heard().and_then(|number| self.lines.get(&number));
-        let heard = heard.into_iter().flatten();
-        let known = covers(heard, wave.run, module, environment);
-        let long = self.standing.iter().filter(|(_, since)| {
+        let known = self.lines.known(heard).into_iter();
+        let known = covers(known, wave.run, module, environment);
+        let long = self.lines.standing.iter().filter(|(_, since)| {
             look.script.is_calm() && look.now_ms.saturating_sub(*since) > HEARD_MS
         });
         let standing = long.map(|(standing, _)| standing);
@@ -230,6 +287,7 @@ impl People {
         &mut self,
         task: &ferry_events::task::Requested,
         look: &Look<'_>,
+        heard: Heard,
     ) -> Option<String> {
         let plan = self.plans.get(&task.plan)?;
         if plan.direction == Direction::Repair {
@@ -271,10 +329,13 @@ impl People {
                     look.script.is_calm() && look.now_ms.saturating_sub(*since) > HEARD_MS
                 })
         };
-        let steps = plan.steps().filter(|step| step.zone == *zone);
+        // One that is held counts, too, also where the plan leaves it out.
+        let known = self.lines.known(heard).into_iter();
+        let held: BTreeSet<&str> = known.filter_map(|one| one.stretch.base()).collect();
+        let steps = plan.all().filter(|step| step.zone == *zone);
         let out: Vec<&str> = steps
             .map(|step| step.base.as_str())
-            .filter(|base| in_hand.contains(*base) || is_lost(base))
+            .filter(|base| in_hand.contains(*base) || is_lost(base) || held.contains(base))
             .collect();
         let most = limits
             .max_unavailable

@@ -91,7 +91,46 @@ pub fn all(world: &World) -> BTreeMap<Unit, String> {
     let live = bases(world, &told);
     oracle(world, &told, &live);
     letters(world);
+    left_alone(world, &told);
     live
+}
+
+/// At rest nobody holds a base, and each that is in quarantine is given up; whoever put it there knows, and so
+/// does the line.
+fn left_alone(world: &World, told: &Told) {
+    let seen = world.seen();
+    let standing = seen.people.lines.standing.iter();
+    let alone: BTreeMap<&str, bool> = standing
+        .filter_map(|(one, _)| Some((one.stretch.base()?, one.quarantined)))
+        .collect();
+    let own: BTreeSet<(&str, &str)> = seen.people.alone.in_quarantine().collect();
+    let mut broken = Vec::new();
+    for (base, quarantined) in &alone {
+        if !quarantined {
+            broken.push(format!("{base} is held at the end"));
+        } else if !own.iter().any(|(one, _)| one == base) {
+            broken.push(format!(
+                "{base} is in quarantine, and no module has it there"
+            ));
+        }
+    }
+    for (base, module) in own {
+        if !alone.contains_key(base) {
+            broken.push(format!(
+                "{module} has {base} in quarantine, and nobody else knows"
+            ));
+        }
+        let given_up = (module.to_owned(), base.to_owned());
+        if !told.given_up.contains(&given_up) {
+            broken.push(format!(
+                "{base} stays in quarantine, and {module} is not given up there"
+            ));
+        }
+    }
+    drop(seen);
+    for what in broken {
+        world.broken(what);
+    }
 }
 
 /// Whether nothing is to be brought back any more: what the scheduler says of each base.
@@ -138,8 +177,11 @@ fn once_each(world: &World, events: &[ferry_events::Event], told: &mut Told) {
     let mut services = BTreeSet::new();
     let mut jars: BTreeMap<(String, String), Digest> = BTreeMap::new();
     let mut observed: BTreeSet<(Digest, String)> = BTreeSet::new();
-    let mut canary: BTreeMap<Digest, (Vec<Vec<String>>, usize)> = BTreeMap::new();
-    for event in events {
+    let mut canary: BTreeMap<Digest, (Vec<Vec<String>>, usize, usize)> = BTreeMap::new();
+    // Since when bases of the wave before may have been left out: they were held then.
+    let mut held: BTreeMap<String, usize> = BTreeMap::new();
+    let mut standing: BTreeSet<String> = BTreeSet::new();
+    for (now, event) in events.iter().enumerate() {
         if !ids.insert(event.id) {
             world.broken(format!("event {} was stored twice", event.id));
         }
@@ -214,18 +256,22 @@ fn once_each(world: &World, events: &[ferry_events::Event], told: &mut Told) {
                     let waves = p.plan.waves.iter();
                     let bases = waves.map(|wave| wave.iter().map(|s| s.base.clone()).collect());
                     let failures = p.plan.limits.max_failures as usize;
-                    canary.insert(p.id.clone(), (bases.collect(), failures));
+                    canary.insert(p.id.clone(), (bases.collect(), failures, now));
                 }
             }
             Body::TaskRequested(p) => {
                 told.requested(event);
                 // A wave begins when every base of the one before is verified, but for those put up with.
-                if let Some((waves, failures)) = canary.get(&p.plan) {
+                if let Some((waves, failures, planned)) = canary.get(&p.plan) {
                     let wave = waves.iter().position(|wave| wave.contains(&p.base));
                     let before = wave.unwrap_or_default().checked_sub(1);
                     let before = before.map(|wave| &waves[wave]).into_iter().flatten();
                     let open = before
-                        .filter(|base| !observed.contains(&(p.plan.clone(), (*base).clone())));
+                        .filter(|base| !observed.contains(&(p.plan.clone(), (*base).clone())))
+                        .filter(|base| {
+                            let until = held.get(*base);
+                            !standing.contains(*base) && until.is_none_or(|until| until < planned)
+                        });
                     for base in open.skip(*failures) {
                         world.broken(format!(
                             "{} is changed before {base} of the wave before is verified",
@@ -233,6 +279,12 @@ fn once_each(world: &World, events: &[ferry_events::Event], told: &mut Told) {
                         ));
                     }
                 }
+            }
+            Body::LineChanged(p) => {
+                let before = std::mem::take(&mut standing);
+                held.extend(before.into_iter().map(|base| (base, now)));
+                let bases = p.standing.iter().filter_map(|one| one.stretch.base());
+                standing.extend(bases.map(str::to_owned));
             }
             Body::ObservationFinished(p) if p.stop.is_none() => {
                 observed.insert((p.plan.clone(), p.base.clone()));

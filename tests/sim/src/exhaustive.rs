@@ -21,6 +21,7 @@ pub fn whole(twice: bool) -> Script {
         drains: true,
         together: false,
         careful: None,
+        guard: None,
     };
     let push = |number, at_ms, quality| Timed {
         at_ms,

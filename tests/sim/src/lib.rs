@@ -4,6 +4,7 @@
 //! world outside: git, builds, slimming, bases (with arklet's semantics and lies), disks, the network,
 //! clocks, and processes that die or stand still at every boundary.
 
+mod alone;
 mod balancer;
 mod bus;
 mod care;
@@ -11,6 +12,9 @@ mod check;
 mod describe;
 pub mod drive;
 pub mod exhaustive;
+mod gates;
+pub mod guard;
+mod outside;
 mod panics;
 mod parts;
 pub mod people;

@@ -8,15 +8,15 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use ferry_bus::Write;
 use ferry_events::{
     Command, CommandId, RunId, Verb,
-    command::Rollout,
+    command::{OnBase, Rollout},
     gate::Ask,
     ids::derive,
-    line::{Standing, Stretch},
+    line::{Changed, Standing, Stretch},
 };
 
 use crate::{
     drive::{Driver, stranger},
-    script::{Act, ENVIRONMENTS, MODULES, pick},
+    script::{Act, BASES, ENVIRONMENTS, MODULES, pick},
     world::World,
 };
 
@@ -81,6 +81,57 @@ pub enum PersonAct {
     Resume(Whom),
     /// Aborts.
     Abort(Whom),
+    /// Has a base left alone, by number.
+    Hold(usize),
+    /// Gives a base back, by number.
+    Free(usize),
+}
+
+/// Up to which change of the line a unit had heard when it decided something: at least, and at most. Several
+/// decisions are stored at a time.
+#[derive(Clone, Copy, Debug)]
+pub struct Heard {
+    /// When it was last stored, or by what the decision follows from; none: of none.
+    pub from: Option<u64>,
+    /// When it was stored with that decision.
+    pub to: Option<u64>,
+}
+
+/// What is paused and held.
+#[derive(Clone, Default)]
+pub struct Lines {
+    /// What stands, and when each was said.
+    pub standing: Vec<(Standing, u64)>,
+    /// What stood after each change.
+    pub after: BTreeMap<u64, Vec<Standing>>,
+}
+
+impl Lines {
+    /// What a unit knows to stand: what stood after each change that may have been the last that it had heard.
+    pub fn known(&self, heard: Heard) -> Vec<&Standing> {
+        // Before the first change nothing stood.
+        let Some(from) = heard.from.filter(|from| self.after.contains_key(from)) else {
+            return Vec::new();
+        };
+        let to = heard.to.unwrap_or(from).max(from);
+        let mut after = self.after.range(from..=to).map(|(_, standing)| standing);
+        let first = after.next().into_iter().flatten();
+        let rest: Vec<_> = after.collect();
+        first
+            .filter(|one| rest.iter().all(|standing| standing.contains(one)))
+            .collect()
+    }
+
+    /// Takes in a change.
+    pub fn change(&mut self, changed: &Changed, now_ms: u64) {
+        let since = |one: &Standing| {
+            let known = self.standing.iter().find(|(known, _)| known == one);
+            known.map_or(now_ms, |(_, since)| *since)
+        };
+        let standing = changed.standing.iter();
+        self.standing = standing.map(|one| (one.clone(), since(one))).collect();
+        self.after.insert(changed.number, changed.standing.clone());
+    }
 }
 
 impl Careful {
@@ -206,7 +257,15 @@ impl Driver {
                 }
             })
         };
-        let paused = seen.people.standing.first();
+        let mut standing = seen.people.lines.standing.iter();
+        let paused = standing.find(|(one, _)| one.stretch.base().is_none());
+        let on_base = |number: usize| {
+            let (base, environment) = BASES[number];
+            OnBase {
+                base: base.into(),
+                environment: environment.into(),
+            }
+        };
         Some(match act {
             PersonAct::Approve { author: true } => (AUTHOR, Verb::Approve(waiting(true)?)),
             PersonAct::Approve { author: false } => (someone, Verb::Approve(waiting(true)?)),
@@ -215,6 +274,8 @@ impl Driver {
             PersonAct::Resume(Whom::Run) => (someone, Verb::Resume(paused?.0.stretch.clone())),
             PersonAct::Resume(whom) => (someone, Verb::Resume(stretch(whom)?)),
             PersonAct::Abort(whom) => (someone, Verb::Abort(stretch(whom)?)),
+            PersonAct::Hold(base) => (someone, Verb::Hold(on_base(base))),
+            PersonAct::Free(base) => (someone, Verb::Release(on_base(base))),
         })
     }
 
@@ -258,22 +319,42 @@ impl Driver {
         {
             let seen = world.seen();
             for wait in seen.people.waits.values() {
-                let Ask::Approval { count, .. } = wait.ask else {
-                    continue;
+                let rollout = Rollout {
+                    run: wait.run,
+                    module: wait.module.clone(),
+                    environment: wait.environment.clone(),
                 };
-                for actor in OTHERS.into_iter().take(count as usize) {
-                    let rollout = Rollout {
-                        run: wait.run,
-                        module: wait.module.clone(),
-                        environment: wait.environment.clone(),
-                    };
-                    let key = format!("{} {actor}", wait.gate);
-                    wanted.push((key, actor, Verb::Approve(rollout)));
+                match wait.ask {
+                    Ask::Approval { count, .. } => {
+                        for actor in OTHERS.into_iter().take(count as usize) {
+                            let key = format!("{} {actor}", wait.gate);
+                            wanted.push((key, actor, Verb::Approve(rollout.clone())));
+                        }
+                    }
+                    // What could not be told, somebody must decide.
+                    Ask::Decision => {
+                        let key = format!("{} decided", wait.gate);
+                        wanted.push((key, OTHERS[0], Verb::Promote(rollout)));
+                    }
+                    _ => {}
                 }
             }
-            for (standing, _) in &seen.people.standing {
+            for (standing, _) in &seen.people.lines.standing {
                 let key = format!("{:?} {}", standing.stretch, standing.since);
-                wanted.push((key, OTHERS[0], Verb::Resume(standing.stretch.clone())));
+                let verb = match &standing.stretch {
+                    Stretch::Base { base, environment } => {
+                        // A quarantine ends by itself, or is named.
+                        if standing.quarantined && world.script.settings.guard.is_some() {
+                            continue;
+                        }
+                        Verb::Release(OnBase {
+                            base: base.clone(),
+                            environment: environment.clone(),
+                        })
+                    }
+                    stretch => Verb::Resume(stretch.clone()),
+                };
+                wanted.push((key, OTHERS[0], verb));
             }
         }
         for (key, actor, verb) in wanted {
@@ -310,6 +391,8 @@ fn said(verb: &Verb) -> String {
         Verb::Pause(stretch) => format!("pauses {stretch}"),
         Verb::Resume(stretch) => format!("resumes {stretch}"),
         Verb::Abort(stretch) => format!("aborts {stretch}"),
+        Verb::Hold(it) => format!("holds {}", it.base),
+        Verb::Release(it) => format!("releases {}", it.base),
         other => format!("{other:?}"),
     }
 }

@@ -231,6 +231,7 @@ impl Driver {
             return false;
         }
         let waiting: BTreeSet<_> = self.disks.iter().flat_map(|disk| disk.waiting()).collect();
+        world.outside().forget();
         let forgotten = world.seen().forget(&kept.seen, &waiting, world.now_ms());
         let mut restores = world.restores();
         restores.times += 1;

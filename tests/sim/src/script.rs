@@ -7,7 +7,10 @@ use std::collections::BTreeSet;
 
 use ferry_events::Service;
 
-use crate::people::{self, Careful, PersonAct};
+use crate::{
+    guard::{self, Guard},
+    people::{self, Careful, PersonAct},
+};
 
 /// The modules of the one repository, each in a folder of its own name.
 pub const MODULES: [&str; 3] = ["cart", "pay", "mail"];
@@ -65,6 +68,8 @@ pub struct Settings {
     pub together: bool,
     /// How careful the last environment is; none: it only has waves.
     pub careful: Option<Careful>,
+    /// What a rollout to the last environment meets besides people; none: nothing.
+    pub guard: Option<Guard>,
 }
 
 /// An act at a moment.
@@ -319,6 +324,7 @@ impl Script {
             drains: seed.is_multiple_of(3),
             together: seed / TOGETHER % 2 == 1,
             careful: None,
+            guard: None,
         };
         let mut acts = Vec::new();
         let mut at = 100;
@@ -426,22 +432,35 @@ impl Script {
         if is_careful(seed) {
             script.with_people(random, end);
         }
+        if is_guarded(seed) {
+            script.with_guard(random, end);
+        }
         script
     }
 
     /// People, and an environment that asks them. In some of these scripts nothing else goes wrong but bases.
     fn with_people(&mut self, random: &mut fastrand::Rng, end: u64) {
         self.settings.careful = Some(Careful::of_chance(random));
-        let next = self.acts.iter().map(|timed| timed.number + 1).max();
-        let people = people::acts(random, end).into_iter();
-        let numbered = people.zip(next.unwrap_or_default()..);
-        self.acts
-            .extend(numbered.map(|((at_ms, act), number)| Timed { at_ms, number, act }));
-        self.acts.sort_by_key(|act| act.at_ms);
+        self.add(people::acts(random, end));
         if random.u8(..3) == 0 {
             self.faults.clear();
             self.acts.retain(|timed| timed.act.is_calm());
         }
+    }
+
+    /// The same, with gates, freezes, a window, and bases that people hold.
+    fn with_guard(&mut self, random: &mut fastrand::Rng, end: u64) {
+        self.settings.guard = Some(Guard::of_chance(random));
+        self.with_people(random, end);
+        self.add(guard::acts(random, end));
+    }
+
+    fn add(&mut self, acts: Vec<(u64, Act)>) {
+        let next = self.acts.iter().map(|timed| timed.number + 1).max();
+        let numbered = acts.into_iter().zip(next.unwrap_or_default()..);
+        self.acts
+            .extend(numbered.map(|((at_ms, act), number)| Timed { at_ms, number, act }));
+        self.acts.sort_by_key(|act| act.at_ms);
     }
 
     /// Whether nothing goes wrong with services, bus and git.
@@ -563,4 +582,9 @@ fn trouble(random: &mut fastrand::Rng, replicas: usize) -> Act {
 /// Whether people act in a seed, and its `prod` is careful.
 fn is_careful(seed: u64) -> bool {
     seed % 4 == 1
+}
+
+/// Whether a rollout to `prod` meets gates, freezes and held bases in a seed, too.
+fn is_guarded(seed: u64) -> bool {
+    seed % 8 == 7
 }

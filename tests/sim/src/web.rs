@@ -85,6 +85,21 @@ impl SimWeb {
                 whole: true,
             });
         }
+        if port == "outside" {
+            let to = self.life.as_ref().map_or("", |life| &life.name);
+            let (latency, now_ms) = (world.network(), world.now_ms());
+            let (answer, broken) = world.outside().answer(world.script.seed, &ask, to, now_ms);
+            if let Some(broken) = broken {
+                world.broken(broken);
+            }
+            drop(world);
+            tokio::time::sleep(latency).await;
+            return match answer {
+                Some(answer) => Ok(answer),
+                // Whoever asks gives up.
+                None => std::future::pending().await,
+            };
+        }
         let port = if port == "arklet" {
             Port::Arklet
         } else {

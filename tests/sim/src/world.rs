@@ -27,6 +27,7 @@ use crate::{
     balancer::{self, Balancer},
     care::{Look, People, Sent},
     describe::describe,
+    outside::Outside,
     parts::git::Git,
     people::CAREFUL,
     process::Life,
@@ -131,6 +132,7 @@ pub struct World {
     still: Mutex<BTreeSet<String>>,
     hard: AtomicBool,
     balancer: Mutex<Balancer>,
+    outside: Mutex<Outside>,
     folder: TempDir,
 }
 
@@ -177,6 +179,9 @@ pub fn config(settings: &Settings) -> Config {
     }
     if settings.drains {
         text.push_str(&balancer::config());
+    }
+    if let Some(guard) = &settings.guard {
+        text.push_str(&guard.config());
     }
     if settings.together {
         let mut before = None;
@@ -225,6 +230,7 @@ impl World {
             still: Mutex::default(),
             hard: AtomicBool::new(false),
             balancer: Mutex::default(),
+            outside: Mutex::default(),
             folder: tempfile::tempdir().expect("a folder for jars"),
             script,
         });
@@ -410,6 +416,11 @@ impl World {
         lock(&self.balancer)
     }
 
+    /// Who is asked outside.
+    pub fn outside(&self) -> MutexGuard<'_, Outside> {
+        lock(&self.outside)
+    }
+
     /// A base.
     pub fn base(&self, name: &str) -> Option<Arc<FakeBase>> {
         lock(&self.bases).get(name).cloned()
@@ -525,7 +536,7 @@ impl World {
         }
         let unit = state.as_ref().map(|(_, _, unit)| unit.clone());
         let unit = unit.unwrap_or_default();
-        let now_ms = self.now_ms();
+        let (now_ms, said) = (self.now_ms(), self.bus.now());
         for event in &events {
             if let Some(what) = describe(&event.body) {
                 self.tell(&life.name, what);
@@ -538,17 +549,24 @@ impl World {
             seen.last_change_ms = now_ms;
         }
         let mut broken = Vec::new();
+        let outside = self.outside();
         for event in events {
             let Seen { people, sent, .. } = &mut *seen;
             broken.extend(people.take(&Look {
                 script: &self.script,
                 sent,
+                event: &event,
                 body: &event.body,
+                time: event.time,
+                said,
+                outside: &outside,
                 unit: &unit,
                 now_ms,
             }));
             seen.take(event);
         }
+        seen.people.stored(&unit);
+        drop(outside);
         drop(seen);
         for what in broken {
             self.broken(what);

@@ -60,7 +60,7 @@ fn what_always_holds_holds_whatever_goes_wrong() {
 
 #[test]
 fn a_seed_replays_the_same() {
-    for seed in [3, 12, 44, 214] {
+    for seed in [3, 12, 44, 215] {
         let first = run(Script::of_seed(seed));
         let again = run(Script::of_seed(seed));
         assert_eq!(first.story, again.story, "seed {seed}");

@@ -54,21 +54,25 @@ impl Acts for Making {
 
     fn line_changed(mut self, changed: &Changed, context: &Context) -> Self {
         let unit = &mut self.state;
-        let aborts = changed.act == Act::Abort && unit.line.takes_abort(changed.number);
+        let once = matches!(changed.act, Act::Abort | Act::Release);
+        let takes = once && unit.line.takes(changed.number);
         if unit.module.is_empty() {
             return self;
         }
         let (module, environment) = (unit.module.clone(), unit.environment.clone());
         let standing = changed.standing.iter();
-        let news = unit.line.hear(
+        unit.line.hear(
             changed.number,
             standing.filter(|one| one.stretch.covers(&module, &environment)),
         );
-        if let (true, Act::Release, Some(base)) = (news, changed.act, changed.stretch.base()) {
+        // It counts also when something newer was heard first, unless that put the base in quarantine again.
+        if let (true, Act::Release, Some(base)) = (takes, changed.act, changed.stretch.base())
+            && unit.line.hold(base).is_none_or(|hold| !hold.quarantined)
+        {
             unit.is_released(base, context);
         }
         match changed.act {
-            Act::Abort if aborts => self.abort(changed, context),
+            Act::Abort if takes => self.abort(changed, context),
             Act::Abort | Act::Pause | Act::Resume => self.look(context),
             // A wave may wait for this base, or for nothing but it.
             Act::Hold | Act::Release | Act::Quarantine | Act::Mend => {

@@ -15,8 +15,8 @@ use super::{Nothing, quarantine::Wards, scope};
 
 /// Commands that are remembered, so that a repeat of one says nothing again.
 const COMMANDS_MAX: usize = 64;
-/// Aborts that are remembered: more than come while one of them is on its way.
-const ABORTS_MAX: usize = 32;
+/// Aborts and releases that are remembered: more than come while one of them is on its way.
+const TAKEN_MAX: usize = 32;
 /// Pauses that may stand at a time: more than anybody keeps an eye on.
 const STANDING_MAX: usize = 256;
 
@@ -197,9 +197,10 @@ pub struct Heard {
     /// The pauses that stand for it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     standing: Vec<Standing>,
-    /// The numbers of the last aborts that were taken, ascending: each is taken once, however late it comes.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    aborts: Vec<u64>,
+    /// The numbers of the last aborts and releases that were taken, ascending: each is taken once, however late it
+    /// comes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", alias = "aborts")]
+    taken: Vec<u64>,
     /// When it asked last, until it is told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) asked: Option<ferry_events::Timestamp>,
@@ -236,19 +237,19 @@ impl Heard {
         true
     }
 
-    /// Whether an abort is one that was not taken yet; then it is remembered.
-    pub(super) fn takes_abort(&mut self, number: u64) -> bool {
-        let full = self.aborts.len() >= ABORTS_MAX;
-        let past = full && self.aborts.first().is_some_and(|first| number < *first);
-        let Err(place) = self.aborts.binary_search(&number) else {
+    /// Whether an abort or a release is one that was not taken yet; then it is remembered.
+    pub(super) fn takes(&mut self, number: u64) -> bool {
+        let full = self.taken.len() >= TAKEN_MAX;
+        let past = full && self.taken.first().is_some_and(|first| number < *first);
+        let Err(place) = self.taken.binary_search(&number) else {
             return false;
         };
         if past {
             return false;
         }
-        self.aborts.insert(place, number);
-        let surplus = self.aborts.len().saturating_sub(ABORTS_MAX);
-        self.aborts.drain(..surplus);
+        self.taken.insert(place, number);
+        let surplus = self.taken.len().saturating_sub(TAKEN_MAX);
+        self.taken.drain(..surplus);
         true
     }
 

@@ -34,7 +34,7 @@ struct Args {
     /// Instead of seeds: crash, stop and fail at every boundary of one whole run
     #[arg(long)]
     exhaustive: bool,
-    /// With --exhaustive: every how many boundaries
+    /// Every how many seeds; with --exhaustive: boundaries
     #[arg(long, default_value_t = 1)]
     every: u64,
     /// Print the whole story of each seed, also where nothing was broken
@@ -75,7 +75,9 @@ fn main() -> ExitCode {
     let failed = Mutex::new(Vec::new());
     let (boundaries, accepted, runs) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
     let restores = AtomicU64::new(0);
-    let seeds: Vec<u64> = (args.from..args.from + args.seeds).collect();
+    let every = args.every.max(1);
+    let seeds = (0..args.seeds).map(|number| args.from + number * every);
+    let seeds: Vec<u64> = seeds.collect();
     each(&seeds, threads, args.first, |seed| {
         let mut script = Script::of_seed(*seed);
         if let Some(only) = &args.only {
