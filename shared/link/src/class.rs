@@ -2,6 +2,8 @@
 //! [`Class`]: name, ancestors, fields and methods.
 
 use noak::reader;
+use std::collections::BTreeSet;
+
 use noak::reader::cpool::{self, Index};
 
 /// A field or a method.
@@ -106,6 +108,58 @@ impl Class {
         }
         Ok(parsed)
     }
+}
+
+/// The packages that a `module-info.class` exports to everyone, with slashes.
+///
+/// The attribute is read by hand: the crate takes the version that a module
+/// requires another in for one that is always there.
+///
+/// # Errors
+/// [`ClassError`] where the bytes are no class file.
+pub fn exported(module_info: &[u8]) -> Result<BTreeSet<String>, ClassError> {
+    let class = reader::Class::new(module_info)?;
+    let pool = class.pool();
+    let mut packages = BTreeSet::new();
+    for attribute in class.attributes() {
+        let attribute = attribute?;
+        if pool.retrieve(attribute.name())?.as_bytes() != b"Module" {
+            continue;
+        }
+        for package in exports(attribute.content()).unwrap_or_default() {
+            let index: Index<cpool::Package<'_>> = Index::new(package)?;
+            packages.insert(text(pool.retrieve(index)?.name));
+        }
+    }
+    Ok(packages)
+}
+
+/// The constants of the packages that a `Module` attribute exports to everyone;
+/// none where it is cut short.
+fn exports(mut content: &[u8]) -> Option<Vec<u16>> {
+    let mut next = || {
+        let (two, rest) = content.split_first_chunk::<2>()?;
+        content = rest;
+        Some(u16::from_be_bytes(*two))
+    };
+    // Its name, flags and version; then three numbers for each that it requires.
+    for _ in 0..3 {
+        next()?;
+    }
+    for _ in 0..u32::from(next()?) * 3 {
+        next()?;
+    }
+    let mut packages = Vec::new();
+    for _ in 0..next()? {
+        let (package, _, to) = (next()?, next()?, next()?);
+        for _ in 0..to {
+            next()?;
+        }
+        if to == 0 {
+            packages.push(package);
+        }
+    }
+    Some(packages)
 }
 
 /// A name of a class file: Java's own UTF-8, in which half a character can

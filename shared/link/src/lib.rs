@@ -14,7 +14,7 @@ mod uses;
 mod verdict;
 mod world;
 
-pub use class::{Class, ClassError, Member, access};
+pub use class::{Class, ClassError, Member, access, exported};
 pub use prove::{Carried, Module, prove};
 pub use shapes::{Builder, Shape, Shapes};
 pub use uses::{Kind, Use, Uses};
