@@ -1,5 +1,5 @@
-//! `ferry base hold` and `ferry base release`. In: a base, why. Out: what became of it. `inspect` is in
-//! `slim.rs`.
+//! `ferry base hold` and `ferry base release`. In: a base, why. Out: what became of it. `inspect` and `diff`
+//! are in `slim.rs`.
 
 use anyhow::Result;
 use ferry_api::{BaseRequest, Client, ClientError, CommandAnswer};
@@ -19,6 +19,8 @@ pub enum Task {
     Release(ReleaseArgs),
     /// Write down what a base's jar provides
     Inspect(slim::InspectArgs),
+    /// Tell what changed from one build of a base to another
+    Diff(slim::DiffArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -68,6 +70,7 @@ pub async fn run(task: Task) -> Result<Exit> {
             .await
         }
         Task::Inspect(args) => slim::inspect(args),
+        Task::Diff(args) => slim::diff(args),
     }
 }
 

@@ -5,6 +5,7 @@
 mod archive;
 mod classes;
 pub mod decide;
+mod diff;
 mod error;
 pub mod family;
 mod inspect;
@@ -19,6 +20,7 @@ mod slim;
 pub mod version;
 
 pub use decide::{Choice, Decision, Why};
+pub use diff::{Diff, LibraryChange};
 pub use error::{Conflict, Kind, SlimError};
 pub use family::Family;
 pub use ferry_link::{Finding, Outcome, Verdict};
