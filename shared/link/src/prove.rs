@@ -89,11 +89,17 @@ struct Proof<'a, 'w> {
     /// Classes that a way leads to, and which classes lead there; none for the
     /// ways' beginnings.
     reached: BTreeMap<usize, BTreeSet<Option<usize>>>,
-    looked_up: BTreeMap<(Kind, &'a str, Option<&'a (String, String)>), Resolved<'w>>,
-    findings: BTreeMap<Fault, Vec<(usize, Option<&'a str>, Option<Optional>)>>,
+    looked_up: BTreeMap<Reference<'a>, Resolved<'w>>,
+    findings: BTreeMap<Fault, Vec<Needed<'a>>>,
     references: usize,
     assumed: usize,
 }
+
+/// A reference without who has it.
+type Reference<'a> = (Kind, &'a str, Option<&'a (String, String)>);
+
+/// A class and its method that need something, and why they can do without.
+type Needed<'a> = (usize, Option<&'a str>, Option<Optional>);
 
 /// What became of a reference, whoever has it.
 #[derive(Clone)]
@@ -436,7 +442,8 @@ impl<'a, 'w> Proof<'a, 'w> {
         let Some(leading) = self.reached.get(&at) else {
             return Some(Optional::NotReached);
         };
-        let Some(one) = one else { return None };
+        // What is the whole class's fault is never optional past here.
+        let one = one?;
         let missing = match fault {
             Fault::MissingAncestor { ancestor, .. } => ancestor,
             _ => &one.class,

@@ -186,8 +186,11 @@ struct Place {
 #[derive(Default)]
 struct Collector {
     /// By reference and method: whether all of them are guarded.
-    uses: BTreeMap<(Kind, String, Option<(String, String)>, Option<String>, bool), bool>,
+    uses: BTreeMap<Key, bool>,
 }
+
+/// Kind, class, member, method, and whether that has a condition.
+type Key = (Kind, String, Option<(String, String)>, Option<String>, bool);
 
 impl Collector {
     fn put(&mut self, kind: Kind, class: &str, member: Option<(String, String)>, place: &Place) {

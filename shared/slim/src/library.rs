@@ -17,6 +17,9 @@ use crate::limits::{Budget, MAX_MANIFEST};
 /// A nested jar while it is read.
 pub(crate) type Nested = std::io::BufReader<tempfile::SpooledTempFile>;
 
+/// What else is wanted of a nested jar.
+type Further<'a> = &'a mut dyn FnMut(&mut Archive<Nested>, &mut Budget) -> Result<(), SlimError>;
+
 /// A nested jar.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -70,7 +73,7 @@ impl Library {
         outer: &mut Archive<R>,
         index: usize,
         budget: &mut Budget,
-        further: &mut dyn FnMut(&mut Archive<Nested>, &mut Budget) -> Result<(), SlimError>,
+        further: Further<'_>,
     ) -> Result<Self, SlimError> {
         let entry = outer.entries[index].name.clone();
         let bytes = outer.entries[index].size;

@@ -29,10 +29,7 @@ pub struct Built {
 pub fn build(cases: Vec<Case>, base_jar: &Path, folder: &Path) -> Result<Vec<Built>> {
     let base = folder.join("base-libraries");
     unpack_libraries(base_jar, &base)?;
-    let base_path: Vec<PathBuf> = ferry_rig::digest::files(&base)?
-        .into_iter()
-        .map(|(_, path)| path)
-        .collect();
+    let base_path: Vec<PathBuf> = ferry_rig::digest::files(&base)?.into_values().collect();
     let java = Path::new(env!("CARGO_MANIFEST_DIR")).join("java");
     let mut tasks = String::new();
     for case in &cases {
@@ -103,7 +100,7 @@ fn sources(folder: &Path) -> Result<Vec<PathBuf>> {
         return Ok(Vec::new());
     }
     let files = ferry_rig::digest::files(folder)?;
-    Ok(files.into_iter().map(|(_, path)| path).collect())
+    Ok(files.into_values().collect())
 }
 
 /// The base's jars, so that javac and the cases find them.
