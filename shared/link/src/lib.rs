@@ -17,6 +17,6 @@ mod world;
 pub use class::{Class, ClassError, Member, access, exported};
 pub use prove::{Carried, Module, prove};
 pub use shapes::{Builder, Shape, Shapes};
-pub use uses::{Kind, Use, Uses};
+pub use uses::{Kind, Name, Names, Use, Uses};
 pub use verdict::{Fault, Finding, Optional, Outcome, Verdict};
 pub use world::{Exports, Found, Platform, Reach, Side, World};

@@ -30,14 +30,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::class::{access, package, types};
 use crate::members::{self, Lookup};
-use crate::uses::{Kind, Use, Uses};
+use crate::uses::{Kind, Name, Use, Uses};
 use crate::verdict::{Fault, Finding, Optional, Outcome, Verdict};
 use crate::world::{Found, Reach, Side, World};
 
 /// A class that the module carries.
 #[derive(Debug)]
 pub struct Carried {
-    /// The class.
+    /// The class. Its own fields and methods are looked up in [`World::module`], and may be taken out here.
     pub uses: Uses,
     /// The entry of the library that it lies in; none at the jar's root.
     pub library: Option<String>,
@@ -96,7 +96,7 @@ struct Proof<'a, 'w> {
 }
 
 /// A reference without who has it.
-type Reference<'a> = (Kind, &'a str, Option<&'a (String, String)>);
+type Reference<'a> = (Kind, &'a str, Option<&'a (Name, Name)>);
 
 /// A class and its method that need something, and why they can do without.
 type Needed<'a> = (usize, Option<&'a str>, Option<Optional>);
@@ -106,8 +106,14 @@ type Needed<'a> = (usize, Option<&'a str>, Option<Optional>);
 enum Resolved<'w> {
     Class(Found<'w>),
     Member(Found<'w>, Found<'w>, u16),
-    Fault(Fault),
+    Fault(Box<Fault>),
     Unknown,
+}
+
+impl Resolved<'_> {
+    fn fault(fault: Fault) -> Self {
+        Self::Fault(Box::new(fault))
+    }
 }
 
 impl<'a, 'w> Proof<'a, 'w> {
@@ -159,7 +165,7 @@ impl<'a, 'w> Proof<'a, 'w> {
                 if one.guarded || one.conditional || one.kind == Kind::Declared {
                     continue;
                 }
-                if let Some(next) = self.index.get(one.class.as_str())
+                if let Some(next) = self.index.get(&*one.class)
                     && *next != at
                     && self.is_module_s(&one.class)
                 {
@@ -204,7 +210,7 @@ impl<'a, 'w> Proof<'a, 'w> {
     }
 
     fn fault_of(&mut self, at: usize, one: &'a Use) -> Option<Fault> {
-        let key = (one.kind, one.class.as_str(), one.member.as_ref());
+        let key = (one.kind, &*one.class, one.member.as_ref());
         let resolved = match self.looked_up.get(&key) {
             Some(known) => known.clone(),
             None => {
@@ -215,7 +221,7 @@ impl<'a, 'w> Proof<'a, 'w> {
         };
         let holder = &self.carried(at).uses.class;
         match resolved {
-            Resolved::Fault(fault) => Some(fault),
+            Resolved::Fault(fault) => Some(*fault),
             Resolved::Unknown => {
                 self.assumed += 1;
                 None
@@ -223,8 +229,8 @@ impl<'a, 'w> Proof<'a, 'w> {
             // Descriptors are looked at by name only.
             Resolved::Class(_) if one.kind == Kind::Declared => None,
             Resolved::Class(found) => hidden(found, &holder.name).or_else(|| {
-                let super_class = holder.super_class.as_deref() == Some(&one.class);
-                let interface = holder.interfaces.contains(&one.class);
+                let super_class = holder.super_class.as_deref() == Some(&*one.class);
+                let interface = holder.interfaces.iter().any(|it| **it == *one.class);
                 let flags = found.shape.access();
                 let is_interface = flags & access::INTERFACE != 0;
                 let is = match (one.kind, super_class, interface) {
@@ -251,20 +257,20 @@ impl<'a, 'w> Proof<'a, 'w> {
             Reach::Found(found) => found,
             Reach::Unknown => return Resolved::Unknown,
             Reach::Closed => {
-                return Resolved::Fault(Fault::Closed {
-                    class: one.class.clone(),
+                return Resolved::fault(Fault::Closed {
+                    class: one.class.to_string(),
                 });
             }
             Reach::OutOfReach(jar) => {
-                return Resolved::Fault(Fault::OutOfReach {
-                    class: one.class.clone(),
+                return Resolved::fault(Fault::OutOfReach {
+                    class: one.class.to_string(),
                     jar: jar.to_owned(),
                 });
             }
             Reach::Missing => {
-                return Resolved::Fault(Fault::MissingClass {
-                    class: one.class.clone(),
-                    left_out: self.module.left_out.get(&one.class).cloned(),
+                return Resolved::fault(Fault::MissingClass {
+                    class: one.class.to_string(),
+                    left_out: self.module.left_out.get(&*one.class).cloned(),
                 });
             }
         };
@@ -273,7 +279,7 @@ impl<'a, 'w> Proof<'a, 'w> {
                 Kind::Declared => Resolved::Class(class),
                 // What another loads may still lack its own ancestors.
                 _ => match self.ancestors_of(class) {
-                    Some(fault) if class.side == Side::Base => Resolved::Fault(fault),
+                    Some(fault) if class.side == Side::Base => Resolved::fault(fault),
                     _ => Resolved::Class(class),
                 },
             };
@@ -284,7 +290,7 @@ impl<'a, 'w> Proof<'a, 'w> {
                 true => "an interface",
                 false => "no interface",
             };
-            return Resolved::Fault(other_kind(class, None, is));
+            return Resolved::fault(other_kind(class, None, is));
         }
         let lookup = match one.kind.is_field() {
             true => members::field(self.world, class, name, descriptor),
@@ -296,18 +302,18 @@ impl<'a, 'w> Proof<'a, 'w> {
                     true => "static",
                     false => "not static",
                 };
-                Resolved::Fault(other_kind(class, Some(name), is))
+                Resolved::fault(other_kind(class, Some(name), is))
             }
             Lookup::Found(owner, flags) => Resolved::Member(class, owner, flags),
             Lookup::Unknown => Resolved::Unknown,
-            Lookup::Broken(ancestor) => Resolved::Fault(Fault::MissingAncestor {
-                class: one.class.clone(),
+            Lookup::Broken(ancestor) => Resolved::fault(Fault::MissingAncestor {
+                class: one.class.to_string(),
                 ancestor: ancestor.to_owned(),
             }),
             Lookup::Missing => {
-                let (class, from) = (one.class.clone(), source(class));
-                let (name, descriptor) = (name.clone(), descriptor.clone());
-                Resolved::Fault(match one.kind.is_field() {
+                let (class, from) = (one.class.to_string(), source(class));
+                let (name, descriptor) = (name.to_string(), descriptor.to_string());
+                Resolved::fault(match one.kind.is_field() {
                     true => Fault::MissingField {
                         class,
                         name,
@@ -445,8 +451,8 @@ impl<'a, 'w> Proof<'a, 'w> {
         // What is the whole class's fault is never optional past here.
         let one = one?;
         let missing = match fault {
-            Fault::MissingAncestor { ancestor, .. } => ancestor,
-            _ => &one.class,
+            Fault::MissingAncestor { ancestor, .. } => ancestor.as_str(),
+            _ => &*one.class,
         };
         let asks = |at: &usize| asks(&self.carried(*at).uses, missing);
         let led = leading.iter().all(|from| from.as_ref().is_some_and(asks));
@@ -570,7 +576,7 @@ fn no_access(owner: Found<'_>, flags: u16, one: &Use, holder: &str) -> Option<Fa
     let (name, _) = one.member.as_ref()?;
     (!open).then(|| Fault::NoAccess {
         class: owner.shape.name().to_owned(),
-        member: Some(name.clone()),
+        member: Some(name.to_string()),
         from: source(owner),
     })
 }

@@ -3,6 +3,7 @@
 //! for its absence, and what tells that the class itself is optional.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use noak::reader::attributes::{
     AttributeContent, BootstrapMethod, BootstrapMethods, Code, RawInstruction,
@@ -58,17 +59,35 @@ impl Kind {
     }
 }
 
+/// A name that many references share.
+pub type Name = Arc<str>;
+
+/// The names of all classes of one module, each once: its classes refer to the same few over and over.
+#[derive(Debug, Default)]
+pub struct Names(BTreeSet<Name>);
+
+impl Names {
+    fn of(&mut self, name: &str) -> Name {
+        if let Some(known) = self.0.get(name) {
+            return known.clone();
+        }
+        let name = Name::from(name);
+        self.0.insert(name.clone());
+        name
+    }
+}
+
 /// One reference.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Use {
     /// What is done with it.
     pub kind: Kind,
     /// The class; an array's element where it is one.
-    pub class: String,
+    pub class: Name,
     /// Name and descriptor of a field or method.
-    pub member: Option<(String, String)>,
+    pub member: Option<(Name, Name)>,
     /// The method that it stands in; none for what the whole class needs.
-    pub method: Option<String>,
+    pub method: Option<Name>,
     /// Every place in that method is ready for its absence: it catches
     /// `NoClassDefFoundError` or what that descends from.
     pub guarded: bool,
@@ -106,7 +125,7 @@ impl Uses {
     ///
     /// # Errors
     /// [`ClassError`] where the bytes are no class file.
-    pub fn parse(bytes: &[u8]) -> Result<Self, ClassError> {
+    pub fn parse(bytes: &[u8], names: &mut Names) -> Result<Self, ClassError> {
         let file = reader::Class::new(bytes)?;
         let pool = file.pool();
         let class = Class::of(&file)?;
@@ -169,7 +188,7 @@ impl Uses {
         Ok(Self {
             conditional: conditional(file.attributes().iter(), pool)?,
             class,
-            uses: found.done(&own),
+            uses: found.done(&own, names),
             asked,
         })
     }
@@ -211,8 +230,9 @@ impl Collector {
         *guarded &= place.guarded;
     }
 
-    fn done(self, own: &str) -> Vec<Use> {
-        self.uses
+    fn done(self, own: &str, names: &mut Names) -> Vec<Use> {
+        let mut uses: Vec<Use> = self
+            .uses
             .into_iter()
             .filter(|((kind, class, ..), _)| {
                 class != own || !matches!(kind, Kind::Class | Kind::Declared)
@@ -220,14 +240,17 @@ impl Collector {
             .map(
                 |((kind, class, member, method, conditional), guarded)| Use {
                     kind,
-                    class,
-                    member,
-                    method,
+                    class: names.of(&class),
+                    member: member.map(|(name, of)| (names.of(&name), names.of(&of))),
+                    method: method.map(|method| names.of(&method)),
                     guarded,
                     conditional,
                 },
             )
-            .collect()
+            .collect();
+        // They are kept until the whole module is proven.
+        uses.shrink_to_fit();
+        uses
     }
 
     fn instruction(

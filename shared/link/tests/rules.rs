@@ -67,9 +67,9 @@ impl Needs {
     fn put(mut self, kind: Kind, class: &str, member: Option<(&str, &str)>) -> Self {
         self.0.uses.uses.push(Use {
             kind,
-            class: class.to_owned(),
-            member: member.map(|(name, descriptor)| (name.to_owned(), descriptor.to_owned())),
-            method: Some("go".to_owned()),
+            class: class.into(),
+            member: member.map(|(name, descriptor)| (name.into(), descriptor.into())),
+            method: Some("go".into()),
             guarded: false,
             conditional: false,
         });

@@ -3,9 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufReader, Read, Seek};
+use std::mem::take;
 
 use ferry_ark::{ArkManifest, Manifest};
-use ferry_link::{Builder, Carried, Exports, Module, Uses, Verdict, World, prove};
+use ferry_link::{Builder, Carried, Class, Exports, Module, Names, Uses, Verdict, World, prove};
 
 use crate::SlimError;
 use crate::archive::Archive;
@@ -65,12 +66,20 @@ pub(crate) fn prove_module<R: Read + Seek>(
 
     let mut builder = Builder::with_private();
     let mut source = (None, builder.source(""));
-    for one in &carried.classes {
+    for one in &mut carried.classes {
         if source.0 != one.library {
             let name = one.library.as_deref().unwrap_or_default();
             source = (one.library.clone(), builder.source(name));
         }
-        builder.add(source.1, 0, one.uses.class.clone());
+        // The table has them from here on.
+        let class = &mut one.uses.class;
+        let (fields, methods) = (take(&mut class.fields), take(&mut class.methods));
+        let members = Class {
+            fields,
+            methods,
+            ..class.clone()
+        };
+        builder.add(source.1, 0, members);
     }
     let mut exports = Exports::default();
     for plugin in profile.plugins.values() {
@@ -143,6 +152,7 @@ struct Collected {
     classes: Vec<Carried>,
     broken: Vec<String>,
     roots: BTreeSet<String>,
+    names: Names,
 }
 
 impl Collected {
@@ -153,19 +163,15 @@ impl Collected {
         release: u16,
         budget: &mut Budget,
     ) -> Result<(), SlimError> {
-        each_class(
-            jar,
-            "",
-            release,
-            budget,
-            &mut |entry, bytes| match bytes.map(Uses::parse) {
-                Some(Ok(uses)) => self.classes.push(Carried {
-                    uses,
-                    library: library.map(str::to_owned),
-                }),
-                _ => self.broken.push(entry.to_owned()),
-            },
-        )?;
+        each_class(jar, "", release, budget, &mut |entry, bytes| match bytes
+            .map(|bytes| Uses::parse(bytes, &mut self.names))
+        {
+            Some(Ok(uses)) => self.classes.push(Carried {
+                uses,
+                library: library.map(str::to_owned),
+            }),
+            _ => self.broken.push(entry.to_owned()),
+        })?;
         for index in 0..jar.entries.len() {
             let name = &jar.entries[index].name;
             let imports = name.starts_with("META-INF/spring/") && name.ends_with(".imports");

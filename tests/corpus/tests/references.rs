@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use ferry_link::{Kind, Uses};
+use ferry_link::{Kind, Names, Uses};
 use ferry_rig::maven::base_jar;
 use zip::ZipArchive;
 
@@ -58,7 +58,8 @@ async fn compare(wanted: impl Fn(&str) -> bool) -> Result<()> {
         let zip = open.get_mut(jar).expect("it was put there");
         let mut bytes = Vec::new();
         zip.by_name(entry)?.read_to_end(&mut bytes)?;
-        let read = Read::of(&Uses::parse(&bytes).with_context(|| of.clone())?);
+        let read =
+            Read::of(&Uses::parse(&bytes, &mut Names::default()).with_context(|| of.clone())?);
         let own = entry.trim_end_matches(".class");
         read.agrees(own, &told).with_context(|| of.clone())?;
         classes += 1;
@@ -119,11 +120,15 @@ impl Read {
         for one in &uses.uses {
             match &one.member {
                 Some((name, descriptor)) => {
-                    let member = (one.class.clone(), name.clone(), descriptor.clone());
+                    let member = (
+                        one.class.to_string(),
+                        name.to_string(),
+                        descriptor.to_string(),
+                    );
                     read.members.insert(member);
                 }
                 None if one.kind == Kind::Class => {
-                    read.classes.insert(one.class.clone());
+                    read.classes.insert(one.class.to_string());
                 }
                 None => {}
             }
