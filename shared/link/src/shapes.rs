@@ -7,6 +7,7 @@
 //! are read.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -50,13 +51,31 @@ struct Row {
     methods: u32,
 }
 
-/// Collects classes for a table.
+/// Collects classes for a table. Each name is held once, and a class is a few
+/// numbers: a base has 340,000 members.
 #[derive(Debug, Default)]
 pub struct Builder {
     private: bool,
-    sources: Vec<String>,
-    classes: BTreeMap<String, (u16, u64, Class)>,
-    also: BTreeSet<(String, u16)>,
+    sources: Vec<u32>,
+    numbers: BTreeMap<Arc<str>, u32>,
+    /// By their numbers.
+    names: Vec<Arc<str>>,
+    /// By the number of the name.
+    classes: BTreeMap<u32, Draft>,
+    also: BTreeSet<(u32, u16)>,
+}
+
+/// A class before names have their last numbers.
+#[derive(Debug)]
+struct Draft {
+    source: u16,
+    print: u64,
+    access: u16,
+    major: u16,
+    super_class: Option<u32>,
+    interfaces: Box<[u32]>,
+    fields: Box<[(u32, u32, u16)]>,
+    methods: Box<[(u32, u32, u16)]>,
 }
 
 impl Builder {
@@ -69,9 +88,20 @@ impl Builder {
         }
     }
 
+    fn number(&mut self, name: &str) -> u32 {
+        if let Some(known) = self.numbers.get(name) {
+            return *known;
+        }
+        let (number, name) = (small(self.names.len()), Arc::<str>::from(name));
+        self.names.push(name.clone());
+        self.numbers.insert(name, number);
+        number
+    }
+
     /// Names a place that classes come from; the order is the class path's.
     pub fn source(&mut self, name: &str) -> u16 {
-        self.sources.push(name.to_owned());
+        let number = self.number(name);
+        self.sources.push(number);
         // A base has some hundred jars, the platform 70 modules.
         u16::try_from(self.sources.len() - 1).unwrap_or(u16::MAX)
     }
@@ -79,35 +109,52 @@ impl Builder {
     /// Adds a class of a source. The first of a name counts, as on a class
     /// path. Private members are left out, unless asked for: nobody else links
     /// to them.
-    pub fn add(&mut self, source: u16, print: u64, mut class: Class) {
-        if self.classes.contains_key(&class.name) {
-            self.also.insert((class.name, source));
+    pub fn add(&mut self, source: u16, print: u64, class: &Class) {
+        let name = self.number(&class.name);
+        if self.classes.contains_key(&name) {
+            self.also.insert((name, source));
             return;
         }
-        let private = self.private;
-        let stays = |one: &Member| private || one.access & access::PRIVATE == 0;
-        class.fields.retain(stays);
-        class
-            .methods
-            .retain(|one| stays(one) && one.name != "<clinit>");
-        self.classes
-            .insert(class.name.clone(), (source, print, class));
+        let mut members = |list: &[Member]| -> Box<[(u32, u32, u16)]> {
+            let private = self.private;
+            let stays = |one: &&Member| {
+                (private || one.access & access::PRIVATE == 0) && one.name != "<clinit>"
+            };
+            list.iter()
+                .filter(stays)
+                .map(|one| {
+                    let name = self.number(&one.name);
+                    (name, self.number(&one.descriptor), one.access)
+                })
+                .collect()
+        };
+        let (fields, methods) = (members(&class.fields), members(&class.methods));
+        let super_class = class.super_class.as_deref().map(|it| self.number(it));
+        let interfaces = class.interfaces.iter().map(|it| self.number(it));
+        let draft = Draft {
+            source,
+            print,
+            access: class.access,
+            major: class.major,
+            super_class,
+            interfaces: interfaces.collect(),
+            fields,
+            methods,
+        };
+        self.classes.insert(name, draft);
     }
 
-    /// Keeps only what is asked for, and all that it descends from.
-    pub fn keep(&mut self, wanted: impl Fn(&Class) -> bool) {
-        let mut kept: BTreeSet<String> = BTreeSet::new();
-        let mut open: Vec<String> = self
-            .classes
-            .values()
-            .filter(|(_, _, class)| wanted(class))
-            .map(|(_, _, class)| class.name.clone())
-            .collect();
+    /// Keeps only the classes whose names are asked for, and all that they
+    /// descend from.
+    pub fn keep(&mut self, wanted: impl Fn(&str) -> bool) {
+        let mut kept: BTreeSet<u32> = BTreeSet::new();
+        let asked = |number: &&u32| wanted(&self.names[**number as usize]);
+        let mut open: Vec<u32> = self.classes.keys().filter(asked).copied().collect();
         while let Some(name) = open.pop() {
-            if let Some((_, _, class)) = self.classes.get(&name)
+            if let Some(class) = self.classes.get(&name)
                 && kept.insert(name)
             {
-                open.extend(class.super_class.iter().chain(&class.interfaces).cloned());
+                open.extend(class.super_class.iter().chain(&class.interfaces));
             }
         }
         self.classes.retain(|name, _| kept.contains(name));
@@ -116,45 +163,53 @@ impl Builder {
     /// The table.
     #[must_use]
     pub fn build(self) -> Shapes {
-        let mut names: BTreeSet<&str> = self.sources.iter().map(String::as_str).collect();
-        for (_, _, class) in self.classes.values() {
-            names.insert(&class.name);
-            names.extend(class.super_class.as_deref());
-            names.extend(class.interfaces.iter().map(String::as_str));
-            for member in class.fields.iter().chain(&class.methods) {
-                names.insert(&member.name);
-                names.insert(&member.descriptor);
+        let mut used: BTreeSet<(&str, u32)> = BTreeSet::new();
+        let mut take = |number: u32| {
+            used.insert((&*self.names[number as usize], number));
+        };
+        self.sources.iter().copied().for_each(&mut take);
+        for (name, class) in &self.classes {
+            take(*name);
+            class.super_class.iter().copied().for_each(&mut take);
+            class.interfaces.iter().copied().for_each(&mut take);
+            for (name, descriptor, _) in class.fields.iter().chain(&class.methods) {
+                take(*name);
+                take(*descriptor);
             }
         }
-        let names: Vec<&str> = names.into_iter().collect();
-        let number = |name: &str| {
-            let at = names.binary_search(&name).expect("it was collected above");
-            small(at)
-        };
+        let mut last = vec![0; self.names.len()];
+        for (at, (_, number)) in used.iter().enumerate() {
+            last[*number as usize] = small(at);
+        }
+        let last = |number: &u32| last[*number as usize];
         let mut shapes = Shapes {
-            text: names.concat(),
-            lengths: names.iter().map(|name| small(name.len())).collect(),
-            sources: self.sources.iter().map(|name| number(name)).collect(),
+            text: used.iter().map(|(name, _)| *name).collect(),
+            lengths: used.iter().map(|(name, _)| small(name.len())).collect(),
+            sources: self.sources.iter().map(last).collect(),
             ..Shapes::default()
         };
-        for (source, print, class) in self.classes.values() {
-            let interfaces = class.interfaces.iter().map(|name| number(name));
-            shapes.interfaces.extend(interfaces);
-            let mut add = |list: &[Member]| {
-                shapes.members.extend(
-                    list.iter()
-                        .map(|one| (number(&one.name), number(&one.descriptor), one.access)),
-                );
+        let mut classes: Vec<(u32, &Draft)> = self
+            .classes
+            .iter()
+            .map(|(name, class)| (last(name), class))
+            .collect();
+        classes.sort_unstable_by_key(|(name, _)| *name);
+        for (name, class) in classes {
+            shapes.interfaces.extend(class.interfaces.iter().map(last));
+            let mut add = |list: &[(u32, u32, u16)]| {
+                let rows = list.iter();
+                let rows = rows.map(|(name, of, access)| (last(name), last(of), *access));
+                shapes.members.extend(rows);
                 small(shapes.members.len())
             };
             let (fields, methods) = (add(&class.fields), add(&class.methods));
             shapes.classes.push(Row {
-                name: number(&class.name),
-                source: *source,
+                name,
+                source: class.source,
                 access: class.access,
                 major: class.major,
-                print: *print,
-                super_class: class.super_class.as_deref().map_or(0, |it| number(it) + 1),
+                print: class.print,
+                super_class: class.super_class.as_ref().map_or(0, |it| last(it) + 1),
                 interfaces: small(shapes.interfaces.len()),
                 fields,
                 methods,
@@ -164,8 +219,9 @@ impl Builder {
             .also
             .iter()
             .filter(|(name, _)| self.classes.contains_key(name))
-            .map(|(name, source)| (number(name), *source))
+            .map(|(name, source)| (last(name), *source))
             .collect();
+        shapes.also.sort_unstable();
         shapes.starts();
         shapes
     }
@@ -434,11 +490,11 @@ mod tests {
         builder.add(
             one,
             7,
-            class("b/C", &[("m", 1), ("hidden", access::PRIVATE)]),
+            &class("b/C", &[("m", 1), ("hidden", access::PRIVATE)]),
         );
-        builder.add(one, 8, class("b/C/D", &[]));
-        builder.add(two, 9, class("b/C", &[("other", 1)]));
-        builder.add(two, 9, class("a/I", &[("n", 1)]));
+        builder.add(one, 8, &class("b/C/D", &[]));
+        builder.add(two, 9, &class("b/C", &[("other", 1)]));
+        builder.add(two, 9, &class("a/I", &[("n", 1)]));
         builder.build()
     }
 

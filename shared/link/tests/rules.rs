@@ -122,7 +122,7 @@ fn platform() -> Platform {
         super_class: None,
         ..with(class(OBJECT), access::PUBLIC, "hashCode", "()I")
     };
-    builder.add(source, 0, object);
+    builder.add(source, 0, &object);
     Platform {
         version: "17.0.1".to_owned(),
         classes: builder.build(),
@@ -139,12 +139,12 @@ impl Place {
         let (mut base, mut module) = (Builder::default(), Builder::with_private());
         let jar = base.source("base-1.0.jar");
         for class in self.base {
-            base.add(jar, 0, class);
+            base.add(jar, 0, &class);
         }
         let classes: Vec<Carried> = needs.into_iter().map(|needs| needs.0).collect();
         for one in &classes {
             let source = module.source(one.library.as_deref().unwrap_or_default());
-            module.add(source, 0, one.uses.class.clone());
+            module.add(source, 0, &one.uses.class);
         }
         let (base, module): (Shapes, Shapes) = (base.build(), module.build());
         let world = World {

@@ -78,15 +78,12 @@ pub fn read_jdk(home: &Path) -> Result<Platform, SlimError> {
             // What is kept to the platform may still be what others descend from.
             if let Some(bytes) = read(module, &format!("{package}/{name}"))? {
                 let class = Class::parse(&bytes).map_err(|it| refused(it.into()))?;
-                builder.add(source, 0, class);
+                builder.add(source, 0, &class);
             }
         }
     }
     builder.keep(|class| {
-        let package = class
-            .name
-            .rsplit_once('/')
-            .map_or("", |(package, _)| package);
+        let package = class.rsplit_once('/').map_or("", |(package, _)| package);
         !closed.contains(package)
     });
     Ok(Platform {

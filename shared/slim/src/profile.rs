@@ -246,6 +246,6 @@ fn add(builder: &mut Builder, source: u16, bytes: Option<&[u8]>) {
     if let Ok(class) = Class::parse(bytes) {
         let print = Sha256::digest(bytes);
         let print = u64::from_be_bytes(print[..8].try_into().expect("eight bytes are eight"));
-        builder.add(source, print, class);
+        builder.add(source, print, &class);
     }
 }

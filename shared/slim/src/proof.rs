@@ -79,7 +79,7 @@ pub(crate) fn prove_module<R: Read + Seek>(
             methods,
             ..class.clone()
         };
-        builder.add(source.1, 0, members);
+        builder.add(source.1, 0, &members);
     }
     let mut exports = Exports::default();
     for plugin in profile.plugins.values() {
