@@ -23,11 +23,13 @@ pub enum Exit {
     Unfinished,
     /// A newer run took its place.
     Superseded,
+    /// A slimmed module does not link on its base.
+    Refused,
 }
 
 impl Exit {
     /// Every end, in the order of the codes.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Success,
         Self::Failed,
         Self::Usage,
@@ -36,6 +38,7 @@ impl Exit {
         Self::NotFound,
         Self::Unfinished,
         Self::Superseded,
+        Self::Refused,
     ];
 
     /// The process's exit code.
@@ -49,6 +52,7 @@ impl Exit {
             Self::NotFound => 5,
             Self::Unfinished => 6,
             Self::Superseded => 7,
+            Self::Refused => 8,
         }
     }
 
@@ -63,6 +67,7 @@ impl Exit {
             Self::NotFound => "there is no such run, module, push, dead letter or file",
             Self::Unfinished => "still going on when the time was up (--timeout)",
             Self::Superseded => "a newer run took its place",
+            Self::Refused => "the slimmed module does not link on its base",
         }
     }
 

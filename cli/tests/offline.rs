@@ -374,6 +374,104 @@ fn slim_of_files_that_are_none() {
     assert!(!dir.path().join("out.jar").exists());
 }
 
+/// A jar of these entries.
+fn jar(entries: &[(&str, &[u8])]) -> Vec<u8> {
+    use std::io::Write as _;
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    let options =
+        zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    for (name, bytes) in entries {
+        zip.start_file(*name, options).expect("in memory");
+        zip.write_all(bytes).expect("in memory");
+    }
+    zip.finish().expect("in memory").into_inner()
+}
+
+/// A class file without members.
+fn class_file(name: &str, super_class: &str) -> Vec<u8> {
+    let mut bytes = vec![0xca, 0xfe, 0xba, 0xbe, 0, 0, 0, 61, 0, 5];
+    for (utf8, name) in [(2, name), (4, super_class)] {
+        bytes.extend([7, 0, utf8, 1]);
+        bytes.extend(u16::try_from(name.len()).expect("short").to_be_bytes());
+        bytes.extend(name.as_bytes());
+    }
+    bytes.extend([0, 0x21, 0, 1, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0]);
+    bytes
+}
+
+fn base(class: &str) -> Vec<u8> {
+    let library = jar(&[(
+        &format!("{class}.class"),
+        &class_file(class, "java/lang/Object"),
+    )]);
+    jar(&[("BOOT-INF/lib/money-2.1.0.jar", &library)])
+}
+
+#[test]
+fn slim_proves_and_its_exit_code_tells() {
+    let dir = folder();
+    let manifest = "Manifest-Version: 1.0\r\nMain-Class: acme.cart.Cart\r\nArk-Biz-Name: cart\r\nArk-Biz-Version: 1.0.0\r\n\r\n";
+    let module = jar(&[
+        ("META-INF/MANIFEST.MF", manifest.as_bytes()),
+        (
+            "acme/cart/Cart.class",
+            &class_file("acme/cart/Cart", "acme/Money"),
+        ),
+    ]);
+    fs::write(dir.path().join("cart.jar"), module).expect("written");
+    fs::write(dir.path().join("good.jar"), base("acme/Money")).expect("written");
+    fs::write(dir.path().join("bad.jar"), base("acme/Coin")).expect("written");
+    let slim = |base: &str, more: &[&str]| {
+        let mut args = vec!["slim", "cart.jar", "--base", base, "--jdk", "none"];
+        args.extend(more);
+        ferry(dir.path(), &args)
+    };
+
+    let good = slim("good.jar", &["-o", "out.jar", "--report", "report.json"]);
+    assert_eq!(code(&good), 0, "{}", err(&good));
+    assert!(
+        out(&good).contains("proof links: 1 reference of 1 class"),
+        "{}",
+        out(&good)
+    );
+    assert!(out(&good).contains("not proven: what is reached by reflection"));
+    assert!(dir.path().join("out.jar").exists());
+    let report = fs::read(dir.path().join("report.json")).expect("a report");
+    let report: serde_json::Value = serde_json::from_slice(&report).expect("it is JSON");
+    assert_eq!(report["proof"]["outcome"], "links");
+
+    let bad = slim("bad.jar", &["-o", "bad-out.jar"]);
+    assert_eq!(code(&bad), 8, "{}", err(&bad));
+    assert!(
+        out(&bad)
+            .contains("NoClassDefFoundError: there is no acme.Money, needed by acme.cart.Cart"),
+        "{}",
+        out(&bad)
+    );
+    assert!(!dir.path().join("bad-out.jar").exists());
+    let forced = slim("bad.jar", &["-o", "bad-out.jar", "--force"]);
+    assert_eq!(code(&forced), 8);
+    assert!(dir.path().join("bad-out.jar").exists());
+
+    // A profile says the same as the jar that it was made from.
+    let args = [
+        "base", "inspect", "bad.jar", "-o", "bad.json", "--jdk", "none",
+    ];
+    assert_eq!(code(&ferry(dir.path(), &args)), 0);
+    assert_eq!(code(&slim("bad.json", &[])), 8);
+
+    let diff = ferry(dir.path(), &["base", "diff", "good.jar", "bad.json"]);
+    assert_eq!(code(&diff), 0, "{}", err(&diff));
+    assert!(
+        out(&diff).contains("1 class new, 1 gone, 0 rebuilt"),
+        "{}",
+        out(&diff)
+    );
+    assert!(out(&diff).contains("acme/Money"), "{}", out(&diff));
+    let same = ferry(dir.path(), &["base", "diff", "bad.jar", "bad.json"]);
+    assert_eq!(out(&same).trim(), "the same");
+}
+
 #[test]
 fn module_check_says_what_the_builder_would() {
     let dir = folder();

@@ -40,6 +40,8 @@ enum Command {
     Mutants(commands::mutants::Args),
     /// Feed what strangers can send to cargo-fuzz, from the seeds on
     Fuzz(commands::fuzz::Args),
+    /// Slim, prove and install modules that link and modules that do not, and print the confusion table
+    Corpus(commands::corpus::Args),
     /// Bring compose.yaml up for real and carry one push through it
     ComposeTest(commands::compose_test::Args),
     /// Get the tools that are missing, and nothing else
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
         Command::Sim(args) => commands::sim::run(args),
         Command::Mutants(args) => commands::mutants::run(args),
         Command::Fuzz(args) => commands::fuzz::run(args),
+        Command::Corpus(args) => commands::corpus::run(args),
         Command::ComposeTest(args) => commands::compose_test::run(args),
         Command::Tools => tools::ensure(tools::TESTS).map(|()| ExitCode::SUCCESS),
     };

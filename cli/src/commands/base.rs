@@ -1,4 +1,4 @@
-//! `ferry base hold`, `release` and `restart`. In: a base, why. Out: what became of it. `inspect` is in
+//! `ferry base hold`, `release` and `restart`. In: a base, why. Out: what became of it. `inspect` and `diff` are in
 //! `slim.rs`.
 
 use anyhow::Result;
@@ -21,6 +21,8 @@ pub enum Task {
     Restart(RestartArgs),
     /// Write down what a base's jar provides
     Inspect(slim::InspectArgs),
+    /// Tell what changed from one build of a base to another
+    Diff(slim::DiffArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -86,6 +88,7 @@ pub async fn run(task: Task) -> Result<Exit> {
             .await
         }
         Task::Inspect(args) => slim::inspect(args),
+        Task::Diff(args) => slim::diff(args),
     }
 }
 

@@ -1,10 +1,10 @@
-//! `ferry slim` and `ferry base inspect`. In: jars. Out: a slimmed jar, or a
-//! base's profile, and a report.
+//! `ferry slim`, `ferry base inspect` and `ferry base diff`. In: jars. Out: a
+//! slimmed jar, or a base's profile, and a report.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use ferry_slim::{BaseProfile, Limits, SlimError, Stamp, slim};
+use ferry_slim::{BaseProfile, Diff, Limits, Outcome, SlimError, Stamp, jdk_home, read_jdk, slim};
 use serde::Serialize;
 
 use super::Json;
@@ -16,7 +16,7 @@ use crate::screen;
 /// Arguments of `ferry slim`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  ferry slim target/hello-ark-biz.jar --base base.jar -o hello-slim.jar\n  ferry slim hello.jar --base base.profile.json -o hello-slim.jar --commit 1a2b3c4d --json"
+    after_help = "What is missing and optional by nature is listed with --gaps. The rule is in docs/slimming.md.\n\nExamples:\n  ferry slim target/hello-ark-biz.jar --base base.jar\n  ferry slim hello.jar --base base.profile.json -o hello-slim.jar --commit 1a2b3c4d --report report.json"
 )]
 pub struct Args {
     /// The ark-biz jar as it was built
@@ -24,9 +24,20 @@ pub struct Args {
     /// The base's jar, or its profile
     #[arg(long, value_name = "BASE.jar|PROFILE")]
     base: PathBuf,
-    /// Where to write the slimmed jar
+    /// Where to write the slimmed jar; one that does not link is not written
     #[arg(long, short, value_name = "OUT")]
-    output: PathBuf,
+    output: Option<PathBuf>,
+    /// Write it although it does not link
+    #[arg(long, requires = "output")]
+    force: bool,
+    /// Where to write the report, as JSON
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// List what is missing and optional too
+    #[arg(long)]
+    gaps: bool,
+    #[command(flatten)]
+    java: JavaArgs,
     /// The commit that it was built from, for its version
     #[arg(long, value_name = "C")]
     commit: Option<String>,
@@ -34,15 +45,63 @@ pub struct Args {
     json: Json,
 }
 
+/// The Java that the base runs on.
+#[derive(Debug, clap::Args)]
+struct JavaArgs {
+    /// The Java that the base runs on: a JDK's or JRE's folder, or `none`. Without it that of the
+    /// profile, else of JAVA_HOME, else the `java` of this machine
+    #[arg(long, value_name = "DIR|none")]
+    jdk: Option<PathBuf>,
+}
+
+impl JavaArgs {
+    /// The profile, with the classes of the Java that was asked for.
+    fn with(&self, profile: BaseProfile) -> Result<BaseProfile> {
+        let home = match &self.jdk {
+            Some(none) if none.as_os_str() == "none" => {
+                return Ok(BaseProfile {
+                    java: None,
+                    ..profile
+                });
+            }
+            Some(home) => home.clone(),
+            None if profile.java.is_some() => return Ok(profile),
+            None => match jdk_home() {
+                Some(home) => home,
+                None => return Ok(profile),
+            },
+        };
+        Ok(profile.with_java(read_jdk(&home).map_err(told)?))
+    }
+}
+
 /// Arguments of `ferry base inspect`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  ferry base inspect base.jar -o base.profile.json")]
+#[command(
+    after_help = "The profile holds the base's libraries and all that can be linked to: classes, fields and methods, and those of its Java. Give it to `base_jar` in ferry.toml.\n\nExamples:\n  ferry base inspect base.jar -o base.profile.json --jdk /opt/java-17"
+)]
 pub struct InspectArgs {
     /// The base's jar
     jar: PathBuf,
+    #[command(flatten)]
+    java: JavaArgs,
     /// Where to write the profile
     #[arg(long, short, value_name = "PROFILE")]
     output: PathBuf,
+    #[command(flatten)]
+    json: Json,
+}
+
+/// Arguments of `ferry base diff`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "What is gone is what modules may trip over.\n\nExamples:\n  ferry base diff base-1.0.jar base-1.1.jar"
+)]
+pub struct DiffArgs {
+    /// The base's jar or profile before
+    before: PathBuf,
+    /// The base's jar or profile after
+    after: PathBuf,
     #[command(flatten)]
     json: Json,
 }
@@ -53,38 +112,78 @@ struct Inspected {
     digest: String,
     libraries: usize,
     bytes: u64,
+    classes: usize,
+    java: Option<String>,
 }
 
 /// Runs `ferry slim`.
 pub fn run(args: Args) -> Result<Exit> {
     let limits = Limits::default();
-    let profile = BaseProfile::load(&args.base, limits)
-        .map_err(told)
-        .with_context(|| format!("{} is no base", args.base.display()))?;
+    let profile = args.java.with(load(&args.base)?)?;
     let stamp = match &args.commit {
         Some(commit) => Stamp::commit(commit).map_err(told)?,
         None => Stamp::packaged(),
     };
-    let report = slim(&args.jar, Some(&profile), &stamp, &args.output, limits)
+    // Without an output the jar is made all the same: its bytes are part of the report. With one it
+    // is made beside it, and takes its place once it is known to link.
+    let beside = args.output.as_ref().and_then(|output| output.parent());
+    let folder = match beside.filter(|beside| !beside.as_os_str().is_empty()) {
+        Some(beside) => tempfile::tempdir_in(beside),
+        None if args.output.is_some() => tempfile::tempdir_in("."),
+        None => tempfile::tempdir(),
+    };
+    let folder = folder.context("there is no room for the slimmed jar")?;
+    let made = folder.path().join("slimmed.jar");
+    let report = slim(&args.jar, Some(&profile), &stamp, &made, limits)
         .map_err(told)
         .with_context(|| format!("{} cannot be slimmed", args.jar.display()))?;
-    Output::new(args.json.json).print(&report, |paint| screen::slimmed(&report, paint))?;
-    Ok(Exit::Success)
+    let refused = report
+        .proof
+        .as_ref()
+        .is_some_and(|proof| proof.outcome == Outcome::Refused);
+    if let Some(output) = args.output.as_ref().filter(|_| !refused || args.force) {
+        std::fs::rename(&made, output)
+            .with_context(|| format!("{} cannot be written", output.display()))?;
+    }
+    if let Some(file) = &args.report {
+        let text = serde_json::to_vec_pretty(&report)?;
+        std::fs::write(file, text)
+            .with_context(|| format!("{} cannot be written", file.display()))?;
+    }
+    let show = |paint| screen::slimmed(&report, args.gaps, paint);
+    Output::new(args.json.json).print(&report, show)?;
+    Ok(match refused {
+        true => Exit::Refused,
+        false => Exit::Success,
+    })
+}
+
+fn load(base: &Path) -> Result<BaseProfile> {
+    BaseProfile::load(base, Limits::default())
+        .map_err(told)
+        .with_context(|| format!("{} is no base", base.display()))
 }
 
 /// Runs `ferry base inspect`.
 pub fn inspect(args: InspectArgs) -> Result<Exit> {
-    let profile = BaseProfile::load(&args.jar, Limits::default())
-        .map_err(told)
-        .with_context(|| format!("{} is no base", args.jar.display()))?;
+    let profile = args.java.with(load(&args.jar)?)?;
     std::fs::write(&args.output, profile.to_json())
         .with_context(|| format!("{} cannot be written", args.output.display()))?;
     let inspected = Inspected {
         digest: profile.digest(),
         libraries: profile.libraries.len(),
         bytes: profile.libraries.iter().map(|library| library.bytes).sum(),
+        classes: profile.classes.len(),
+        java: profile.java.as_ref().map(|java| java.0.version.clone()),
     };
     Output::new(args.json.json).print(&inspected, |paint| screen::profile(&profile, paint))?;
+    Ok(Exit::Success)
+}
+
+/// Runs `ferry base diff`.
+pub fn diff(args: DiffArgs) -> Result<Exit> {
+    let diff = Diff::of(&load(&args.before)?, &load(&args.after)?);
+    Output::new(args.json.json).print(&diff, |paint| screen::profile_diff(&diff, paint))?;
     Ok(Exit::Success)
 }
 

@@ -34,7 +34,7 @@ pub use plan::plan;
 pub use push::{push, push_line};
 pub use run::{end_of_run, run, stop};
 pub use runs::runs;
-pub use slim::{profile, slimmed};
+pub use slim::{profile, profile_diff, slimmed};
 pub use status::{Attention, Status, status};
 pub use text::{age, bytes, elapsed, one_line, short, took};
 pub use why::why;

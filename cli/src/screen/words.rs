@@ -361,10 +361,11 @@ fn published(release: &artifact::Release) -> String {
         .iter()
         .map(|(slimmed, pools)| {
             format!(
-                "{}, {} left out, {} kept, for {}",
+                "{}, {} left out, {} kept{}, for {}",
                 bytes(slimmed.size),
                 count(slimmed.left_out as usize, "library").replace("librarys", "libraries"),
                 slimmed.kept,
+                links(slimmed.proof.as_ref()),
                 pools.join(", ")
             )
         })
@@ -375,6 +376,17 @@ fn published(release: &artifact::Release) -> String {
         release.version(),
         jars.join("; ")
     )
+}
+
+fn links(proof: Option<&artifact::Proof>) -> String {
+    match proof {
+        None => String::new(),
+        Some(artifact::Proof { gaps: 0, .. }) => ", links".to_owned(),
+        Some(proof) => format!(
+            ", links with {}",
+            count(proof.gaps as usize, "optional gap")
+        ),
+    }
 }
 
 fn queued(it: &run::Queued) -> String {

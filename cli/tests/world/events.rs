@@ -56,6 +56,7 @@ fn release() -> artifact::Release {
         profile: Some(Digest::of(b"profile")),
         left_out: 41,
         kept: 1,
+        proof: None,
     };
     artifact::Release {
         own: None,

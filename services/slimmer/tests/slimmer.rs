@@ -28,7 +28,10 @@ fn library() -> Vec<u8> {
 /// A base's jar that carries the library.
 fn base_jar(folder: &Path) -> std::path::PathBuf {
     let bytes = library_jar(&[
-        ("BOOT-INF/classes/acme/Base.class", b"a class"),
+        (
+            "BOOT-INF/classes/acme/Base.class",
+            &class_file("acme/Base", "java/lang/Object"),
+        ),
         ("BOOT-INF/lib/money-2.1.0.jar", &library()),
     ]);
     let path = folder.join("base.jar");
@@ -59,6 +62,30 @@ bases = [{{ name = "rich-1", arklet = "http://127.0.0.1:1002", url = "http://127
     ferry_config::parse(&[("ferry.toml".into(), text)])
         .expect("a good configuration")
         .config
+}
+
+/// A class file without members: all that linking asks for is its super class.
+fn class_file(name: &str, super_class: &str) -> Vec<u8> {
+    let mut bytes = vec![0xca, 0xfe, 0xba, 0xbe, 0, 0, 0, 61, 0, 5];
+    for (utf8, name) in [(2, name), (4, super_class)] {
+        bytes.extend([7, 0, utf8, 1]);
+        bytes.extend(u16::try_from(name.len()).unwrap().to_be_bytes());
+        bytes.extend(name.as_bytes());
+    }
+    // Public; itself, its super class; no interface, field, method, attribute.
+    bytes.extend([0, 0x21, 0, 1, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0]);
+    bytes
+}
+
+/// A module of one class that extends another.
+fn module(super_class: &str) -> Vec<u8> {
+    FakeJar::new("cart", "1.0.0")
+        .main_class("acme.cart.Cart")
+        .entry(
+            "acme/cart/Cart.class",
+            class_file("acme/cart/Cart", super_class),
+        )
+        .bytes()
 }
 
 /// Slims one jar and gives what the slimmer said.
@@ -176,4 +203,52 @@ async fn a_profile_that_is_not_there_is_named() {
         "{}",
         refused.stop.detail
     );
+}
+
+#[tokio::test]
+async fn a_jar_that_links_is_published_with_its_proof_and_report() {
+    let folder = tempfile::tempdir().unwrap();
+    let jar = module("acme/Base");
+    let (bus, body) = slim(folder.path(), &base_jar(folder.path()), &jar).await;
+    let Body::ArtifactPublished(published) = body else {
+        panic!("{body:?}")
+    };
+    let pools = &published.release.pools;
+    assert_eq!(pools["plain"].proof, None, "nothing is known of its base");
+    let proof = pools["rich"].proof.as_ref().expect("it was proven");
+    assert_eq!(proof.gaps, 0);
+    let file = folder.path().join("report");
+    bus.get_jar(&proof.report, &file).await.unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+    assert_eq!(report["proof"]["outcome"], "links");
+    assert_eq!(report["digest"], pools["rich"].digest.as_str());
+}
+
+#[tokio::test]
+async fn a_jar_that_does_not_link_stops_before_any_base_and_its_report_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let (bus, body) = slim(
+        folder.path(),
+        &base_jar(folder.path()),
+        &module("acme/Gone"),
+    )
+    .await;
+    let Body::ArtifactRefused(refused) = body else {
+        panic!("{body:?}")
+    };
+    assert_eq!(refused.stop.reason, Reason::DoesNotLink);
+    let detail = &refused.stop.detail;
+    for told in [
+        "pool rich",
+        "NoClassDefFoundError",
+        "acme.Gone",
+        "acme.cart.Cart",
+    ] {
+        assert!(detail.contains(told), "{detail}");
+    }
+    let report: Digest = detail.rsplit(' ').next().unwrap().parse().unwrap();
+    let file = folder.path().join("report");
+    bus.get_jar(&report, &file).await.unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+    assert_eq!(report["proof"]["outcome"], "refused");
 }

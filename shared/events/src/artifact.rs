@@ -69,6 +69,18 @@ pub struct Slimmed {
     pub left_out: u32,
     /// How many nested libraries were kept.
     pub kept: u32,
+    /// Whether it links on that base; none where there is no profile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<Proof>,
+}
+
+/// The proof that a slimmed jar links on its base. One that does not is refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Proof {
+    /// How many classes and members are missing that are optional by nature; 0: everything is there.
+    pub gaps: u32,
+    /// The name in the store of the report: what went, what stayed, what is missing.
+    pub report: Digest,
 }
 
 /// What rollouts carry: one packaged artifact, and a slimmed one for each pool.

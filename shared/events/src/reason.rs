@@ -141,6 +141,10 @@ reasons! {
         "The module is built for another base than its pool's.",
         UNTOUCHED,
         "Build it against the versions that the base has; the detail names the libraries.";
+    DoesNotLink = "does-not-link",
+        "The slimmed module does not link on its pool's base.",
+        UNTOUCHED,
+        "Change what the detail names, or look at all of it with `ferry slim JAR --base BASE.jar`.";
     ProfileUnavailable = "profile-unavailable",
         "A pool's base profile could not be read.",
         UNTOUCHED,

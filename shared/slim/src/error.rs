@@ -167,6 +167,15 @@ pub enum SlimError {
         #[source]
         source: Option<serde_json::Error>,
     },
+    /// The JDK that a base runs on cannot be read.
+    #[error("{} is no Java 9 or newer that can be read: give the folder that holds lib/modules", path.display())]
+    NoJdk {
+        /// Where it was looked for.
+        path: PathBuf,
+        /// What went wrong.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A commit for the stamp that is none.
     #[error("{commit:?} is no commit id: at least 8 hexadecimal digits are needed")]
     BadCommit {
@@ -200,7 +209,7 @@ impl SlimError {
             | Self::HugeManifest { .. }
             | Self::Manifest(_)
             | Self::PlainSpringBoot => Kind::NotABiz,
-            Self::NotABase | Self::BadProfile { .. } => Kind::Profile,
+            Self::NotABase | Self::BadProfile { .. } | Self::NoJdk { .. } => Kind::Profile,
             Self::BadCommit { .. } => Kind::Caller,
             Self::Mismatch { .. } => Kind::Mismatch,
         }

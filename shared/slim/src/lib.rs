@@ -3,21 +3,29 @@
 //! [`BaseProfile`], a [`Stamp`]. Comes out: the slimmed jar and a [`Report`].
 
 mod archive;
+mod classes;
 pub mod decide;
+mod diff;
 mod error;
 pub mod family;
 mod inspect;
+mod jdk;
 mod library;
 mod limits;
+mod packed;
 mod profile;
+mod proof;
 mod rewrite;
 mod slim;
 pub mod version;
 
 pub use decide::{Choice, Decision, Why};
+pub use diff::{Diff, LibraryChange};
 pub use error::{Conflict, Kind, SlimError};
 pub use family::Family;
+pub use ferry_link::{Finding, Outcome, Verdict};
 pub use inspect::{Biz, inspect};
+pub use jdk::{jdk_home, read_jdk};
 pub use library::Library;
 pub use limits::{Limits, MAX_ENTRIES, MAX_UNPACKED};
 pub use profile::{BaseProfile, PROFILE_FORMAT};

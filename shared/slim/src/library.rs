@@ -14,6 +14,12 @@ use crate::error::{Kind, SlimError};
 use crate::family::Family;
 use crate::limits::{Budget, MAX_MANIFEST};
 
+/// A nested jar while it is read.
+pub(crate) type Nested = std::io::BufReader<tempfile::SpooledTempFile>;
+
+/// What else is wanted of a nested jar.
+type Further<'a> = &'a mut dyn FnMut(&mut Archive<Nested>, &mut Budget) -> Result<(), SlimError>;
+
 /// A nested jar.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -59,6 +65,16 @@ impl Library {
         index: usize,
         budget: &mut Budget,
     ) -> Result<Self, SlimError> {
+        Self::read_with(outer, index, budget, &mut |_, _| Ok(()))
+    }
+
+    /// Reads a nested jar, and hands it on for what else is wanted of it.
+    pub(crate) fn read_with<R: Read + Seek>(
+        outer: &mut Archive<R>,
+        index: usize,
+        budget: &mut Budget,
+        further: Further<'_>,
+    ) -> Result<Self, SlimError> {
         let entry = outer.entries[index].name.clone();
         let bytes = outer.entries[index].size;
         let file = entry.rsplit('/').next().unwrap_or(&entry).to_owned();
@@ -80,7 +96,10 @@ impl Library {
         let mut poms = Vec::new();
         let mut built = None;
         match Archive::open(std::io::BufReader::new(spool), Some(&entry), budget) {
-            Ok(mut jar) => (poms, built) = library.look_into(&mut jar, budget)?,
+            Ok(mut jar) => {
+                (poms, built) = library.look_into(&mut jar, budget)?;
+                further(&mut jar, budget)?;
+            }
             Err(error) if error.kind() == Kind::TooLarge => return Err(error),
             Err(_) => {}
         }
@@ -207,7 +226,7 @@ fn version_told(manifest: &[u8]) -> Option<String> {
 
 /// Package and simple name of a class entry; a multi-release jar's versions
 /// are one class.
-fn class_of(entry: &str) -> Option<(&str, &str)> {
+pub(crate) fn class_of(entry: &str) -> Option<(&str, &str)> {
     let path = entry.strip_suffix(".class")?;
     let path = match path.strip_prefix("META-INF/versions/") {
         Some(rest) => rest.split_once('/')?.1,

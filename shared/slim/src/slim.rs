@@ -2,13 +2,14 @@
 //! to write, a base profile, a stamp, limits. Comes out: the slimmed file,
 //! written whole or not at all, and a [`Report`].
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, Permissions};
 use std::io::{BufReader, BufWriter, Seek, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use ferry_ark::manifest::keys;
+use ferry_link::Verdict;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -18,6 +19,7 @@ use crate::inspect::{is_library, read_manifest};
 use crate::library::Library;
 use crate::limits::{Budget, Limits};
 use crate::profile::BaseProfile;
+use crate::proof::{Told, prove_module};
 use crate::rewrite::{Failed, rewrite};
 use crate::version::{Stamp, content};
 use crate::{SlimError, io_error};
@@ -51,6 +53,9 @@ pub struct Report {
     pub declared_libraries: Vec<String>,
     /// What the module's owner should know, a sentence each.
     pub notes: Vec<String>,
+    /// Whether the slimmed jar links on the base; none without a profile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proof: Option<Verdict>,
 }
 
 /// Slims one jar. Without a profile nothing is left out and the version is
@@ -96,6 +101,26 @@ pub fn slim(
     let version = stamp.version(&ark.version, &packaged, &content);
     manifest.set(keys::VERSION, &version)?;
 
+    let proof = match profile {
+        Some(profile) => {
+            let told = Told {
+                ark: &ark,
+                manifest: &manifest,
+                declared: &decision.declared,
+            };
+            let lost = lost(&libraries, &gone);
+            Some(prove_module(
+                &mut archive,
+                &stays,
+                &told,
+                &lost,
+                profile,
+                &mut budget,
+            )?)
+        }
+        None => None,
+    };
+
     let (digest, bytes_after) = write(&mut archive, &stays, &manifest.to_bytes(), output)?;
     Ok(Report {
         name: ark.name,
@@ -110,7 +135,26 @@ pub fn slim(
         kept: decision.kept,
         declared_libraries: decision.declared,
         notes: decision.notes,
+        proof,
     })
+}
+
+/// The classes of what is left out, and the entry of each.
+fn lost(libraries: &[Library], gone: &BTreeSet<&str>) -> BTreeMap<String, String> {
+    let mut lost = BTreeMap::new();
+    for library in libraries {
+        let entry = format!("lib/{}", library.file);
+        if gone.contains(entry.as_str()) {
+            for (package, class) in library.each_class() {
+                let name = match package {
+                    "" => class.to_owned(),
+                    _ => format!("{package}/{class}"),
+                };
+                lost.insert(name, entry.clone());
+            }
+        }
+    }
+    lost
 }
 
 /// Writes beside the output and moves it there when it is whole.

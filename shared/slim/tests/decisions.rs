@@ -77,6 +77,10 @@ fn a_base() -> BaseProfile {
     BaseProfile {
         format: PROFILE_FORMAT,
         libraries,
+        own: String::new(),
+        plugins: Default::default(),
+        classes: Default::default(),
+        java: None,
     }
 }
 

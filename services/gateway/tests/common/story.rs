@@ -158,6 +158,7 @@ impl Story {
             profile: None,
             left_out: 12,
             kept: 1,
+            proof: None,
         };
         let release = Release {
             own: None,

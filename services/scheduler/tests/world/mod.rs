@@ -194,6 +194,7 @@ pub fn release(n: u64) -> Release {
         profile: None,
         left_out: 0,
         kept: 0,
+        proof: None,
     };
     Release {
         own: None,

@@ -4,21 +4,25 @@
 
 mod profiles;
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use ferry_bus::BusError;
 use ferry_config::Config;
 use ferry_events::{
     Digest, Reason, Stop,
-    artifact::{Packaged, Release, Slimmed},
+    artifact::{Packaged, Proof, Release, Slimmed},
 };
 use ferry_runtime::{Done, Effects, Environment, Failure, Feeder, Hands, Job};
-use ferry_slim::{BaseProfile, Kind, Limits, Report, SlimError, Stamp};
+use ferry_slim::{BaseProfile, Kind, Limits, Report, SlimError, Stamp, Verdict};
 use tracing::{info, warn};
 
 use self::profiles::Profiles;
-use crate::{Slimmer, decide::Outcome};
+use crate::{Slimmer, decide};
 
 /// The slimmer's effects.
 pub struct SlimmerEffects {
@@ -76,7 +80,7 @@ impl SlimmerEffects {
                         }
                     };
                     let output = folder.path().join(format!("slimmed-{}.jar", made.len()));
-                    let slimmed = self.one(&jar, profile, &stamp, output).await?;
+                    let slimmed = self.one(name, &jar, profile, &stamp, output).await?;
                     made.insert(pool.base_jar.clone(), slimmed.clone());
                     slimmed
                 }
@@ -96,7 +100,8 @@ impl SlimmerEffects {
 
     async fn one(
         &self,
-        jar: &std::path::Path,
+        pool: &str,
+        jar: &Path,
         profile: Option<Arc<BaseProfile>>,
         stamp: &Stamp,
         output: PathBuf,
@@ -113,6 +118,10 @@ impl SlimmerEffects {
             .digest
             .parse()
             .map_err(|error| Failure::OurFault(format!("{error}")))?;
+        let proof = match &report.proof {
+            Some(verdict) => Some(self.keep(pool, verdict, &report, &output).await?),
+            None => None,
+        };
         self.hands
             .put_jar(&digest, &output)
             .await
@@ -128,8 +137,52 @@ impl SlimmerEffects {
             profile,
             left_out: u32::try_from(report.left_out.len()).unwrap_or(u32::MAX),
             kept: u32::try_from(report.kept.len()).unwrap_or(u32::MAX),
+            proof,
         })
     }
+
+    /// Keeps the report, and stops where the jar does not link: then the report is all that is kept.
+    async fn keep(
+        &self,
+        pool: &str,
+        verdict: &Verdict,
+        report: &Report,
+        jar: &Path,
+    ) -> Result<Proof, Failure> {
+        let text = serde_json::to_vec(report)
+            .map_err(|error| Failure::OurFault(format!("the report: {error}")))?;
+        let (digest, file) = (Digest::of(&text), jar.with_extension("report.json"));
+        tokio::fs::write(&file, &text)
+            .await
+            .map_err(|error| disk("the report", &error))?;
+        self.hands
+            .put_jar(&digest, &file)
+            .await
+            .map_err(|error| store(&error))?;
+        if verdict.outcome == ferry_slim::Outcome::Refused {
+            let detail = format!("pool {pool}: {}; report {digest}", refused(verdict));
+            return Err(Stop::new(Reason::DoesNotLink, detail).into());
+        }
+        Ok(Proof {
+            gaps: u32::try_from(verdict.gaps.len()).unwrap_or(u32::MAX),
+            report: digest,
+        })
+    }
+}
+
+/// How many faults a stop tells; the report has them all.
+const FAULTS_TOLD: usize = 3;
+
+fn refused(verdict: &Verdict) -> String {
+    let told = verdict.faults.iter().take(FAULTS_TOLD);
+    let mut told: Vec<String> = told
+        .map(|fault| format!("{fault}: {}", fault.remedy))
+        .collect();
+    let more = verdict.faults.len().saturating_sub(FAULTS_TOLD);
+    if more > 0 {
+        told.push(format!("and {more} more"));
+    }
+    told.join("; ")
 }
 
 fn tell(report: &Report) {
@@ -149,7 +202,7 @@ fn tell(report: &Report) {
 
 #[async_trait]
 impl Effects<Slimmer> for SlimmerEffects {
-    async fn perform(&self, job: Job<Packaged>) -> Done<Outcome> {
+    async fn perform(&self, job: Job<Packaged>) -> Done<decide::Outcome> {
         let slimmed = self.slim(&job.work, &job.config).await;
         if let Err(failure) = &slimmed {
             warn!(module = job.work.module, ?failure, "not slimmed");

@@ -71,6 +71,10 @@ fn release() -> artifact::Release {
                 profile: Some(Digest::of(b"profile")),
                 left_out: 3,
                 kept: 1,
+                proof: Some(artifact::Proof {
+                    gaps: 2,
+                    report: Digest::of(b"report"),
+                }),
             },
         )]),
     }

@@ -71,6 +71,7 @@ impl Slims {
             profile: None,
             left_out: 0,
             kept: 0,
+            proof: None,
         };
         let pools = job.config.pools_of_module(&packaged.module);
         Ok(Box::new(Release {

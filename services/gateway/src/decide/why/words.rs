@@ -101,8 +101,14 @@ pub fn told(event: &Event) -> Option<Told> {
         }
         Body::ArtifactPublished(it) => {
             let pools: Vec<&str> = it.release.pools.keys().map(String::as_str).collect();
+            let gaps = it.release.pools.values().filter_map(|it| it.proof.as_ref());
+            let gaps = match gaps.map(|proof| proof.gaps).max() {
+                None | Some(0) => String::new(),
+                Some(1) => "; it links with one optional gap".to_owned(),
+                Some(gaps) => format!("; it links with {gaps} optional gaps"),
+            };
             let text = format!(
-                "version {} was made ready for {}",
+                "version {} was made ready for {}{gaps}",
                 line(it.release.version()),
                 named(&pools)
             );

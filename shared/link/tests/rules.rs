@@ -1,0 +1,505 @@
+//! The rule that tells what is optional from what must be there, and how members are looked up: each sentence
+//! of it by a small world. What a real JVM does is in `tests/corpus`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ferry_link::{
+    Builder, Carried, Class, Exports, Fault, Kind, Member, Module, Optional, Outcome, Platform,
+    Shapes, Use, Uses, Verdict, World, access, prove,
+};
+
+const OBJECT: &str = "java/lang/Object";
+
+fn class(name: &str) -> Class {
+    Class {
+        name: name.to_owned(),
+        major: 61,
+        access: access::PUBLIC,
+        super_class: Some(OBJECT.to_owned()),
+        interfaces: Vec::new(),
+        fields: Vec::new(),
+        methods: Vec::new(),
+    }
+}
+
+fn with(mut class: Class, access: u16, name: &str, descriptor: &str) -> Class {
+    let member = Member {
+        name: name.to_owned(),
+        descriptor: descriptor.to_owned(),
+        access,
+    };
+    match descriptor.starts_with('(') {
+        true => class.methods.push(member),
+        false => class.fields.push(member),
+    }
+    class
+}
+
+fn interface(name: &str) -> Class {
+    Class {
+        access: access::PUBLIC | access::INTERFACE,
+        ..class(name)
+    }
+}
+
+/// A class of the module, and what it needs.
+struct Needs(Carried);
+
+fn own(name: &str) -> Needs {
+    Needs(Carried {
+        uses: Uses {
+            class: class(name),
+            uses: Vec::new(),
+            conditional: false,
+            asked: BTreeSet::new(),
+        },
+        library: None,
+    })
+}
+
+fn of_library(name: &str) -> Needs {
+    let mut needs = own(name);
+    needs.0.library = Some("lib/tools-1.0.jar".to_owned());
+    needs
+}
+
+impl Needs {
+    fn put(mut self, kind: Kind, class: &str, member: Option<(&str, &str)>) -> Self {
+        self.0.uses.uses.push(Use {
+            kind,
+            class: class.into(),
+            member: member.map(|(name, descriptor)| (name.into(), descriptor.into())),
+            method: Some("go".into()),
+            guarded: false,
+            conditional: false,
+        });
+        self
+    }
+
+    fn class(self, class: &str) -> Self {
+        self.put(Kind::Class, class, None)
+    }
+
+    fn calls(self, kind: Kind, class: &str, name: &str, descriptor: &str) -> Self {
+        self.put(kind, class, Some((name, descriptor)))
+    }
+
+    fn last(mut self, change: impl FnOnce(&mut Use)) -> Self {
+        change(self.0.uses.uses.last_mut().expect("it needs something"));
+        self
+    }
+
+    fn asks(mut self, name: &str) -> Self {
+        self.0.uses.asked.insert(name.to_owned());
+        self
+    }
+
+    fn conditional(mut self) -> Self {
+        self.0.uses.conditional = true;
+        self
+    }
+
+    fn like(mut self, change: impl FnOnce(Class) -> Class) -> Self {
+        self.0.uses.class = change(self.0.uses.class);
+        self
+    }
+}
+
+#[derive(Default)]
+struct Place {
+    base: Vec<Class>,
+    out_of_reach: bool,
+    left_out: BTreeMap<String, String>,
+    roots: BTreeSet<String>,
+    exports: Exports,
+    denied: Exports,
+}
+
+fn platform() -> Platform {
+    let mut builder = Builder::default();
+    let source = builder.source("java.base");
+    let object = Class {
+        super_class: None,
+        ..with(class(OBJECT), access::PUBLIC, "hashCode", "()I")
+    };
+    builder.add(source, 0, &object);
+    Platform {
+        version: "17.0.1".to_owned(),
+        classes: builder.build(),
+        closed: BTreeSet::from(["jdk/internal".to_owned()]),
+    }
+}
+
+impl Place {
+    fn prove(self, needs: Vec<Needs>) -> Verdict {
+        self.prove_on(Some(&platform()), needs)
+    }
+
+    fn prove_on(self, platform: Option<&Platform>, needs: Vec<Needs>) -> Verdict {
+        let (mut base, mut module) = (Builder::default(), Builder::with_private());
+        let jar = base.source("base-1.0.jar");
+        for class in self.base {
+            base.add(jar, 0, &class);
+        }
+        let classes: Vec<Carried> = needs.into_iter().map(|needs| needs.0).collect();
+        for one in &classes {
+            let source = module.source(one.library.as_deref().unwrap_or_default());
+            module.add(source, 0, &one.uses.class);
+        }
+        let (base, module): (Shapes, Shapes) = (base.build(), module.build());
+        let world = World {
+            platform,
+            base: &base,
+            in_reach: &[!self.out_of_reach],
+            exports: &self.exports,
+            denied: &self.denied,
+            module: &module,
+        };
+        let module = Module {
+            classes: &classes,
+            broken: &[],
+            own: "demo",
+            roots: &self.roots,
+            left_out: &self.left_out,
+        };
+        prove(&module, &world)
+    }
+}
+
+fn place(base: Vec<Class>) -> Place {
+    Place {
+        base,
+        ..Place::default()
+    }
+}
+
+fn refused(verdict: &Verdict) -> &Fault {
+    assert_eq!(verdict.outcome, Outcome::Refused, "{verdict:#?}");
+    &verdict.faults[0].fault
+}
+
+fn gap(verdict: &Verdict) -> Optional {
+    assert_eq!(verdict.outcome, Outcome::LinksWithGaps, "{verdict:#?}");
+    verdict.gaps[0].optional.expect("a gap says why")
+}
+
+#[test]
+fn what_is_there_links() {
+    let base = vec![with(
+        class("b/C"),
+        access::PUBLIC | access::STATIC,
+        "m",
+        "()V",
+    )];
+    let needs = own("demo/Main")
+        .calls(Kind::StaticMethod, "b/C", "m", "()V")
+        .calls(Kind::Method, "b/C", "hashCode", "()I");
+    let verdict = place(base).prove(vec![needs]);
+    assert_eq!(verdict.outcome, Outcome::Links, "{verdict:#?}");
+    assert_eq!((verdict.classes, verdict.references), (1, 2));
+}
+
+#[test]
+fn what_the_module_itself_needs_must_be_there() {
+    let verdict = Place::default().prove(vec![own("demo/Main").class("x/Gone")]);
+    assert!(matches!(
+        refused(&verdict),
+        Fault::MissingClass { left_out: None, .. }
+    ));
+    assert_eq!(verdict.faults[0].error, "NoClassDefFoundError");
+    assert_eq!(verdict.faults[0].needed_by, "demo/Main");
+}
+
+#[test]
+fn who_catches_its_absence_can_do_without() {
+    let needs = own("demo/Main")
+        .class("x/Gone")
+        .last(|one| one.guarded = true);
+    assert_eq!(gap(&Place::default().prove(vec![needs])), Optional::Guarded);
+}
+
+#[test]
+fn spring_s_conditions_decide_on_classes_nested_ones_and_methods() {
+    let whole = own("demo/Configuration").conditional().class("x/Gone");
+    let nested = own("demo/Configuration$Inner").class("x/Gone");
+    let verdict = Place::default().prove(vec![whole, nested]);
+    assert_eq!(gap(&verdict), Optional::Conditional);
+    let method = own("demo/Main")
+        .class("x/Gone")
+        .last(|one| one.conditional = true);
+    assert_eq!(
+        gap(&Place::default().prove(vec![method])),
+        Optional::Conditional
+    );
+}
+
+#[test]
+fn who_asks_for_a_class_by_name_can_do_without_its_package() {
+    let needs = own("demo/Main").class("x/Gone").asks("x/Other");
+    assert_eq!(gap(&Place::default().prove(vec![needs])), Optional::Asked);
+    let other = own("demo/Main").class("x/Gone").asks("y/Gone");
+    refused(&Place::default().prove(vec![other]));
+}
+
+#[test]
+fn asking_counts_for_where_it_leads_if_every_way_asks() {
+    let asking = || own("demo/Main").class("t/Tools").asks("b/Gone");
+    let tools = || of_library("t/Tools").class("b/Gone");
+    let base = || place(vec![class("b/C")]);
+    assert_eq!(gap(&base().prove(vec![asking(), tools()])), Optional::Asked);
+    let straight = own("demo/Other").class("t/Tools");
+    refused(&base().prove(vec![asking(), straight, tools()]));
+}
+
+#[test]
+fn a_library_lives_without_what_nobody_has_anything_of() {
+    let main = || own("demo/Main").class("t/Tools");
+    let tools = || of_library("t/Tools").class("x/Gone");
+    assert_eq!(
+        gap(&Place::default().prove(vec![main(), tools()])),
+        Optional::NoSuchLibrary
+    );
+    // The base has the package, so the library is there in another version.
+    refused(&place(vec![class("x/Here")]).prove(vec![main(), tools()]));
+    // Slimming took it away.
+    let left_out = BTreeMap::from([("x/Gone".to_owned(), "lib/x-1.0.jar".to_owned())]);
+    let taken = Place {
+        left_out,
+        ..Place::default()
+    };
+    let verdict = taken.prove(vec![main(), tools()]);
+    assert!(matches!(
+        refused(&verdict),
+        Fault::MissingClass {
+            left_out: Some(_),
+            ..
+        }
+    ));
+    assert!(verdict.faults[0].remedy.contains("lib/x-1.0.jar"));
+}
+
+#[test]
+fn what_nothing_leads_to_does_not_matter_unless_spring_starts_it() {
+    let base = || place(vec![class("b/C")]);
+    let needs = || vec![own("demo/Main"), of_library("t/Tools").class("b/Gone")];
+    assert_eq!(gap(&base().prove(needs())), Optional::NotReached);
+    let started = Place {
+        roots: BTreeSet::from(["t/Tools".to_owned()]),
+        ..base()
+    };
+    refused(&started.prove(needs()));
+}
+
+#[test]
+fn guarded_and_conditional_references_lead_nowhere() {
+    let main = own("demo/Main")
+        .class("t/Tools")
+        .last(|one| one.guarded = true);
+    let tools = of_library("t/Tools").class("b/Gone");
+    let verdict = place(vec![class("b/C")]).prove(vec![main, tools]);
+    assert_eq!(gap(&verdict), Optional::NotReached);
+}
+
+#[test]
+fn descriptors_alone_are_no_need() {
+    let needs = own("demo/Main").put(Kind::Declared, "x/Gone", None);
+    assert_eq!(
+        gap(&Place::default().prove(vec![needs])),
+        Optional::Declared
+    );
+}
+
+#[test]
+fn what_the_platform_keeps_to_itself_depends_on_options() {
+    let needs = own("demo/Main").class("jdk/internal/Thing");
+    assert_eq!(gap(&Place::default().prove(vec![needs])), Optional::Options);
+}
+
+#[test]
+fn a_platform_that_is_not_known_is_taken_for_granted() {
+    let needs = own("demo/Main")
+        .calls(Kind::Method, "java/util/List", "anything", "()V")
+        .calls(Kind::Method, "b/C", "toString", "()Ljava/lang/String;");
+    let verdict = place(vec![class("b/C")]).prove_on(None, vec![needs]);
+    assert_eq!(verdict.outcome, Outcome::Links, "{verdict:#?}");
+    assert_eq!((verdict.assumed, verdict.java), (2, None));
+    let missing = own("demo/Main").calls(Kind::Method, "b/C", "gone", "()V");
+    refused(&place(vec![class("b/C")]).prove_on(None, vec![missing]));
+}
+
+#[test]
+fn members_are_looked_up_as_the_jvm_does() {
+    let above = with(class("b/Above"), access::PROTECTED, "m", "()V");
+    let face = with(
+        interface("b/Face"),
+        access::PUBLIC | access::STATIC,
+        "F",
+        "I",
+    );
+    let face = with(face, access::PUBLIC, "d", "()V");
+    let below = Class {
+        super_class: Some("b/Above".to_owned()),
+        interfaces: vec!["b/Face".to_owned()],
+        ..with(class("b/Below"), access::PUBLIC, "<init>", "()V")
+    };
+    let base = || place(vec![above.clone(), face.clone(), below.clone()]);
+    let good = own("demo/Main")
+        .calls(Kind::Method, "b/Below", "m", "()V")
+        .calls(Kind::Method, "b/Below", "d", "()V")
+        .calls(Kind::StaticField, "b/Below", "F", "I")
+        .calls(Kind::Method, "b/Below", "<init>", "()V")
+        .calls(Kind::InterfaceMethod, "b/Face", "hashCode", "()I");
+    let verdict = base().prove(vec![good]);
+    assert_eq!(verdict.outcome, Outcome::Links, "{verdict:#?}");
+    for (kind, class, name, descriptor, error) in [
+        (Kind::Method, "b/Below", "m", "(I)V", "NoSuchMethodError"),
+        (
+            Kind::Method,
+            "b/Above",
+            "<init>",
+            "()V",
+            "NoSuchMethodError",
+        ),
+        (Kind::StaticField, "b/Below", "F", "J", "NoSuchFieldError"),
+        (
+            Kind::Field,
+            "b/Below",
+            "F",
+            "I",
+            "IncompatibleClassChangeError",
+        ),
+        (
+            Kind::StaticMethod,
+            "b/Below",
+            "m",
+            "()V",
+            "IncompatibleClassChangeError",
+        ),
+        (
+            Kind::Method,
+            "b/Face",
+            "d",
+            "()V",
+            "IncompatibleClassChangeError",
+        ),
+        (
+            Kind::InterfaceMethod,
+            "b/Below",
+            "m",
+            "()V",
+            "IncompatibleClassChangeError",
+        ),
+    ] {
+        let verdict = base().prove(vec![own("demo/Main").calls(kind, class, name, descriptor)]);
+        refused(&verdict);
+        assert_eq!(verdict.faults[0].error, error, "{class}.{name}{descriptor}");
+    }
+}
+
+#[test]
+fn what_is_for_a_package_is_for_that_of_one_loader() {
+    let hidden = Class {
+        access: 0,
+        ..class("b/Hidden")
+    };
+    let base = || place(vec![with(class("b/C"), 0, "m", "()V"), hidden.clone()]);
+    for needs in [
+        own("b/Mine").calls(Kind::Method, "b/C", "m", "()V"),
+        own("b/Mine").class("b/Hidden"),
+    ] {
+        let main = own("demo/Main").class("b/Mine");
+        let verdict = base().prove(vec![main, needs]);
+        assert!(matches!(refused(&verdict), Fault::NoAccess { .. }));
+    }
+    // Within the module a package is one, and a nest shares what is private.
+    let mine = own("demo/Mine").like(|it| with(it, access::PRIVATE, "m", "()V"));
+    let main = own("demo/Main").calls(Kind::Method, "demo/Mine", "m", "()V");
+    assert_eq!(
+        Place::default().prove(vec![main, mine]).outcome,
+        Outcome::Links
+    );
+}
+
+#[test]
+fn a_class_whose_ancestor_is_gone_cannot_be_used() {
+    let orphan = Class {
+        super_class: Some("x/Gone".to_owned()),
+        ..class("b/Orphan")
+    };
+    let verdict = place(vec![orphan]).prove(vec![own("demo/Main").class("b/Orphan")]);
+    let Fault::MissingAncestor { ancestor, .. } = refused(&verdict) else {
+        panic!("{verdict:#?}")
+    };
+    assert_eq!(ancestor, "x/Gone");
+}
+
+#[test]
+fn a_type_that_is_there_twice_must_not_cross() {
+    let service = with(class("b/Service"), access::PUBLIC, "take", "(Lb/Type;)V");
+    let base = || place(vec![service.clone(), class("b/Type")]);
+    let main = || own("demo/Main").calls(Kind::Method, "b/Service", "take", "(Lb/Type;)V");
+    let mine = || of_library("b/Type");
+    assert_eq!(base().prove(vec![main()]).outcome, Outcome::Links);
+    assert_eq!(
+        base()
+            .prove(vec![own("demo/Main").class("b/Type"), mine()])
+            .outcome,
+        Outcome::Links
+    );
+    let verdict = base().prove(vec![main(), mine()]);
+    assert!(matches!(refused(&verdict), Fault::Duplicate { .. }));
+    let overrides = own("demo/Main").like(|it| Class {
+        super_class: Some("b/Service".to_owned()),
+        ..with(it, access::PUBLIC, "take", "(Lb/Type;)V")
+    });
+    let verdict = base().prove(vec![overrides, mine()]);
+    assert!(matches!(refused(&verdict), Fault::Duplicate { .. }));
+}
+
+#[test]
+fn loaders_are_asked_in_ark_s_order() {
+    let exports = || {
+        let mut exports = Exports::default();
+        exports.add("b.*", "");
+        exports
+    };
+    let needs = || {
+        vec![
+            own("demo/Main").calls(Kind::Method, "b/C", "mine", "()V"),
+            { of_library("b/C").like(|it| with(it, access::PUBLIC, "mine", "()V")) },
+        ]
+    };
+    let base = || place(vec![class("b/C")]);
+    // The module's own comes before the base's.
+    assert_eq!(base().prove(needs()).outcome, Outcome::Links);
+    // What a plugin exports comes before the module's own, unless that is denied.
+    let exported = Place {
+        exports: exports(),
+        ..base()
+    };
+    assert!(matches!(
+        refused(&exported.prove(needs())),
+        Fault::MissingMethod { .. }
+    ));
+    let denied = Place {
+        exports: exports(),
+        denied: exports(),
+        ..base()
+    };
+    assert_eq!(denied.prove(needs()).outcome, Outcome::Links);
+    // What is not declared is out of reach.
+    let undeclared = Place {
+        out_of_reach: true,
+        ..base()
+    };
+    let verdict = undeclared.prove(vec![own("demo/Main").class("b/C")]);
+    assert!(matches!(refused(&verdict), Fault::OutOfReach { .. }));
+    assert!(verdict.faults[0].remedy.contains("base-1.0.jar"));
+}
+
+#[test]
+fn a_class_file_of_a_newer_java_is_refused() {
+    let needs = own("demo/Main").like(|it| Class { major: 65, ..it });
+    let verdict = Place::default().prove(vec![needs]);
+    assert_eq!(refused(&verdict), &Fault::TooNew { needs: 21, has: 17 });
+}

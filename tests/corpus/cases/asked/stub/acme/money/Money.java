@@ -1,0 +1,7 @@
+package acme.money;
+
+public class Money {
+    public static String word() {
+        return "money";
+    }
+}

@@ -1,0 +1,3 @@
+package ferry.demo.base;
+
+public class BaseApplication {}

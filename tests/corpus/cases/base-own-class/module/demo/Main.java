@@ -1,0 +1,9 @@
+package demo;
+
+import ferry.demo.base.BaseApplication;
+
+public class Main {
+    public static void main(String[] args) throws Exception {
+        Answer.say(new BaseApplication() == null ? "none" : "ok");
+    }
+}

@@ -1,0 +1,3 @@
+package com.google.common.collect;
+
+public class Ferry {}

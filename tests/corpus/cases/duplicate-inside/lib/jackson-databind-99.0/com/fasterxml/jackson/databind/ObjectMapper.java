@@ -1,0 +1,7 @@
+package com.fasterxml.jackson.databind;
+
+public class ObjectMapper {
+    public String word() {
+        return "ok";
+    }
+}

@@ -1,0 +1,7 @@
+package demo;
+
+public class More extends com.google.common.collect.Lists {
+    static String word() {
+        return "more";
+    }
+}

@@ -1,0 +1,5 @@
+package com.google.common.collect;
+
+public class Lists {
+    public Lists() {}
+}

@@ -1,0 +1,7 @@
+package com.google.common.collect;
+
+public class Peek {
+    public static int capacity() {
+        return Lists.computeArrayListCapacity(3);
+    }
+}

@@ -1,0 +1,3 @@
+package demo;
+
+public class Boat extends com.google.common.collect.Ferry {}
