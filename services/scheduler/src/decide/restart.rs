@@ -149,7 +149,7 @@ impl Restarts {
                 Body::BaseChanged(seen) => making.sees(seen, context),
                 Body::BaseLost(lost) => making.loses(lost),
                 Body::LineChanged(changed) => making.hears(changed),
-                Body::RestartGiven(given) => making.is_given(given, context),
+                Body::RestartGiven(given) => making.given(given, context),
                 Body::RestartFinished(finished) => making.finished(finished, context),
                 _ => making,
             },
@@ -216,7 +216,7 @@ trait Moves: Sized {
     fn sees(self, seen: &Seen, context: &Context) -> Self;
     fn loses(self, lost: &Lost) -> Self;
     fn hears(self, changed: &Changed) -> Self;
-    fn is_given(self, given: &Given, context: &Context) -> Self;
+    fn given(self, given: &Given, context: &Context) -> Self;
     fn finished(self, finished: &Finished, context: &Context) -> Self;
     fn overdue(self, context: &Context) -> Self;
     fn go_on(self, context: &Context) -> Self;
@@ -354,7 +354,7 @@ impl Moves for Making {
         self
     }
 
-    fn is_given(mut self, given: &Given, context: &Context) -> Self {
+    fn given(mut self, given: &Given, context: &Context) -> Self {
         let Some(it) = &mut self.state.turn else {
             return self;
         };
