@@ -59,7 +59,7 @@ pub struct ReleaseArgs {
 /// Arguments of `ferry base restart`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "One base of an environment is restarted at a time: it is taken out of its load balancer, restarted with the\ncommand of [pools.NAME.restart], and put back once its modules are there again. `ferry bases` tells how far it is.\n\nExamples:\n  ferry base restart prod-2 --why 'its metaspace is nearly full'"
+    after_help = "One base of an environment is restarted at a time: it is taken out of its load balancer, restarted with the command of [pools.NAME.restart], and put back once its modules are there again. `ferry bases` tells how far it is.\n\nExamples:\n  ferry base restart prod-2 --why 'its metaspace is nearly full'"
 )]
 pub struct RestartArgs {
     #[command(flatten)]
