@@ -895,10 +895,11 @@ impl Floor {
                     of_zone += 1;
                     out += usize::from(one != base && is_out(one));
                 }
-                // One that could not be changed serves nobody.
+                // One that could not be changed serves nobody: owed still, or put up with by the rollout that waits.
                 let owed = unit.as_ref().map(|unit| unit["care"][base]["owed"].clone());
                 let owed = owed.unwrap_or_default();
                 let failed = !owed.is_null() && owed["actual"].is_null();
+                let failed = failed || watch.in_hand.contains(base);
                 let strategy = &self.world.config.environments["prod"];
                 let all_but_one = (of_zone - 1).max(1);
                 let most = strategy.max_unavailable.map_or(all_but_one, |amount| {
