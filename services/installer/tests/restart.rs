@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use ferry_bus::{Bus, Start, Write};
 use ferry_config::Restart;
@@ -13,9 +13,14 @@ use ferry_events::{
     subject,
     task::Want,
 };
+use ferry_installer::{InstallerDecide, decide::Base};
 use ferry_rig::wait::until;
+use ferry_runtime::{Context, Decide as _, Input, Key};
 use futures::StreamExt as _;
-use support::{BASE, ENVIRONMENT, balancer::Balancer, drain, event, line::WAIT, on_fake::OnFake};
+use support::{
+    BASE, ENVIRONMENT, balancer::Balancer, config, drain, event, line::WAIT, on_fake::OnFake, plan,
+    start,
+};
 
 const YEAR: u64 = 365 * 24 * 3600;
 
@@ -240,4 +245,36 @@ async fn a_task_waits_for_the_driver() {
     assert_eq!(finished(&line, 1).await.stop, None);
     assert_eq!(line.finished(task).await.stop, None);
     assert_eq!(line.effects(), ["installBiz 1"]);
+}
+
+/// The modules for which a load balancer is told of a restart, on a base that carries two.
+fn told_of(drain: ferry_config::Drain) -> Vec<String> {
+    let mut config = config(&[(BASE, "http://arklet.example", "http://base.example")]);
+    config.pools.get_mut("one").unwrap().drain = Some(drain);
+    let context = Context {
+        now: start(),
+        config: Arc::new(config),
+        revision: plan("revision"),
+    };
+    let left = |version: &str| serde_json::json!({ "left": { "biz": "b", "version": version, "revision": 1 } });
+    let modules = serde_json::json!({ "modules": { "hello": left("1"), "prices": left("2") } });
+    let base: Base = serde_json::from_value(modules).unwrap();
+    let asked = Requested {
+        turn: turn(1),
+        begin_by: start(),
+    };
+    let input = Input::Event(Arc::new(event(1, asked)));
+    let key = Key::new("base", &[BASE]);
+    let decided = InstallerDecide.decide(&key, &base, &input, &context);
+    let restart = decided.unwrap().state.restart.unwrap();
+    restart.out.into_iter().collect()
+}
+
+#[test]
+fn a_load_balancer_is_told_once_unless_it_knows_a_base_by_its_modules() {
+    let once = drain("http://balancer.example");
+    assert_eq!(told_of(once.clone()), [""]);
+    let mut by_module = once;
+    by_module.drain.url += "/{module}";
+    assert_eq!(told_of(by_module), ["hello", "prices"]);
 }

@@ -3,7 +3,7 @@
 
 use url::Url;
 
-use crate::model::{Call, DrainCheck};
+use crate::model::{Call, Drain, DrainCheck};
 
 /// What can stand in braces.
 const KNOWN: [&str; 3] = ["base", "zone", "module"];
@@ -78,6 +78,14 @@ impl Call {
     /// When the template makes none; a checked configuration has no such template.
     pub fn url_for(&self, names: &Names<'_>) -> Result<Url, TemplateError> {
         names.url(&self.url)
+    }
+}
+
+impl Drain {
+    /// Whether the load balancer knows a base once for each module; else once for all.
+    pub fn is_by_module(&self) -> bool {
+        let body = self.drain.body.as_deref().unwrap_or_default();
+        self.drain.url.contains("{module}") || body.contains("{module}")
     }
 }
 

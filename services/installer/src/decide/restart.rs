@@ -94,15 +94,18 @@ impl Turn<'_> {
         self.name = Some(turn.base.clone());
         let pool = self.context.config.pools.get(&turn.pool);
         let mut out = BTreeSet::new();
-        if pool.is_some_and(|pool| pool.drain.is_some()) {
-            let there = self.base.modules.iter();
-            let there = there.filter(|(_, module)| {
-                let left = module.left.as_ref();
-                left.is_some_and(|left| left.version.is_some())
-            });
-            out.extend(there.map(|(name, _)| name.clone()));
+        if let Some(drain) = pool.and_then(|pool| pool.drain.as_ref()) {
             // What another task could not put back comes back with this.
-            out.extend(std::mem::take(&mut self.base.drained).into_keys());
+            let drained = std::mem::take(&mut self.base.drained).into_keys();
+            if drain.is_by_module() {
+                let there = self.base.modules.iter();
+                let there = there.filter(|(_, module)| {
+                    let left = module.left.as_ref();
+                    left.is_some_and(|left| left.version.is_some())
+                });
+                out.extend(there.map(|(name, _)| name.clone()).chain(drained));
+            }
+            // One call does for all.
             if out.is_empty() {
                 out.insert(String::new());
             }

@@ -6,7 +6,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use ferry_bus::BusError;
 use ferry_config::{AtDeadline, Call, CallMethod, Config, Drain, Names};
 use ferry_events::{Reason, Stop, task::Requested};
 use ferry_runtime::{Hands, Job};
@@ -15,14 +14,12 @@ use tracing::{info, warn};
 use url::Url;
 
 use super::{Arklet, InstallerEffects, fence, patience::patiently};
-use crate::decide::{Base, DrainedEnd, Out, Work};
+use crate::decide::{DrainedEnd, Out, Work};
 
 /// The longest answer that is read: the statistics of a thousand servers.
 const BODY_MAX: usize = 1 << 20;
 /// So much of an answer stands in a reason: a load balancer's error is a line.
 const SAID_MAX: usize = 200;
-/// Between two looks at a record while the bus is silent.
-const PAUSE: Duration = Duration::from_millis(250);
 /// How long a call that came too late is taken back; then whoever has the base in hand has long seen it.
 const TAKE_BACK_LIMIT: Duration = Duration::from_secs(60);
 
@@ -227,33 +224,19 @@ impl Balancer {
 
     /// What the committed record wants of the load balancer, and for which module.
     async fn wanted(&self) -> (Way, String) {
-        loop {
-            match self.out_for().await {
-                Ok(Some(module)) if module == self.module || !self.is_by_module() => {
-                    return (Way::Out, module);
-                }
-                Ok(_) => return (Way::Back, self.module.clone()),
-                Err(error) => {
-                    warn!(base = self.base, %error, "waiting for the bus: no call without the record");
-                    tokio::time::sleep(PAUSE).await;
-                }
+        let base = fence::wait_record(&self.hands, &self.base).await;
+        let Some(base) = base else {
+            return (Way::Back, self.module.clone());
+        };
+        if base.is_out_for_restart() {
+            return (Way::Out, self.module.clone());
+        }
+        match base.out_for() {
+            Some(module) if module == self.module || !self.drain.is_by_module() => {
+                (Way::Out, module.to_owned())
             }
+            _ => (Way::Back, self.module.clone()),
         }
-    }
-
-    async fn out_for(&self) -> Result<Option<String>, BusError> {
-        let base = fence::record(&self.hands, &self.base).await?;
-        if base.as_ref().is_some_and(Base::is_out_for_restart) {
-            return Ok(Some(self.module.clone()));
-        }
-        Ok(base.and_then(|base| base.out_for().map(str::to_owned)))
-    }
-
-    /// Whether the load balancer knows a base once for each module.
-    fn is_by_module(&self) -> bool {
-        let call = self.call_of(Way::Out);
-        let body = call.body.as_deref().unwrap_or_default();
-        call.url.contains("{module}") || body.contains("{module}")
     }
 
     fn call_of(&self, way: Way) -> &Call {

@@ -53,6 +53,19 @@ pub(super) async fn record(hands: &Hands, base: &str) -> Result<Option<Base>, Bu
     Ok(Some(stored.state))
 }
 
+/// The same, waiting for a bus that is silent: nothing is asked of anybody without the record.
+pub(super) async fn wait_record(hands: &Hands, base: &str) -> Option<Base> {
+    loop {
+        match record(hands, base).await {
+            Ok(record) => return record,
+            Err(error) => {
+                warn!(base, %error, "waiting for the bus: nothing is done without the record");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
 /// Whether a request is the change that is being made on a base, as the committed record says.
 ///
 /// # Errors

@@ -20,8 +20,6 @@ use crate::decide::{Restart, RestartStage};
 
 /// Between two looks at a base that starts.
 const LOOK: Duration = Duration::from_millis(500);
-/// Between two looks at the record while the bus is silent.
-const PAUSE: Duration = Duration::from_millis(250);
 /// So much of what a driver printed last stands in a reason, in bytes.
 const SAID_MAX: u64 = 400;
 
@@ -174,18 +172,8 @@ impl InstallerEffects {
 
     /// Whether the committed record has it in this stage.
     async fn is_asked_for(&self, restart: &Restart) -> bool {
-        loop {
-            match fence::record(&self.hands, &restart.turn.base).await {
-                Ok(base) => {
-                    let now = base.and_then(|base| base.restart);
-                    return now
-                        .is_some_and(|now| now.turn == restart.turn && now.stage == restart.stage);
-                }
-                Err(error) => {
-                    warn!(base = restart.turn.base, %error, "waiting for the bus: no restart without the record");
-                    tokio::time::sleep(PAUSE).await;
-                }
-            }
-        }
+        let base = fence::wait_record(&self.hands, &restart.turn.base).await;
+        let now = base.and_then(|base| base.restart);
+        now.is_some_and(|now| now.turn == restart.turn && now.stage == restart.stage)
     }
 }
