@@ -121,8 +121,7 @@ impl Config {
         self.pools_of_module(module)
             .into_iter()
             .filter(|(_, pool)| pool.environment == environment)
-            .filter_map(|(_, pool)| pool.drain.as_ref())
-            .map(|drain| drain.deadline.saturating_mul(2))
+            .map(|(_, pool)| pool.drain_time())
             .max()
             .unwrap_or_default()
     }
@@ -290,5 +289,20 @@ impl Module {
             // The folder is a name, not a pattern.
             path => vec![format!("{}/**", globset::escape(path))],
         }
+    }
+}
+
+impl Pool {
+    /// How long draining may add to what is done on a base: until it is drained, and until it is back.
+    pub fn drain_time(&self) -> Duration {
+        let drain = self.drain.as_ref();
+        drain.map_or(Duration::ZERO, |drain| drain.deadline.saturating_mul(2))
+    }
+
+    /// Whether so much metaspace taken of a limit, both in bytes, is over the pool's mark; none: it has no mark,
+    /// or the base no limit.
+    pub fn is_over_mark(&self, committed: u64, max: u64) -> Option<bool> {
+        let mark = self.metaspace_mark.filter(|_| max > 0)?;
+        Some(u128::from(committed) * 100 >= u128::from(max) * u128::from(mark))
     }
 }

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use ferry_config::Pool;
 use ferry_events::{
     Scope, Timestamp,
     base::{Drifted, Lost, ModuleOnBase, Seen},
@@ -109,8 +110,7 @@ fn looked(before: Option<&Base>, looked: &Looked, context: &Context) -> Decision
     let seen = &looked.seen;
     let joins = before.is_none_or(|base| base.status == Status::Lost);
     let pool = context.config.pools.get(&seen.pool);
-    let mark = pool.and_then(|pool| pool.metaspace_mark);
-    let news = joins || before.is_some_and(|base| is_news(base, seen, mark));
+    let news = joins || before.is_some_and(|base| is_news(base, seen, pool));
     let said = before.map(|base| base.drifted.clone()).unwrap_or_default();
     let drifted = looked.drift.clone().unwrap_or_else(|| said.clone());
     let differs =
@@ -164,7 +164,7 @@ fn looked(before: Option<&Base>, looked: &Looked, context: &Context) -> Decision
     decision
 }
 
-fn is_news(base: &Base, seen: &Seen, mark: Option<u8>) -> bool {
+fn is_news(base: &Base, seen: &Seen, pool: Option<&Pool>) -> bool {
     if base.modules != seen.modules || base.metaspace_max != seen.metaspace_max {
         return true;
     }
@@ -176,10 +176,7 @@ fn is_news(base: &Base, seen: &Seen, mark: Option<u8>) -> bool {
         (before, now) => before != now,
     };
     // Which side of the mark it is on decides over a restart.
-    let over = |committed: Option<u64>| {
-        let (committed, max) = (u128::from(committed?), u128::from(seen.metaspace_max?));
-        Some(committed * 100 >= max * u128::from(mark?))
-    };
+    let over = |committed: Option<u64>| pool?.is_over_mark(committed?, seen.metaspace_max?);
     over(base.metaspace_committed) != over(seen.metaspace_committed)
         || moved(base.metaspace_used, seen.metaspace_used)
         || moved(base.metaspace_committed, seen.metaspace_committed)
