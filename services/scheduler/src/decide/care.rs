@@ -74,11 +74,11 @@ impl Owed {
     }
 }
 
-fn delta(duration: Duration) -> TimeDelta {
+pub(super) fn delta(duration: Duration) -> TimeDelta {
     TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
 }
 
-fn later(at: Timestamp, by: TimeDelta) -> Timestamp {
+pub(super) fn later(at: Timestamp, by: TimeDelta) -> Timestamp {
     at.checked_add_signed(by).unwrap_or(Timestamp::MAX_UTC)
 }
 

@@ -11,7 +11,7 @@ use ferry_events::{
 use ferry_runtime::{Context, Decision, Fault, Input};
 use serde::{Deserialize, Serialize};
 
-use super::{Nothing, quarantine::Wards, scope};
+use super::{Nothing, quarantine::Wards, scope, unit::keep_last};
 
 /// Commands that are remembered, so that a repeat of one says nothing again.
 const COMMANDS_MAX: usize = 64;
@@ -94,8 +94,7 @@ impl Line {
         }
         let mut line = self.clone();
         line.commands.push(command.id);
-        let surplus = line.commands.len().saturating_sub(COMMANDS_MAX);
-        line.commands.drain(..surplus);
+        keep_last(&mut line.commands, COMMANDS_MAX);
         let refusal = line.take(act, stretch, command);
         let scope = scope_of(stretch, context);
         let run = match stretch {
@@ -248,8 +247,7 @@ impl Heard {
             return false;
         }
         self.taken.insert(place, number);
-        let surplus = self.taken.len().saturating_sub(TAKEN_MAX);
-        self.taken.drain(..surplus);
+        keep_last(&mut self.taken, TAKEN_MAX);
         true
     }
 

@@ -15,7 +15,7 @@ use super::{
     care::shortened,
     line::{Line, scope_of},
     scope,
-    unit::{Making, Unit},
+    unit::{Making, Unit, keep_last},
 };
 
 /// Ended quarantines that are remembered: more than end while word of one of them is on its way.
@@ -87,8 +87,7 @@ impl Wards {
             self.past.remove(place);
         }
         self.past.push(ward);
-        let surplus = self.past.len().saturating_sub(PAST_MAX);
-        self.past.drain(..surplus);
+        keep_last(&mut self.past, PAST_MAX);
     }
 
     /// A person releases a base: whatever it was in quarantine for is over.

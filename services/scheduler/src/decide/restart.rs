@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::TimeDelta;
-use ferry_config::{Config, Restart};
+use ferry_config::{Config, Pool, Restart};
 use ferry_events::{
     Body, Command, CommandId, Reason, Scope, Stop, Timestamp, Verb,
     base::{Lost, Seen},
@@ -18,7 +18,11 @@ use ferry_events::{
 use ferry_runtime::{Context, Decision, Fault, Input};
 use serde::{Deserialize, Serialize};
 
-use super::Nothing;
+use super::{
+    Nothing,
+    care::{delta, later},
+    unit::keep_last,
+};
 
 /// Commands that are remembered, so that a repeat of one says nothing again.
 const COMMANDS_MAX: usize = 64;
@@ -126,13 +130,21 @@ pub(super) fn is_kept(config: &Config, pool: &str) -> bool {
 }
 
 fn after(now: Timestamp, by: std::time::Duration) -> Timestamp {
-    let by = TimeDelta::from_std(by).unwrap_or(TimeDelta::days(365));
-    now.checked_add_signed(by).unwrap_or(Timestamp::MAX_UTC)
+    later(now, delta(by))
 }
 
 /// When a base must be back at the latest, if its turn is given at this moment.
-fn back_by(restart: &Restart, drain: std::time::Duration, given: Timestamp) -> Timestamp {
-    after(given, restart.timeout + restart.ready + drain) + BEGIN_WITHIN + SLACK
+fn back_by(config: &Config, pool: &str, restart: &Restart, given: Timestamp) -> Timestamp {
+    let drain = config.pools.get(pool).map(Pool::drain_time);
+    let takes = restart.timeout + restart.ready + drain.unwrap_or_default();
+    after(given, takes) + BEGIN_WITHIN + SLACK
+}
+
+impl Entry {
+    /// Whether a person waits for it.
+    fn is_asked(&self) -> bool {
+        matches!(self.cause, Cause::Asked { .. })
+    }
 }
 
 impl Restarts {
@@ -181,12 +193,7 @@ impl Restarts {
             return true;
         }
         let lost = self.seen.get(&entry.base).is_some_and(|seen| seen.lost);
-        lost && matches!(entry.cause, Cause::Metaspace { .. })
-    }
-
-    fn why_held(&self, base: &str) -> Stop {
-        let why = self.held.get(base).cloned().unwrap_or_default();
-        Stop::new(Reason::BaseHeld, why).on(base)
+        lost && !entry.is_asked()
     }
 
     fn is_in_turn(&self, base: &str) -> bool {
@@ -196,15 +203,20 @@ impl Restarts {
 
     /// That its metaspace is over the mark of its pool.
     fn over_mark(&self, base: &str, pool: &str, config: &Config) -> Option<Cause> {
-        let mark = config.pools.get(pool)?.metaspace_mark?;
+        let pool = config.pools.get(pool)?;
         let (committed, max) = self.seen.get(base)?.metaspace?;
-        let over = u128::from(committed) * 100 >= u128::from(max) * u128::from(mark);
-        (over && max > 0).then_some(Cause::Metaspace {
+        let is_over = pool.is_over_mark(committed, max)?;
+        is_over.then_some(Cause::Metaspace {
             committed,
             max,
-            mark,
+            mark: pool.metaspace_mark?,
         })
     }
+}
+
+fn why_held(held: &BTreeMap<String, String>, base: &str) -> Stop {
+    let why = held.get(base).cloned().unwrap_or_default();
+    Stop::new(Reason::BaseHeld, why).on(base)
 }
 
 fn of_environment(environment: &str) -> Scope {
@@ -235,9 +247,7 @@ impl Moves for Making {
             return self;
         }
         state.commands.push(command.id);
-        let surplus = state.commands.len().saturating_sub(COMMANDS_MAX);
-        state.commands.drain(..surplus);
-        let is_asked = |entry: &Entry| matches!(entry.cause, Cause::Asked { .. });
+        keep_last(&mut state.commands, COMMANDS_MAX);
         let found = context.config.base(base).map(|(pool, _)| pool.to_owned());
         let listed = state.list.iter().find(|entry| entry.base == *base);
         let refusal = match &found {
@@ -249,8 +259,8 @@ impl Moves for Making {
                 Reason::NoRestartDriver,
                 format!("[pools.{pool}.restart] is not set"),
             )),
-            _ if state.held.contains_key(base) => Some(state.why_held(base)),
-            _ if state.is_in_turn(base) || listed.is_some_and(is_asked) => Some(Stop::new(
+            _ if state.held.contains_key(base) => Some(why_held(&state.held, base)),
+            _ if state.is_in_turn(base) || listed.is_some_and(Entry::is_asked) => Some(Stop::new(
                 Reason::NotWaiting,
                 format!("{base} is on the list of restarts already"),
             )),
@@ -435,35 +445,29 @@ impl Moves for Making {
         self.end(Outcome::Failed, Some(stop), context)
     }
 
-    /// Whatever can be done now: a turn goes on, or the next one begins.
+    /// Whatever the turn in hand can go on with now.
     fn go_on(mut self, context: &Context) -> Self {
         let state = &mut self.state;
         let Some(it) = &mut state.turn else {
-            return self.begin(context);
+            return self;
         };
         let Some(restart) = driver(&context.config, &it.turn.pool) else {
             let why = format!("[pools.{}.restart] is not set any more", it.turn.pool);
             let stop = Stop::new(Reason::NoRestartDriver, why).on(&it.turn.base);
             return self.end(Outcome::Failed, Some(stop), context);
         };
-        let asks = matches!(it.stage, Stage::Asking { .. });
-        let base = it.turn.base.clone();
-        if asks && state.held.contains_key(&base) {
-            let stop = state.why_held(&base);
-            return self.end(Outcome::Failed, Some(stop), context);
-        }
-        let Some(it) = &mut state.turn else {
-            return self;
-        };
         match &mut it.stage {
+            Stage::Asking { .. } if state.held.contains_key(&it.turn.base) => {
+                let stop = why_held(&state.held, &it.turn.base);
+                self.end(Outcome::Failed, Some(stop), context)
+            }
             Stage::Asking { missing } => {
                 missing.retain(|module| context.config.modules.contains_key(module));
                 if !missing.is_empty() {
                     return self;
                 }
-                let drain = drain_time(&context.config, &it.turn.pool);
                 it.stage = Stage::Restarting;
-                it.deadline = back_by(restart, drain, context.now);
+                it.deadline = back_by(&context.config, &it.turn.pool, restart, context.now);
                 let requested = Requested {
                     turn: it.turn.clone(),
                     begin_by: context.now + BEGIN_WITHIN,
@@ -500,9 +504,8 @@ impl Moves for Making {
             driven: driver(&context.config, &entry.pool).is_some(),
         };
         // Whom a person waits for comes before those that wait for themselves.
-        let is_asked = |entry: &Entry| matches!(entry.cause, Cause::Asked { .. });
-        let place = match is_asked(&entry) {
-            true => list.iter().take_while(|one| is_asked(one)).count(),
+        let place = match entry.is_asked() {
+            true => list.iter().take_while(|one| one.is_asked()).count(),
             false => list.len(),
         };
         let scope = of_environment(&entry.environment);
@@ -523,18 +526,16 @@ impl Moves for Making {
                 entry.next = None;
             }
         }
-        let place = state.list.iter().position(|entry| {
-            entry.next.is_none_or(|next| next <= context.now)
-                && !state.waits_for_base(entry)
-                && driver(config, &entry.pool).is_some()
+        let mut list = state.list.iter().enumerate();
+        let next = list.find_map(|(place, entry)| {
+            let restart = driver(config, &entry.pool)?;
+            let is_due = entry.next.is_none_or(|next| next <= context.now);
+            (is_due && !state.waits_for_base(entry)).then_some((place, restart))
         });
-        let Some(place) = place else {
+        let Some((place, restart)) = next else {
             return self;
         };
         let entry = state.list.remove(place);
-        let Some(restart) = driver(config, &entry.pool) else {
-            return self;
-        };
         state.number += 1;
         let turn = Turn {
             number: state.number,
@@ -543,14 +544,13 @@ impl Moves for Making {
             environment: entry.environment,
         };
         let until = after(context.now, restart.wait);
-        let drain = drain_time(config, &turn.pool);
         let missing = super::modules_of_pool(config, &turn.pool)
             .map(str::to_owned)
             .collect();
         let asked = Asked {
             turn: turn.clone(),
             until,
-            back_by: back_by(restart, drain, until),
+            back_by: back_by(config, &turn.pool, restart, until),
         };
         let scope = of_environment(&turn.environment);
         state.turn = Some(InTurn {
@@ -598,12 +598,4 @@ impl Moves for Making {
             None => making,
         }
     }
-}
-
-/// How long draining may add, until a base is out and until it is back.
-fn drain_time(config: &Config, pool: &str) -> std::time::Duration {
-    let drain = config.pools.get(pool).and_then(|pool| pool.drain.as_ref());
-    drain.map_or(std::time::Duration::ZERO, |drain| {
-        drain.deadline.saturating_mul(2)
-    })
 }

@@ -187,7 +187,9 @@ impl Rollouts for Making {
         care.owed = None;
         let soak = active.plan.judge.soak_ms;
         let scope = unit_scope(context, &active.requested);
-        match active.watch(base, observation, soak) {
+        let watch = active.watch(base, observation, soak);
+        self.state.learn(finished, context);
+        match watch {
             Some(watch) => self.say(scope, watch),
             None => self,
         }

@@ -11,7 +11,7 @@ use ferry_runtime::Context;
 
 use super::{
     gates_on_metaspace,
-    unit::{Making, Phase, Unit},
+    unit::{Making, Unit, keep_last},
 };
 
 /// Bases that a refusal names.
@@ -23,8 +23,6 @@ const GROWTHS_MAX: usize = 8;
 pub(super) trait Rooms: Sized {
     /// A base reports how much metaspace it has.
     fn sees_room(self, seen: &Seen, context: &Context) -> Self;
-    /// An install took some.
-    fn sees_growth(self, finished: &task::Finished, context: &Context) -> Self;
 }
 
 impl Rooms for Making {
@@ -49,26 +47,6 @@ impl Rooms for Making {
         care.room = left.map(|left| (left, seen.sighting));
         self
     }
-
-    fn sees_growth(mut self, finished: &task::Finished, context: &Context) -> Self {
-        let pool = context.config.base(&finished.base).map(|(pool, _)| pool);
-        let (Some(growth), Some(pool)) = (finished.metaspace_growth, pool) else {
-            return self;
-        };
-        let unit = &mut self.state;
-        // A task that is told again is no other install.
-        let in_hand = unit.active.as_ref();
-        let in_hand = in_hand.and_then(|active| active.tasks.get(&finished.base));
-        let is_new =
-            in_hand.is_some_and(|task| task.task == finished.task && task.phase == Phase::Changing);
-        if is_new && gates_on_metaspace(&context.config, pool) {
-            let last = unit.growths.entry(pool.to_owned()).or_default();
-            last.push(growth.div_ceil(KIB));
-            let surplus = last.len().saturating_sub(GROWTHS_MAX);
-            last.drain(..surplus);
-        }
-        self
-    }
 }
 
 impl Unit {
@@ -84,6 +62,19 @@ impl Unit {
                 (name.clone(), learned.unwrap_or(pool.metaspace_growth))
             })
             .collect()
+    }
+
+    /// An install that it waited for took some.
+    pub(super) fn learn(&mut self, finished: &task::Finished, context: &Context) {
+        let pool = context.config.base(&finished.base).map(|(pool, _)| pool);
+        let (Some(growth), Some(pool)) = (finished.metaspace_growth, pool) else {
+            return;
+        };
+        if gates_on_metaspace(&context.config, pool) {
+            let last = self.growths.entry(pool.to_owned()).or_default();
+            last.push(growth.div_ceil(KIB));
+            keep_last(last, GROWTHS_MAX);
+        }
     }
 
     /// Metaspace that bases have left, in bytes, by name.

@@ -316,9 +316,7 @@ impl Unit {
         let decided = match input {
             Input::Event(event) => match &event.body {
                 Body::RolloutRequested(requested) => making.requested(requested, context),
-                Body::TaskFinished(finished) => making
-                    .sees_growth(finished, context)
-                    .task_finished(finished, context),
+                Body::TaskFinished(finished) => making.task_finished(finished, context),
                 Body::ObservationFinished(finished) => making.observed(finished, context),
                 Body::ModuleDrifted(drifted) => making.drifted(drifted, context),
                 Body::BaseJoined(seen) => making.sees_room(seen, context).joined(seen, context),
@@ -349,7 +347,8 @@ pub(super) fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
-fn keep_last<T>(list: &mut Vec<T>, most: usize) {
+/// Forgets the oldest of a list that has more than so many.
+pub(super) fn keep_last<T>(list: &mut Vec<T>, most: usize) {
     let surplus = list.len().saturating_sub(most);
     list.drain(..surplus);
 }
