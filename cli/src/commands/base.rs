@@ -69,24 +69,9 @@ pub struct RestartArgs {
 /// Runs it.
 pub async fn run(task: Task) -> Result<Exit> {
     match task {
-        Task::Hold(HoldArgs { args }) => {
-            ask(args, async |client, base, ask| {
-                client.hold_base(base, ask).await
-            })
-            .await
-        }
-        Task::Release(ReleaseArgs { args }) => {
-            ask(args, async |client, base, ask| {
-                client.release_base(base, ask).await
-            })
-            .await
-        }
-        Task::Restart(RestartArgs { args }) => {
-            ask(args, async |client, base, ask| {
-                client.restart_base(base, ask).await
-            })
-            .await
-        }
+        Task::Hold(HoldArgs { args }) => ask(args, Client::hold_base).await,
+        Task::Release(ReleaseArgs { args }) => ask(args, Client::release_base).await,
+        Task::Restart(RestartArgs { args }) => ask(args, Client::restart_base).await,
         Task::Inspect(args) => slim::inspect(args),
         Task::Diff(args) => slim::diff(args),
     }

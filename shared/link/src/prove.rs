@@ -335,12 +335,7 @@ impl<'a, 'w> Proof<'a, 'w> {
     fn ancestors_of(&self, class: Found<'w>) -> Option<Fault> {
         let (mut open, mut seen) = (vec![class], BTreeSet::new());
         while let Some(one) = open.pop() {
-            for above in one
-                .shape
-                .super_class()
-                .into_iter()
-                .chain(one.shape.interfaces())
-            {
+            for above in one.shape.ancestors() {
                 if !seen.insert(above) {
                     continue;
                 }
@@ -391,12 +386,7 @@ impl<'a, 'w> Proof<'a, 'w> {
         let (mut open, mut seen) = (vec![Found { side, shape }], BTreeSet::new());
         let mut faults = Vec::new();
         while let Some(one) = open.pop() {
-            for above in one
-                .shape
-                .super_class()
-                .into_iter()
-                .chain(one.shape.interfaces())
-            {
+            for above in one.shape.ancestors() {
                 if let Reach::Found(found) = self.world.find(one.side, above)
                     && seen.insert(above)
                     && found.side != Side::Platform

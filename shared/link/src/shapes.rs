@@ -425,6 +425,11 @@ impl<'a> Shape<'a> {
         Some(self.table.name(number))
     }
 
+    /// Its super class and its interfaces, in that order.
+    pub fn ancestors(self) -> impl Iterator<Item = &'a str> {
+        self.super_class().into_iter().chain(self.interfaces())
+    }
+
     /// Its interfaces.
     pub fn interfaces(self) -> impl Iterator<Item = &'a str> {
         let table = self.table;

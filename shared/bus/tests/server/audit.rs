@@ -149,22 +149,18 @@ async fn it_takes_acts_on_a_cluster_whose_leaders_die() -> Result<()> {
     .await?;
     let told = async |wanted: &[String]| -> Result<()> {
         let took = std::time::Instant::now();
-        let told = tokio::time::timeout(SOURCED_WITHIN, async {
-            loop {
-                let all = vec![subject::ALL_EVENTS.to_owned()];
-                if let Ok(past) = gateway.past(subject::AUDIT, all, Start::First).await {
-                    let told: Vec<String> = past
-                        .filter_map(async |act| String::from_utf8(act.ok()?.payload.to_vec()).ok())
-                        .collect()
-                        .await;
-                    if told.len() >= wanted.len() {
-                        return told;
-                    }
-                }
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
+        let told = ferry_rig::wait::until("the acts", SOURCED_WITHIN, || async {
+            let all = vec![subject::ALL_EVENTS.to_owned()];
+            let Ok(past) = gateway.past(subject::AUDIT, all, Start::First).await else {
+                return Ok(None);
+            };
+            let told: Vec<String> = past
+                .filter_map(async |act| String::from_utf8(act.ok()?.payload.to_vec()).ok())
+                .collect()
+                .await;
+            Ok((told.len() >= wanted.len()).then_some(told))
         });
-        assert_eq!(told.await.context("the acts")?, wanted);
+        assert_eq!(told.await?, wanted);
         println!("{} acts after {:?}", wanted.len(), took.elapsed());
         Ok(())
     };

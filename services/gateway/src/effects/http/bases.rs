@@ -9,6 +9,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use ferry_api::{BaseRequest, CommandAnswer, Stretch};
 use ferry_events::{Verb, command::OnBase};
+use futures::{FutureExt as _, future::BoxFuture};
 
 use super::body;
 use super::commands::{not_granted, send, text};
@@ -20,34 +21,14 @@ use crate::effects::app::App;
 
 type Answer = Result<(StatusCode, Json<CommandAnswer>), Refusal>;
 
-pub(super) async fn hold(
-    State(app): State<App>,
-    caller: Caller,
-    Path(base): Path<String>,
-    headers: HeaderMap,
-    body: Body,
-) -> Answer {
-    act(&app, &caller, &base, &headers, body, Verb::Hold).await
-}
-
-pub(super) async fn release(
-    State(app): State<App>,
-    caller: Caller,
-    Path(base): Path<String>,
-    headers: HeaderMap,
-    body: Body,
-) -> Answer {
-    act(&app, &caller, &base, &headers, body, Verb::Release).await
-}
-
-pub(super) async fn restart(
-    State(app): State<App>,
-    caller: Caller,
-    Path(base): Path<String>,
-    headers: HeaderMap,
-    body: Body,
-) -> Answer {
-    act(&app, &caller, &base, &headers, body, Verb::Restart).await
+/// Takes what a caller asks for a base.
+pub(super) fn ask(
+    verb: fn(OnBase) -> Verb,
+) -> impl Fn(State<App>, Caller, Path<String>, HeaderMap, Body) -> BoxFuture<'static, Answer> + Clone
+{
+    move |State(app), caller, Path(base), headers, body| {
+        async move { act(&app, &caller, &base, &headers, body, verb).await }.boxed()
+    }
 }
 
 async fn act(

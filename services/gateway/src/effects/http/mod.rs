@@ -24,6 +24,8 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 
+use ferry_events::Verb;
+
 use super::app::App;
 use refusal::Refusal;
 
@@ -47,9 +49,9 @@ pub fn router(app: App) -> Router {
         .route("/line/abort", post(line::abort))
         .route("/can", get(can::look))
         .route("/bases", get(reads::bases))
-        .route("/bases/{base}/hold", post(bases::hold))
-        .route("/bases/{base}/release", post(bases::release))
-        .route("/bases/{base}/restart", post(bases::restart))
+        .route("/bases/{base}/hold", post(bases::ask(Verb::Hold)))
+        .route("/bases/{base}/release", post(bases::ask(Verb::Release)))
+        .route("/bases/{base}/restart", post(bases::ask(Verb::Restart)))
         .route("/modules", get(reads::modules))
         .route("/modules/{module}", get(reads::module))
         .route("/modules/{module}/plan", get(plan::read))
