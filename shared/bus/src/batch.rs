@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, time::Duration};
 use bytes::Bytes;
 use ferry_events::Event;
 
-use crate::BusError;
+use crate::{BusError, packed::pack};
 
 /// How long a message is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +45,7 @@ impl Write {
     pub fn state(subject: String, payload: impl Into<Bytes>, expected: u64, keep: Keep) -> Self {
         Self {
             subject,
-            payload: payload.into(),
+            payload: pack(payload.into()),
             expected: Some(expected),
             replaces: true,
             keep,
@@ -57,7 +57,7 @@ impl Write {
     pub fn fact(subject: String, payload: impl Into<Bytes>) -> Self {
         Self {
             subject,
-            payload: payload.into(),
+            payload: pack(payload.into()),
             expected: None,
             replaces: true,
             keep: Keep::Forever,

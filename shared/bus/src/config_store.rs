@@ -10,7 +10,7 @@ use futures::stream::{self, Stream};
 
 use crate::{Bus, BusError, CommitError, Keep, Write};
 
-/// The largest configuration in bytes: it is one message.
+/// The largest configuration in bytes, packed: it is one message.
 pub const MAX_BYTES: usize = Write::MAX_PAYLOAD;
 
 /// How often the configuration is looked at: one small request to the leader, and a change is in
@@ -43,14 +43,15 @@ pub async fn read(bus: &dyn Bus) -> Result<Option<Revision>, BusError> {
 /// # Errors
 /// [`CommitError::Conflict`]: another revision is in force by now. [`BusError::Refused`]: it is too large.
 pub async fn put(bus: &dyn Bus, payload: Bytes, expected: u64) -> Result<u64, CommitError> {
-    if payload.len() > MAX_BYTES {
+    let json = payload.len();
+    let write = Write::state(CONFIG.into(), payload, expected, Keep::Forever);
+    let packed = write.payload.len();
+    if packed > MAX_BYTES {
         let text = format!(
-            "the configuration has {} bytes as JSON; at most {MAX_BYTES}",
-            payload.len()
+            "the configuration has {json} bytes as JSON, {packed} packed; at most {MAX_BYTES}"
         );
         return Err(BusError::Refused(text).into());
     }
-    let write = Write::state(CONFIG.into(), payload, expected, Keep::Forever);
     Ok(bus.commit(vec![write].into()).await?.sequences[0])
 }
 

@@ -14,15 +14,22 @@ use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use crate::{Batch, BusError, CommitError, Committed, DeadLetter};
+use crate::{Batch, BusError, CommitError, Committed, DeadLetter, packed::unpack};
 
 /// The last message on a subject.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     /// Its sequence in the stream.
     pub sequence: u64,
-    /// Its payload.
+    /// Its payload, unpacked.
     pub payload: Bytes,
+}
+
+impl Record {
+    pub(crate) fn new(sequence: u64, payload: Bytes) -> Result<Self, BusError> {
+        let payload = unpack(payload)?;
+        Ok(Self { sequence, payload })
+    }
 }
 
 /// A message as it is watched: nothing to ack.

@@ -12,6 +12,7 @@ mod dead;
 mod error;
 mod jetstream;
 mod memory;
+mod packed;
 pub mod permissions;
 mod provision;
 pub mod restored;

@@ -12,7 +12,10 @@ use ferry_events::{Service, question::Question, subject};
 use futures::{StreamExt, stream::BoxStream};
 
 use super::link::Link;
-use crate::{Asked, BusError, Reply};
+use crate::{
+    Asked, BusError, Reply,
+    packed::{pack, unpack},
+};
 
 pub(super) async fn ask(
     link: &Link,
@@ -37,7 +40,7 @@ async fn answer(
     let payload = serde_json::to_vec(question).expect("a question is always JSON");
     let request = Request::new().payload(payload.into()).timeout(Some(limit));
     match link.client.send_request(subject.to_owned(), request).await {
-        Ok(answer) => Ok(answer.payload),
+        Ok(answer) => unpack(answer.payload),
         Err(error) => Err(match error.kind() {
             RequestErrorKind::TimedOut => {
                 BusError::Unavailable(format!("the {service} did not answer within {limit:?}"))
@@ -84,7 +87,7 @@ struct Back {
 impl Reply for Back {
     async fn answer(self: Box<Self>, answer: Bytes) -> Result<(), BusError> {
         self.client
-            .publish(self.to, answer)
+            .publish(self.to, pack(answer))
             .await
             .map_err(|error| BusError::Unavailable(error.to_string()))
     }

@@ -78,10 +78,9 @@ impl JetStream {
 impl Bus for JetStream {
     async fn read(&self, subject: &str) -> Result<Option<Record>, BusError> {
         let stored = direct::last(&self.link, STREAM, subject).await?;
-        Ok(stored.map(|stored| Record {
-            sequence: stored.sequence,
-            payload: stored.payload,
-        }))
+        stored
+            .map(|it| Record::new(it.sequence, it.payload))
+            .transpose()
     }
 
     async fn read_at(
@@ -90,13 +89,11 @@ impl Bus for JetStream {
         sequence: u64,
     ) -> Result<Option<(String, Record)>, BusError> {
         let stored = direct::at(&self.link, stream, sequence).await?;
-        Ok(stored.map(|stored| {
-            let record = Record {
-                sequence: stored.sequence,
-                payload: stored.payload,
-            };
-            (stored.subject, record)
-        }))
+        let Some(stored) = stored else {
+            return Ok(None);
+        };
+        let record = Record::new(stored.sequence, stored.payload)?;
+        Ok(Some((stored.subject, record)))
     }
 
     async fn list(&self, filter: &str) -> Result<Vec<(String, Record)>, BusError> {
@@ -104,13 +101,8 @@ impl Bus for JetStream {
         let mut pages = direct::Pages::new(&self.link, STREAM, filter);
         while let Some(page) = pages.next().await? {
             for stored in page {
-                found.insert(
-                    stored.subject,
-                    Record {
-                        sequence: stored.sequence,
-                        payload: stored.payload,
-                    },
-                );
+                let record = Record::new(stored.sequence, stored.payload)?;
+                found.insert(stored.subject, record);
             }
         }
         Ok(found.into_iter().collect())
@@ -118,10 +110,9 @@ impl Bus for JetStream {
 
     async fn first(&self, subject: &str) -> Result<Option<Record>, BusError> {
         let found = direct::first(&self.link, STREAM, subject).await?;
-        Ok(found.map(|stored| Record {
-            sequence: stored.sequence,
-            payload: stored.payload,
-        }))
+        found
+            .map(|it| Record::new(it.sequence, it.payload))
+            .transpose()
     }
 
     async fn end(&self) -> Result<u64, BusError> {

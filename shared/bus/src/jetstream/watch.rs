@@ -21,7 +21,7 @@ use super::{
     link::Link,
     wire::{self, ApiError},
 };
-use crate::{BusError, Message, Start};
+use crate::{BusError, Message, Start, packed::unpack};
 
 /// How often the server says that the watch still stands.
 const HEARTBEAT: Duration = Duration::from_secs(2);
@@ -291,7 +291,7 @@ impl Watcher {
         Ok(Some(Message {
             subject: message.subject.to_string(),
             sequence,
-            payload: message.payload.clone(),
+            payload: unpack(message.payload.clone())?,
             at,
             pending,
         }))

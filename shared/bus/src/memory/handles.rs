@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use ferry_events::Service;
 
 use super::{MemoryBus, consumer::Settle};
-use crate::{Ack, BusError, Consumer, Delivery, Message, Source};
+use crate::{Ack, BusError, Consumer, Delivery, Message, Source, packed::unpack};
 
 pub(super) struct MemoryConsumer {
     pub bus: MemoryBus,
@@ -148,7 +148,7 @@ impl Watcher {
         Ok(Some(Message {
             subject: stored.subject.clone(),
             sequence,
-            payload: stored.payload.clone(),
+            payload: unpack(stored.payload.clone())?,
             at: stored.at,
             pending: (self.last_only.len() + coming.count()) as u64,
         }))

@@ -192,17 +192,18 @@ impl MemoryBus {
 impl Bus for MemoryBus {
     async fn read(&self, subject: &str) -> Result<Option<Record>, BusError> {
         let world = self.open()?;
-        Ok(world
-            .ferry
-            .last_of(subject)
-            .map(|(sequence, stored)| record(sequence, stored)))
+        let last = world.ferry.last_of(subject);
+        last.map(|(sequence, stored)| record(sequence, stored))
+            .transpose()
     }
 
     async fn first(&self, subject: &str) -> Result<Option<Record>, BusError> {
         let world = self.open()?;
         let filter = [subject.to_owned()];
         let first = world.ferry.from(1, &filter).next();
-        Ok(first.map(|(sequence, stored)| record(sequence, stored)))
+        first
+            .map(|(sequence, stored)| record(sequence, stored))
+            .transpose()
     }
 
     async fn read_at(
@@ -213,16 +214,18 @@ impl Bus for MemoryBus {
         self.may_publish(&format!("$JS.API.STREAM.MSG.GET.{stream}"))?;
         let world = self.open()?;
         let found = world.stream(stream)?.get(sequence);
-        Ok(found.map(|stored| (stored.subject.clone(), record(sequence, stored))))
+        found
+            .map(|stored| Ok((stored.subject.clone(), record(sequence, stored)?)))
+            .transpose()
     }
 
     async fn list(&self, filter: &str) -> Result<Vec<(String, Record)>, BusError> {
         let world = self.open()?;
         let found = world.ferry.last_per_subject(&[filter.to_owned()]);
-        Ok(found
+        found
             .into_iter()
-            .map(|(sequence, stored)| (stored.subject.clone(), record(sequence, stored)))
-            .collect())
+            .map(|(sequence, stored)| Ok((stored.subject.clone(), record(sequence, stored)?)))
+            .collect()
     }
 
     async fn end(&self) -> Result<u64, BusError> {
@@ -422,9 +425,6 @@ impl Bus for MemoryBus {
     }
 }
 
-fn record(sequence: u64, stored: &Stored) -> Record {
-    Record {
-        sequence,
-        payload: stored.payload.clone(),
-    }
+fn record(sequence: u64, stored: &Stored) -> Result<Record, BusError> {
+    Record::new(sequence, stored.payload.clone())
 }

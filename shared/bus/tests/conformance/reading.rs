@@ -7,8 +7,8 @@ use std::time::Duration;
 use anyhow::Result;
 use bytes::Bytes;
 use ferry_bus::{
-    BusError, CommitError, DeadLetter, LogLine, Message, Start, StreamLimits, User, Write,
-    config_store,
+    BusError, CommitError, DeadLetter, Keep, LogLine, Message, Record, Start, StreamLimits, User,
+    Write, config_store,
 };
 use ferry_events::{Digest, Kind, LetterId, Reason, RunId, Service, subject};
 use futures::{StreamExt, stream::BoxStream};
@@ -25,7 +25,38 @@ on_both! {
     log_lines_are_stored_once_and_in_order(StreamLimits::default());
     dead_letters_are_stored_once(StreamLimits::default());
     the_configuration_moves_by_revision(StreamLimits::default());
+    large_records_come_back_whole(StreamLimits::default());
     acts_outlive_the_stream_of_events(short());
+}
+
+/// States and facts of a large fleet repeat themselves: they go packed, and nobody who reads them sees it.
+async fn large_records_come_back_whole(world: &World) -> Result<()> {
+    let bus = world.service(Service::Scheduler).await?;
+    let large = r#"{"base":"prod-1"},"#.repeat(Write::MAX_PAYLOAD * 3 / 18);
+    let told = Write::fact(subject::wanted_fact("cart", "prod"), large.clone());
+    let written = vec![state("large", &large, 0), told];
+    let sequences = bus.commit(written.into()).await?.sequences;
+    let whole = |record: Option<Record>| record.map(|record| record.payload == large.as_bytes());
+    let subject = "ferry.state.scheduler.large";
+    assert_eq!(whole(bus.read(subject).await?), Some(true));
+    assert_eq!(whole(bus.first(subject).await?), Some(true));
+    let listed = bus.list(subject).await?.pop().map(|(_, record)| record);
+    assert_eq!(whole(listed), Some(true));
+    let at = world.user(User::Operator).await?;
+    let at = at.read_at(subject::STREAM, sequences[1]).await?;
+    assert_eq!(whole(at.map(|(_, record)| record)), Some(true));
+
+    // What begins like a packed record and is none is never taken for one.
+    let broken = Write::state(
+        "ferry.state.scheduler.broken".into(),
+        vec![0x28, 0xb5, 0x2f, 0xfd, 0, 1, 2, 3],
+        0,
+        Keep::Forever,
+    );
+    bus.commit(vec![broken].into()).await?;
+    let read = bus.read("ferry.state.scheduler.broken").await;
+    assert!(matches!(read, Err(BusError::Damaged(_))), "{read:?}");
+    Ok(())
 }
 
 async fn a_list_names_the_last_of_each_subject(world: &World) -> Result<()> {
@@ -290,17 +321,24 @@ async fn the_configuration_moves_by_revision(world: &World) -> Result<()> {
         .await?
         .expect("a watch never ends");
     assert_eq!((second.sequence, &second.payload), (two, &large));
+    // It goes packed: ten times as much fits where it repeats itself.
+    let larger = Bytes::from(br#"{"name":"base"},"#.repeat(config_store::MAX_BYTES * 10 / 16));
+    let three = config_store::put(operator.as_ref(), larger.clone(), two).await?;
+    let third = soon("the third", revisions.next())
+        .await?
+        .expect("a watch never ends");
+    assert_eq!((third.sequence, &third.payload), (three, &larger));
     let error = config_store::put(
         operator.as_ref(),
-        vec![b' '; config_store::MAX_BYTES + 1].into(),
-        two,
+        unpackable(config_store::MAX_BYTES + 1),
+        three,
     )
     .await;
     assert!(
         matches!(error, Err(CommitError::Bus(BusError::Refused(_)))),
         "{error:?}"
     );
-    let error = config_store::put(builder.as_ref(), "{}".into(), two)
+    let error = config_store::put(builder.as_ref(), "{}".into(), three)
         .await
         .expect_err("only the operator may");
     assert!(
@@ -311,6 +349,13 @@ async fn the_configuration_moves_by_revision(world: &World) -> Result<()> {
 }
 
 /// Events that are forgotten soon: a second is the least that the server takes with their dedupe window.
+/// Bytes that no packing makes fewer, the same in each run.
+fn unpackable(count: usize) -> Bytes {
+    let digests = (0_u64..).map(|number| Digest::of(&number.to_le_bytes()).to_string());
+    let bytes = digests.flat_map(|text| hex::decode(text.trim_start_matches("sha256:")));
+    bytes.flatten().take(count).collect()
+}
+
 fn short() -> StreamLimits {
     StreamLimits {
         keep_events: Duration::from_secs(2),
