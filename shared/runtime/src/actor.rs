@@ -35,6 +35,8 @@ const IDLE: Duration = Duration::from_secs(60);
 /// After so many answers in a row that an event is stored, with a pause between them, the state is of another
 /// moment: a cluster has found its leader by then.
 const DUPLICATES_MAX: usize = 24;
+/// For so long nothing follows from a report by what is remembered alone: what effects notice, they notice again.
+const TRUSTED: Duration = Duration::from_secs(10);
 /// Between two looks at a deadline that has passed but changed nothing.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
@@ -207,7 +209,9 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
             }
             let begun = self.claim(&mut round, &held, &context, &mut permit);
             let Some(new) = round.result(&held) else {
-                if remembered && !inputs.is_empty() {
+                let reports = |one: &Pending<_>| matches!(one.input, Input::Report(_));
+                let comes_again = inputs.iter().all(reports) && held.as_of.elapsed() < TRUSTED;
+                if remembered && !inputs.is_empty() && !comes_again {
                     // "Nothing follows" is never committed, so no one would object: look again.
                     continue;
                 }
@@ -226,10 +230,7 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
                     if !self.shared.settings.witness.committed(before, sequence) {
                         return;
                     }
-                    self.held = Some(Held {
-                        stored: new,
-                        at: committed.sequences[0],
-                    });
+                    self.held = Some(Held::new(new, committed.sequences[0]));
                     round.tell(inputs);
                     self.after(&context, begun);
                     return;
@@ -268,17 +269,11 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
         loop {
             match self.shared.bus.read(&subject).await {
                 Ok(None) => {
-                    return Some(Held {
-                        stored: Stored::default(),
-                        at: 0,
-                    });
+                    return Some(Held::new(Stored::default(), 0));
                 }
                 Ok(Some(record)) => match serde_json::from_slice(&record.payload) {
                     Ok(stored) => {
-                        return Some(Held {
-                            stored,
-                            at: record.sequence,
-                        });
+                        return Some(Held::new(stored, record.sequence));
                     }
                     Err(error) => {
                         error!(key = %self.key, %error, "a state cannot be read; nothing is done with it");

@@ -4,7 +4,7 @@
 //! result for each input. The actor claims and commits.
 
 use ferry_events::{Body, Digest, EventId, Stop, work::Retried};
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::Instant};
 use tracing::{debug, error, warn};
 use uuid::Uuid;
 
@@ -32,6 +32,19 @@ pub(crate) struct Held<S> {
     pub stored: Stored<S>,
     /// The record's sequence in the stream; 0: there is none yet.
     pub at: u64,
+    /// When the bus said that it is the newest.
+    pub as_of: Instant,
+}
+
+impl<S> Held<S> {
+    /// The newest record, as the bus just said.
+    pub fn new(stored: Stored<S>, at: u64) -> Self {
+        Self {
+            stored,
+            at,
+            as_of: Instant::now(),
+        }
+    }
 }
 
 pub(crate) fn pending<O>(input: Input<O>) -> Pending<O> {

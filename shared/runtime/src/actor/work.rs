@@ -323,10 +323,7 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
         );
         match self.shared.bus.commit(vec![write].into()).await {
             Ok(committed) => {
-                self.held = Some(Held {
-                    stored: held.stored,
-                    at: committed.sequences[0],
-                });
+                self.held = Some(Held::new(held.stored, committed.sequences[0]));
                 true
             }
             Err(CommitError::Bus(error)) => !self.pause(&error).await,
