@@ -178,3 +178,35 @@ async fn bases_come_and_go_with_the_configuration() {
     };
     assert_eq!(lost.base, "pre-2");
 }
+
+/// There are more bases than looks: each has its turn, none is called lost for waiting, and one that dies is
+/// told all the same.
+#[tokio::test]
+async fn more_bases_than_looks_are_each_looked_at_in_turn() {
+    const MANY: usize = 40;
+    let mut line = Line::start().await;
+    let dead = FakeBase::start(Options::default()).await.unwrap();
+    let (arklet, url) = (&line.base.arklet_url, &line.base.modules_url);
+    let mut bases: Vec<_> = (0..MANY)
+        .map(|number| base_at(&format!("base-{number}"), arklet, url))
+        .collect();
+    bases.push(base_at("dies", &dead.arklet_url, &dead.modules_url));
+    let mut config = support::config(bases);
+    // A round takes 20 times as long as the pause between two looks at one base.
+    config.verifier.looks_per_second = 40;
+    line.configure_as(&config).await;
+    line.run().await;
+    let joined = std::cell::Cell::new(0);
+    line.wait(Kind::BaseJoined, |_| {
+        joined.set(joined.get() + 1);
+        joined.get() == MANY + 1
+    })
+    .await;
+    dead.faults().set(|faults| faults.refuse_connections = true);
+    let Body::BaseLost(lost) = line.wait(Kind::BaseLost, |_| true).await else {
+        panic!()
+    };
+    assert_eq!(lost.base, "dies");
+    let said = line.said();
+    assert_eq!(said.iter().filter(|kind| *kind == "base.lost").count(), 1);
+}

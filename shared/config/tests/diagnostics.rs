@@ -295,6 +295,18 @@ fn warnings() {
 }
 
 #[test]
+fn more_bases_than_can_be_looked_at() {
+    let mut text = format!("{GOOD}[verifier]\nlooks_per_second = 2\n");
+    for number in 0..20 {
+        text += &format!(
+            "[[pools.many.bases]]\nname = \"many-{number}\"\narklet = \"http://127.0.0.1:1238/{number}/\"\nurl = \"http://127.0.0.1:8080/{number}/\"\n"
+        );
+    }
+    text += "[pools.many]\nenvironment = \"prod\"\n";
+    insta::assert_snapshot!(one(&text).join("\n"));
+}
+
+#[test]
 fn a_drain_that_is_wrong() {
     let text = GOOD.replace(
         "[[pools.prod.bases]]",

@@ -150,13 +150,20 @@ fn services() -> impl Strategy<Value = Config> {
                 ..Builder::default()
             },
         );
-    let verifier = (millis(50, 9000), millis(10, 9000), 1u32..1000).prop_map(
-        |(poll, health_timeout, lost_after)| Verifier {
-            poll,
-            health_timeout,
-            lost_after,
-        },
-    );
+    let verifier = (
+        millis(50, 9000),
+        millis(10, 9000),
+        1u32..1000,
+        1u32..100_000,
+    )
+        .prop_map(
+            |(poll, health_timeout, lost_after, looks_per_second)| Verifier {
+                poll,
+                health_timeout,
+                lost_after,
+                looks_per_second,
+            },
+        );
     let installer =
         (millis(1000, 3_600_000), 1u32..4096).prop_map(|(url_ttl, parallel)| Installer {
             url_ttl,

@@ -3,7 +3,11 @@
 //! In: the configuration's bases. Out: reports; the decisions drop those that show nothing new. A base that
 //! does not answer in time has missed a look, whatever keeps it: frozen, dead, unreachable.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use ferry_config::Config;
 use ferry_events::{Timestamp, base::Seen};
@@ -56,13 +60,45 @@ impl Drop for Watcher {
     }
 }
 
+/// When looks may begin: so many in a second, whoever's they are, first come first served.
+#[derive(Default)]
+struct Pace {
+    next: Mutex<Option<Instant>>,
+}
+
+impl Pace {
+    async fn turn(&self, pause: Duration) {
+        let now = Instant::now();
+        let at = {
+            let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+            let at = next.unwrap_or(now).max(now);
+            *next = Some(at + pause);
+            at
+        };
+        if at > now {
+            tokio::time::sleep_until(at).await;
+        }
+    }
+}
+
+/// The looks at all bases, and the further ones at those that missed one: a base that is dead is not told late
+/// because there are many others.
+#[derive(Default)]
+struct Paces {
+    all: Pace,
+    missed: Pace,
+}
+
 /// Keeps one watcher for each configured base, until it is dropped itself.
 pub(super) async fn watch(web: Arc<dyn Web>, clock: Clock, mut feeder: Feeder<VerifierDecide>) {
     let mut watchers: BTreeMap<String, Watcher> = BTreeMap::new();
+    let paces = Arc::new(Paces::default());
     loop {
-        let bases = configured(&feeder.config());
-        watchers.retain(|_, watcher| bases.contains(&watcher.base));
-        for base in bases {
+        let bases = configured(&feeder.config()).into_iter();
+        let bases: BTreeMap<String, Configured> =
+            bases.map(|base| (base.name.clone(), base)).collect();
+        watchers.retain(|name, watcher| bases.get(name) == Some(&watcher.base));
+        for base in bases.into_values() {
             if watchers.contains_key(&base.name) {
                 continue;
             }
@@ -71,6 +107,7 @@ pub(super) async fn watch(web: Arc<dyn Web>, clock: Clock, mut feeder: Feeder<Ve
                 clock.clone(),
                 feeder.clone(),
                 base.clone(),
+                paces.clone(),
             ));
             watchers.insert(
                 base.name.clone(),
@@ -89,15 +126,20 @@ async fn look_again(
     clock: Clock,
     feeder: Feeder<VerifierDecide>,
     base: Configured,
+    paces: Arc<Paces>,
 ) {
     let key = Key::new("base", &[&base.name]);
     let mut watch = Watch::default();
     let mut last_seen: Option<Timestamp> = None;
+    let mut silent = false;
     loop {
         let settings = feeder.config().verifier.clone();
+        let pace = if silent { &paces.missed } else { &paces.all };
+        pace.turn(settings.pause()).await;
         let next = Instant::now() + settings.poll;
         let arklet = Arklet::new(web.clone(), base.arklet.clone(), settings.health_timeout);
         let looked = tokio::try_join!(arklet.health(), arklet.modules());
+        silent = looked.is_err();
         let report = match looked {
             Ok((health, modules)) => {
                 let now = clock.now();

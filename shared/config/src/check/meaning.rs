@@ -280,11 +280,22 @@ fn policies(tree: &Tree, found: &mut Vec<Found>) {
 /// Says what can be used but is probably not meant.
 pub(super) fn warnings(tree: &mut Tree, config: &Config) {
     let verifier = &config.verifier;
+    let bases = config.bases().len();
+    let round = verifier.round(bases);
     let notice = verifier
         .poll
-        .saturating_mul(verifier.lost_after)
-        .saturating_add(verifier.health_timeout);
-    if notice > NOTICE_WITHIN {
+        .saturating_mul(verifier.lost_after.saturating_sub(1))
+        .saturating_add(verifier.health_timeout)
+        .saturating_add(round);
+    if round > verifier.poll && notice > NOTICE_WITHIN {
+        let message = format!(
+            "{bases} bases at {} looks a second: each is looked at every {} only, and a dead one is noticed after {}",
+            verifier.looks_per_second,
+            duration::format(round),
+            duration::format(notice),
+        );
+        warn(tree, "verifier", "looks_per_second", message);
+    } else if notice > NOTICE_WITHIN {
         let message = format!(
             "a dead base is noticed only after {} (poll × lost_after + health_timeout); {} is what others rely on",
             duration::format(notice),

@@ -137,10 +137,28 @@ pub struct Verifier {
     #[schemars(with = "String", extend("format" = "duration", "x-least" = "10ms", "x-most" = "10m"))]
     pub health_timeout: Duration,
     /// A base is lost after so many missed looks in a row. Three, so that one
-    /// pause for garbage collection loses nothing. A warning is given where
-    /// `poll` × `lost_after` + `health_timeout` passes 5 s.
+    /// pause for garbage collection loses nothing. A warning is given where a
+    /// base that dies is noticed later than after 5 s.
     #[schemars(range(min = 1, max = 1000))]
     pub lost_after: u32,
+    /// How many looks at bases begin in a second, over all of them. Where there are more bases than
+    /// `poll` × this, each is looked at less often, and a warning says how often. Second and later
+    /// looks at bases that missed one are counted apart.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub looks_per_second: u32,
+}
+
+impl Verifier {
+    /// The time between two looks at each of so many bases.
+    pub fn round(&self, bases: usize) -> Duration {
+        let bases = u32::try_from(bases).unwrap_or(u32::MAX);
+        self.poll.max(self.pause() * bases)
+    }
+
+    /// The least time between the beginnings of two looks.
+    pub fn pause(&self) -> Duration {
+        Duration::from_secs(1) / self.looks_per_second.max(1)
+    }
 }
 
 impl Default for Verifier {
@@ -149,6 +167,7 @@ impl Default for Verifier {
             poll: Duration::from_secs(1),
             health_timeout: Duration::from_secs(1),
             lost_after: 3,
+            looks_per_second: 500,
         }
     }
 }
