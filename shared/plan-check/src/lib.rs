@@ -32,11 +32,19 @@ pub struct Known {
     pub growths: BTreeMap<String, u64>,
 }
 
+/// The largest plan in bytes of JSON: it is told in one event, which goes in one message, and not alone.
+pub const MOST_BYTES: usize = 900_000;
+
 /// A rule that a plan breaks.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Broken {
     /// There is nothing to do, or a wave has nothing to do.
     Empty,
+    /// It cannot be told.
+    TooLarge {
+        /// How many bytes of JSON it has.
+        bytes: usize,
+    },
     /// A base would be changed twice.
     Twice(String),
     /// A base is not one of the module's in the environment, or stands in another pool or zone.
@@ -93,6 +101,10 @@ impl fmt::Display for Broken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => f.write_str("a wave has nothing to do"),
+            Self::TooLarge { bytes } => write!(
+                f,
+                "it has {bytes} bytes as JSON, at most {MOST_BYTES} fit in its event: divide the bases over environments, or give them shorter names"
+            ),
             Self::Twice(base) => write!(f, "{base} would be changed twice"),
             Self::Stranger(base) => {
                 write!(
@@ -144,6 +156,10 @@ pub fn check(plan: &Plan, known: &Known) -> Vec<Broken> {
     if plan.waves.is_empty() || plan.waves.iter().any(Vec::is_empty) {
         broken.insert(Broken::Empty);
     }
+    let bytes = serde_json::to_vec(plan).map_or(0, |json| json.len());
+    if bytes > MOST_BYTES {
+        broken.insert(Broken::TooLarge { bytes });
+    }
     bases(plan, known, &mut broken);
     let forward = plan.direction == Direction::Forward;
     if forward {
@@ -163,6 +179,11 @@ pub fn check(plan: &Plan, known: &Known) -> Vec<Broken> {
 
 fn bases(plan: &Plan, known: &Known, broken: &mut BTreeSet<Broken>) {
     let mut seen = BTreeSet::new();
+    let of_module: BTreeMap<&str, &Step> = known
+        .bases
+        .iter()
+        .map(|step| (step.base.as_str(), step))
+        .collect();
     for step in plan.waves.iter().flatten() {
         if !seen.insert(step.base.as_str()) {
             broken.insert(Broken::Twice(step.base.clone()));
@@ -176,7 +197,8 @@ fn bases(plan: &Plan, known: &Known, broken: &mut BTreeSet<Broken>) {
             broken.insert(Broken::NoRoom(step.base.clone()));
         }
         // What was taken out of the configuration since may still have to go back.
-        if plan.direction == Direction::Forward && !known.bases.contains(step) {
+        if plan.direction == Direction::Forward && of_module.get(step.base.as_str()) != Some(&step)
+        {
             broken.insert(Broken::Stranger(step.base.clone()));
         }
         let got = plan.wants.get(&step.pool).map(|want| &want.digest);

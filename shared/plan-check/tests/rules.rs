@@ -96,6 +96,24 @@ fn nothing_to_do_is_no_plan() {
     breaks(|plan, _| plan.waves.push(Vec::new()), &[Broken::Empty]);
 }
 
+/// Ten thousand bases with names of a common length fit; with much longer ones they cannot be told.
+#[test]
+fn a_plan_fits_in_its_event() {
+    let fleet = |name: fn(usize) -> String| {
+        let (mut plan, mut known) = good();
+        let steps: Vec<Step> = (0..10_000).map(|number| step(&name(number), "a")).collect();
+        plan.waves = vec![steps[..1].to_vec(), steps[1..].to_vec()];
+        plan.limits.parallel = 0;
+        plan.limits.zones = BTreeMap::from([("a".to_owned(), zone(10_000, 9_999, 1))]);
+        known.bases = steps;
+        check(&plan, &known)
+    };
+    assert_eq!(fleet(|number| format!("prod-eu-west-{number:05}")), []);
+    let told = fleet(|number| format!("{number:064}"));
+    assert!(matches!(told[..], [Broken::TooLarge { .. }]), "{told:?}");
+    assert!(told[0].to_string().contains("shorter names"), "{}", told[0]);
+}
+
 #[test]
 fn no_base_is_changed_twice() {
     breaks(
