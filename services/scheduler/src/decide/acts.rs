@@ -12,6 +12,7 @@ use ferry_events::{
 use ferry_runtime::Context;
 
 use super::{
+    by_base::ByBase,
     halt::{Halts, Stops},
     queue::Queue,
     rollout::Rollouts,
@@ -152,7 +153,7 @@ impl Hands for Making {
             && active.stage == Stage::Soak
         {
             if let Some(active) = &mut self.state.active {
-                active.tasks.clear();
+                active.tasks = ByBase::default();
             }
             return Ok(self.arrive(Point::End, context));
         }

@@ -3,7 +3,7 @@
 //! In: a rollout whose way forward ended. Out: a plan over all touched bases, at once or in reverse waves,
 //! from stored jars, and the rollout's end once each has settled.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use ferry_events::{
     Reason, Stop,
@@ -14,6 +14,7 @@ use ferry_events::{
 use ferry_runtime::Context;
 
 use super::{
+    by_base::ByBase,
     member::Members,
     plan,
     quarantine::Quarantines,
@@ -71,15 +72,16 @@ impl WayBack for Making {
         let module = &active.requested.module;
         let judge = plan::judge(&context.config, module, before.as_ref(), false);
         let (touched, before_it) = (&active.touched, before.as_ref());
-        active.plan = plan::back(&active.plan, touched, before_it, judge, generation);
+        let back = plan::back(&active.plan, touched, before_it, judge, generation);
+        active.plan = Arc::new(back);
         active.id = active.plan.id();
         active.wave = 0;
-        active.tasks = BTreeMap::new();
+        active.tasks = ByBase::default();
         active.broken = Vec::new();
         active.left_out = BTreeMap::new();
         let planned = Planned {
             id: active.id.clone(),
-            plan: active.plan.clone(),
+            plan: active.plan.as_ref().clone(),
             version: before.as_ref().map(|before| before.version().to_owned()),
             because: active.failure.clone(),
         };

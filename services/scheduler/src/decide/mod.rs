@@ -7,6 +7,7 @@
 
 mod acts;
 mod back;
+mod by_base;
 mod care;
 mod halt;
 mod joint;

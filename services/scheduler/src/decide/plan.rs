@@ -16,7 +16,7 @@ use ferry_events::{
     verify::Probe,
 };
 
-use super::room;
+use super::{by_base::ByBase, room};
 
 /// What a pool's bases shall run of a release.
 pub(super) fn want(release: &Release, pool: &str) -> Option<Want> {
@@ -493,15 +493,14 @@ fn put_in(query: &str, brief: &Brief<'_>) -> String {
 /// without the module.
 pub(super) fn back(
     forward: &Plan,
-    touched: &BTreeMap<String, String>,
+    touched: &ByBase<String>,
     before: Option<&Release>,
     judge: Judge,
     generation: u64,
 ) -> Plan {
-    let zone = |base: &str| {
-        let step = forward.steps().find(|step| step.base == base);
-        step.map(|step| step.zone.clone()).unwrap_or_default()
-    };
+    let zones = forward.steps().map(|step| (&step.base, &step.zone));
+    let zones: BTreeMap<&String, &String> = zones.collect();
+    let zone = |base: &String| zones.get(base).copied().cloned().unwrap_or_default();
     let step = |(base, pool): (&String, &String)| Step {
         base: base.clone(),
         pool: pool.clone(),

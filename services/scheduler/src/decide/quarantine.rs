@@ -187,7 +187,7 @@ impl Quarantines for Making {
             let Some(base) = &stop.base else {
                 continue;
             };
-            let care = unit.care.entry(base.clone()).or_default();
+            let care = unit.care.entry(base);
             care.quarantined = Some(unit.generation);
             said.push(Quarantined {
                 base: base.clone(),

@@ -175,7 +175,9 @@ impl Queue for Making {
                 let unit = &mut cut.state;
                 unit.reject(&left);
                 for active in unit.active.iter_mut().chain(&mut unit.gated) {
-                    active.touched.extend(touched.clone());
+                    let touched = touched.iter();
+                    let touched = touched.map(|(base, pool)| (base.clone(), pool.clone()));
+                    active.touched.extend(touched);
                 }
                 cut.next(context)
             }
@@ -367,7 +369,7 @@ impl Begins for Making {
         let gated = Active::new(requested, release, plan, context.now);
         let planned = Planned {
             id: gated.id.clone(),
-            plan: gated.plan.clone(),
+            plan: gated.plan.as_ref().clone(),
             version: Some(gated.release.version().to_owned()),
             because: None,
         };

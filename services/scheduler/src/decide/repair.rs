@@ -63,6 +63,16 @@ pub(super) fn pools(unit: &Unit, context: &Context) -> BTreeMap<String, String> 
         .collect()
 }
 
+/// The pool of a base, if it is one of the module's in the environment.
+fn pool_of(unit: &Unit, base: &str, context: &Context) -> Option<String> {
+    let (found, _) = context.config.base(base)?;
+    let of_module = context.config.pools_of_module(&unit.module).into_iter();
+    let mut of_unit = of_module.filter(|(_, pool)| pool.environment == unit.environment);
+    of_unit
+        .any(|(pool, _)| pool == found)
+        .then(|| found.to_owned())
+}
+
 /// Versions of a module that a base reports; only the active ones where there is one or none.
 fn versions(seen: &Seen, biz: &str) -> Vec<String> {
     let there = || seen.modules.iter().filter(|one| one.name == biz);
@@ -116,10 +126,10 @@ impl Repairs for Making {
             return self;
         }
         unit.is_of(&drifted.module, &drifted.environment);
-        let Some(pool) = pools(unit, context).remove(&drifted.base) else {
+        let Some(pool) = pool_of(unit, &drifted.base, context) else {
             return self;
         };
-        let care = unit.care.entry(drifted.base.clone()).or_default();
+        let care = unit.care.entry(&drifted.base);
         if drifted.sighting <= care.sighting || drifted.revision < care.revision {
             return self;
         }
@@ -140,7 +150,7 @@ impl Repairs for Making {
             return self;
         };
         unit.is_of(&module, &seen.environment);
-        let Some(pool) = pools(unit, context).remove(&seen.base) else {
+        let Some(pool) = pool_of(unit, &seen.base, context) else {
             return self;
         };
         let actual = versions(seen, &biz);
@@ -156,7 +166,7 @@ impl Repairs for Making {
         if seen.sighting <= known.sighting || !news {
             return self;
         }
-        let care = unit.care.entry(seen.base.clone()).or_default();
+        let care = unit.care.entry(&seen.base);
         care.sighting = seen.sighting;
         care.lost = false;
         if !stale {
@@ -170,11 +180,11 @@ impl Repairs for Making {
         // Before the first rollout, too: it must not take more out of a zone than it may.
         if let Some((module, _)) = unit.known_as() {
             unit.is_of(&module, &lost.environment);
-            if !pools(unit, context).contains_key(&lost.base) {
+            if pool_of(unit, &lost.base, context).is_none() {
                 return self;
             }
         }
-        let care = unit.care.entry(lost.base.clone()).or_default();
+        let care = unit.care.entry(&lost.base);
         if lost.sighting > care.sighting {
             care.sighting = lost.sighting;
             care.lost = true;
@@ -185,7 +195,7 @@ impl Repairs for Making {
     fn owe(mut self, broken: &[Stop], context: &Context) -> Self {
         for stop in broken {
             if let Some(base) = &stop.base {
-                let care = self.state.care.entry(base.clone()).or_default();
+                let care = self.state.care.entry(base);
                 care.failed(stop, context.now, &context.config.reconcile);
             }
         }
@@ -209,7 +219,7 @@ impl Repairs for Making {
                 continue;
             }
             if left_out.contains(&base) {
-                unit.care.entry(base.clone()).or_default();
+                unit.care.entry(&base);
             }
             // One that never answered is looked at when it joins.
             if let Some(care) = unit.care.get_mut(&base)
@@ -500,7 +510,7 @@ impl Ends for Making {
         let active = Active::new(requested, release, plan, context.now);
         let planned = Planned {
             id: active.id.clone(),
-            plan: active.plan.clone(),
+            plan: active.plan.as_ref().clone(),
             version: verified.map(|verified| verified.version().to_owned()),
             because: None,
         };

@@ -22,6 +22,7 @@ use uuid::Uuid;
 
 use super::{
     back::WayBack,
+    by_base::ByBase,
     halt::{Halts, Stops},
     member::Members,
     queue::{PassedOver, Queue},
@@ -70,11 +71,10 @@ impl Rollouts for Making {
         let unit = &mut self.state;
         let configured = pools(unit, context);
         let planned: BTreeSet<&str> = gated.plan.bases().collect();
-        unit.care
-            .retain(|base, _| planned.contains(base.as_str()) || configured.contains_key(base));
-        unit.care
-            .values_mut()
-            .for_each(|care| care.reset(context.now));
+        unit.care.retain(|base, care| {
+            care.reset(context.now);
+            planned.contains(base) || configured.contains_key(base)
+        });
         unit.active = Some(Active {
             stage: Stage::Wave,
             ..gated
@@ -96,7 +96,7 @@ impl Rollouts for Making {
         let first = active.wave == 0;
         let scope = unit_scope(context, requested);
         let started = Body::from(WaveStarted(active.describe_wave(None)));
-        active.tasks.clear();
+        active.tasks = ByBase::default();
         active.stage = Stage::Wave;
         active.deadline = wave_ends(context, active, away);
         if first {
@@ -165,7 +165,7 @@ impl Rollouts for Making {
         if self.state.known_as().is_none() {
             return self;
         }
-        let care = self.state.care.entry(finished.base.clone()).or_default();
+        let care = self.state.care.entry(&finished.base);
         care.revision = care.revision.max(finished.revision);
         let Some(active) = &mut self.state.active else {
             return self;
@@ -226,16 +226,17 @@ impl Rollouts for Making {
         }
         let deadline = active.deadline;
         let mut late = Vec::new();
-        for (base, task) in &mut active.tasks {
+        active.tasks.retain(|base, task| {
             let what = match task.phase {
                 Phase::Changing => "changed",
                 Phase::Observing => "observed",
-                Phase::Verified | Phase::Failed => continue,
+                Phase::Verified | Phase::Failed => return true,
             };
             let detail = format!("it was not {what} by {deadline}");
             late.push(Stop::new(Reason::Overdue, detail).on(base));
             task.phase = Phase::Failed;
-        }
+            true
+        });
         for stop in late {
             active.fail(stop);
         }
@@ -373,7 +374,7 @@ impl Soaks for Making {
             .map(str::to_owned)
             .collect();
         active.stage = Stage::Soak;
-        active.tasks.clear();
+        active.tasks = ByBase::default();
         let soak = active.plan.limits.soak_ms;
         let mut watches = Vec::new();
         for base in bases {
@@ -433,7 +434,11 @@ impl Unit {
     /// from its zone; on the way back, by hand too, and in a repair nothing waits for bases that are lost.
     fn admissible(&self, active: &Active) -> Vec<Step> {
         let waiting = active.waiting().filter(|step| !self.is_away(&step.base));
-        let waiting = waiting.cloned();
+        let mut waiting = waiting.cloned().peekable();
+        // Most looks find all of a wave begun, and who else is out is not for nothing in a large fleet.
+        if waiting.peek().is_none() {
+            return Vec::new();
+        }
         let by_hand = matches!(active.requested.aim, Aim::Back { .. });
         if active.plan.direction != Direction::Forward || by_hand {
             return waiting.collect();

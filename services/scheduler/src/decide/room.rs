@@ -43,7 +43,7 @@ impl Rooms for Making {
         if left.is_none() && known.is_none() {
             return self;
         }
-        let care = unit.care.entry(seen.base.clone()).or_default();
+        let care = unit.care.entry(&seen.base);
         care.room = left.map(|left| (left, seen.sighting));
         self
     }

@@ -5,7 +5,7 @@
 //! goes: who comes next is decided in `queue.rs`, what a rollout waits for in `halt.rs`, waves in
 //! `rollout.rs`, the way back in `back.rs`, repairs of single bases in `repair.rs`.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use ferry_events::{
     Body, CommandId, Digest, Reason, RunId, Scope, Stop, TaskId, Timestamp,
@@ -19,6 +19,7 @@ use uuid::Uuid;
 use super::{
     Nothing,
     acts::Acts,
+    by_base::ByBase,
     care::{Care, shortened},
     halt::{Halt, Halts},
     line::Heard,
@@ -72,8 +73,8 @@ pub struct Unit {
     #[serde(default)]
     pub(super) environment: String,
     /// What is remembered of bases between plans.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(super) care: BTreeMap<String, Care>,
+    #[serde(default, skip_serializing_if = "ByBase::is_empty")]
+    pub(super) care: ByBase<Care>,
     /// The last release that failed: where none was ever verified, what bases may still carry of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) failed: Option<Release>,
@@ -159,8 +160,8 @@ pub struct Active {
     pub requested: Requested,
     /// What it brings.
     pub release: Release,
-    /// The plan in force.
-    pub plan: Plan,
+    /// The plan in force. It never changes, and is large.
+    pub plan: Arc<Plan>,
     /// Its name.
     pub id: Digest,
     /// How far it is.
@@ -169,9 +170,9 @@ pub struct Active {
     /// The wave in hand, from 0.
     pub wave: usize,
     /// The tasks of that wave that were begun, by base; of the soak: all.
-    pub tasks: BTreeMap<String, Task>,
+    pub tasks: ByBase<Task>,
     /// Bases for which a change was requested, with their pools: what a rollback must bring back.
-    pub touched: BTreeMap<String, String>,
+    pub touched: ByBase<String>,
     /// Why the way forward ended.
     pub failure: Option<Stop>,
     /// Bases that failed and were put up with; on the way back and in a repair: those that could not be
@@ -386,11 +387,11 @@ impl Active {
             id: plan.id(),
             requested,
             release,
-            plan,
+            plan: Arc::new(plan),
             stage: Stage::Wave,
             wave: 0,
-            tasks: BTreeMap::new(),
-            touched: BTreeMap::new(),
+            tasks: ByBase::default(),
+            touched: ByBase::default(),
             failure: None,
             broken: Vec::new(),
             deadline: now,
