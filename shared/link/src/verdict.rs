@@ -145,6 +145,23 @@ impl Fault {
         }
     }
 
+    /// The class that it is about; none where it is about a file.
+    #[must_use]
+    pub fn class(&self) -> Option<&str> {
+        match self {
+            Self::MissingClass { class, .. }
+            | Self::OutOfReach { class, .. }
+            | Self::MissingAncestor { class, .. }
+            | Self::MissingField { class, .. }
+            | Self::MissingMethod { class, .. }
+            | Self::OtherKind { class, .. }
+            | Self::NoAccess { class, .. }
+            | Self::Duplicate { class, .. }
+            | Self::Closed { class } => Some(class),
+            Self::TooNew { .. } | Self::Broken { .. } => None,
+        }
+    }
+
     /// What to change so that it goes away.
     #[must_use]
     pub fn remedy(&self) -> String {
