@@ -25,10 +25,9 @@ pub(crate) fn carried<R: Read + Seek>(
     let mut files = Vec::new();
     for name in RulesFile::NAMES {
         let name = format!("{}/{name}", RulesFile::FOLDER);
-        if let Some(index) = archive.position(&name)
-            && let Some(bytes) = archive.read_small(index, RulesFile::MAX, budget)?
-        {
-            let text = String::from_utf8_lossy(&bytes).into_owned();
+        if let Some(index) = archive.position(&name) {
+            let bytes = archive.read_small(index, RulesFile::MAX, budget)?;
+            let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
             files.push(RulesFile { name, text });
         }
     }

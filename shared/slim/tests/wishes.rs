@@ -27,7 +27,7 @@ fn rules(text: &str) -> Wishes {
     Wishes {
         rules: Rules::read(&[RulesFile {
             name: "conf/ark/rules.txt".to_owned(),
-            text: text.to_owned(),
+            text: Some(text.to_owned()),
         }]),
         ..Wishes::default()
     }
@@ -453,7 +453,7 @@ fn rules_in_the_jar_are_obeyed_and_those_at_hand_come_first() {
     let same = Wishes {
         rules: Rules::read(&[RulesFile {
             name: "cart/conf/ark/bootstrap.yml".to_owned(),
-            text: String::new(),
+            text: Some(String::new()),
         }]),
         ..Wishes::default()
     };

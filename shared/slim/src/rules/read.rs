@@ -47,13 +47,24 @@ struct Value {
 pub(super) fn read(files: &[RulesFile]) -> Rules {
     let mut rules = Rules::default();
     for file in files {
+        let Some(text) = &file.text else {
+            rules.wrong.push(RuleTold {
+                rule: "the whole file".to_owned(),
+                place: file.name.clone(),
+                what: format!(
+                    "it was not read, and does nothing: it is no plain file of UTF-8 of at most {} bytes",
+                    RulesFile::MAX
+                ),
+            });
+            continue;
+        };
         let is_yaml = file.name.ends_with(".yml") || file.name.ends_with(".yaml");
         let values = match is_yaml {
-            true => yaml(file, &mut rules.wrong),
-            false => properties(file),
+            true => yaml(&file.name, text, &mut rules.wrong),
+            false => properties(&file.name, text),
         };
         // The rest of a bootstrap file is Ark's own business.
-        let only_rules = file.name.ends_with("rules.txt");
+        let only_rules = file.name.ends_with(".txt");
         for value in values {
             take(value, only_rules, &mut rules);
         }
@@ -149,9 +160,9 @@ fn unknown(key: &str, only_rules: bool) -> Option<String> {
 }
 
 /// Lines of `key = value`, as Java's properties have them.
-fn properties(file: &RulesFile) -> Vec<Value> {
+fn properties(name: &str, text: &str) -> Vec<Value> {
     let mut values = Vec::new();
-    let mut lines = file.text.lines().enumerate();
+    let mut lines = text.lines().enumerate();
     while let Some((at, line)) = lines.next() {
         let line = line.trim();
         if line.is_empty() || line.starts_with(['#', '!']) {
@@ -169,27 +180,27 @@ fn properties(file: &RulesFile) -> Vec<Value> {
         values.push(Value {
             key: key.to_owned(),
             value: value.trim().to_owned(),
-            place: format!("{}:{}", file.name, at + 1),
+            place: format!("{name}:{}", at + 1),
         });
     }
     values
 }
 
 /// The same keys, parted by dots or by levels; a value is a text or a list.
-fn yaml(file: &RulesFile, wrong: &mut Vec<RuleTold>) -> Vec<Value> {
+fn yaml(name: &str, text: &str, wrong: &mut Vec<RuleTold>) -> Vec<Value> {
     let mut flat = BTreeMap::new();
-    match Yaml::load_from_str(&file.text) {
+    match Yaml::load_from_str(text) {
         Ok(documents) => documents.iter().for_each(|it| flatten("", it, &mut flat)),
         Err(error) => wrong.push(RuleTold {
             rule: "the whole file".to_owned(),
-            place: file.name.clone(),
+            place: name.to_owned(),
             what: format!("it is no YAML, and does nothing: {error}"),
         }),
     }
     let values = flat.into_iter().map(|(key, value)| Value {
         key,
         value,
-        place: file.name.clone(),
+        place: name.to_owned(),
     });
     values.collect()
 }
@@ -229,7 +240,7 @@ mod tests {
     fn of(name: &str, text: &str) -> Rules {
         read(&[RulesFile {
             name: format!("conf/ark/{name}"),
-            text: text.to_owned(),
+            text: Some(text.to_owned()),
         }])
     }
 
