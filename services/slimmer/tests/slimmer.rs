@@ -102,7 +102,7 @@ async fn slim_as(
     folder: &Path,
     base_jar: &Path,
     jar: &[u8],
-    (own, rules): (Option<Own>, Vec<RulesFile>),
+    (set, rules): (Option<Own>, Vec<RulesFile>),
 ) -> (MemoryBus, Body) {
     let bus = MemoryBus::default();
     let config = serde_json::to_vec(&config(base_jar)).unwrap();
@@ -127,7 +127,7 @@ async fn slim_as(
         scope: Scope::module(None, "cart"),
         cause: None,
         body: Packaged {
-            own,
+            own: set,
             rules,
             run: RunId::of("shop", "main", 1, "cart"),
             module: "cart".into(),

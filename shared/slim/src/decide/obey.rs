@@ -97,7 +97,7 @@ pub(super) fn split(
     rules: &Rules,
     told: &mut Vec<RuleTold>,
 ) {
-    if let (Why::Excluded { .. }, Some(rule)) = (&one.why, rules.exclude(one.library)) {
+    if let Some(rule) = rules.exclude(one.library) {
         told.push(rule.told(format!(
             "it is not obeyed: {} would part from {because}, and {} is never split between the module and the base",
             entry(one.library),
