@@ -145,9 +145,12 @@ pub fn decide(
         return Err(conflicts);
     }
     if mode == Mode::Undeclared {
-        keep_resources(&mut candidates, &wanted.rules, &mut told);
+        keep_resources(&mut candidates, &wanted.rules);
     }
     keep_families_whole(&mut candidates, &wanted.rules, &mut told);
+    if mode == Mode::Undeclared {
+        obey::out_of_reach(&candidates, &wanted.rules, &mut told);
+    }
     obey::unmatched(&wanted.rules, libraries, profile, &mut told);
     let white = obey::whitelist(&wanted.rules, &base, mode, &mut told);
 
@@ -266,20 +269,14 @@ fn alone<'a>(
 
 /// Rule 4: what frameworks look for by name must be in the module's own jars.
 /// Ark's own jars are no part of it: the base's are at work already.
-fn keep_resources(candidates: &mut [Candidate<'_>], rules: &Rules, told: &mut Vec<RuleTold>) {
+fn keep_resources(candidates: &mut [Candidate<'_>], rules: &Rules) {
     for one in candidates {
         let lost = one.library.resources.first();
         let Some(resource) = lost.filter(|_| one.out && one.family != Some(Family::Ark)) else {
             continue;
         };
-        if let Why::Excluded { .. } = one.why {
-            // A rule is obeyed, and what it costs is said.
-            told.extend(rules.exclude(one.library).map(|rule| {
-                rule.told(format!(
-                    "{} is left out, and its {resource} is out of reach, as the manifest declares no libraries",
-                    entry(one.library)
-                ))
-            }));
+        // A rule is obeyed, and what it costs is said.
+        if rules.exclude(one.library).is_some() {
             continue;
         }
         let resource = resource.clone();

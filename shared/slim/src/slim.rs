@@ -25,6 +25,7 @@ use crate::project::{blame, carried, indirect, same_only};
 use crate::proof::{Told, prove_module};
 use crate::rewrite::{Failed, rewrite};
 use crate::rules::RuleTold;
+use crate::shake::{Instead, Shaken, shake};
 use crate::version::{Stamp, content};
 use crate::wishes::{Versions, Wishes};
 use crate::{SlimError, io_error};
@@ -61,6 +62,10 @@ pub struct Report {
     /// What the project's own rules got wrong.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<RuleTold>,
+    /// Libraries that are carried in part, and why the others are not, where
+    /// the module asked for it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub shaken: Vec<Shaken>,
     /// Whether the slimmed jar links on the base; none without a profile.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proof: Option<Verdict>,
@@ -122,6 +127,7 @@ pub fn slim_as(
             rules,
             ..Wanted::default()
         },
+        instead: Instead::new(),
         limits,
     };
     let (mut decision, mut proof) = way.decided()?;
@@ -137,6 +143,17 @@ pub fn slim_as(
             }
         });
     }
+    let mut shaken = Vec::new();
+    if wishes.shake {
+        let gone = gone(&decision);
+        let stays = |name: &str| !gone.contains(name);
+        let budget = &mut Budget::new(limits);
+        (way.instead, shaken) = shake(way.archive, &libraries, &stays, budget)?;
+        if !way.instead.is_empty() {
+            proof = way.proof(&decision)?;
+        }
+    }
+    let instead = way.instead;
     if let Some(proof) = &mut proof {
         blame(&mut decision, proof, &libraries, &way.wanted.rules);
     }
@@ -146,11 +163,12 @@ pub fn slim_as(
     if decision.declared != ark.declared_libraries {
         manifest.set(keys::DECLARED_LIBRARIES, &decision.declared.join(","))?;
     }
-    let content = content(&mut archive, &stays, &manifest, &mut budget)?;
+    let content = content(&mut archive, &stays, &manifest, &instead, &mut budget)?;
     let version = stamp.version(&ark.version, &packaged, &content);
     manifest.set(keys::VERSION, &version)?;
 
-    let (digest, bytes_after) = write(&mut archive, &stays, &manifest.to_bytes(), output)?;
+    let (digest, bytes_after) =
+        write(&mut archive, &stays, &manifest.to_bytes(), &instead, output)?;
     Ok(Report {
         name: ark.name,
         version,
@@ -165,6 +183,7 @@ pub fn slim_as(
         declared_libraries: decision.declared,
         notes: decision.notes,
         rules: decision.rules,
+        shaken,
         proof,
     })
 }
@@ -177,6 +196,7 @@ struct Way<'a, R> {
     manifest: &'a Manifest,
     profile: Option<&'a BaseProfile>,
     wanted: Wanted,
+    instead: Instead,
     limits: Limits,
 }
 
@@ -242,7 +262,16 @@ impl<R: Read + Seek> Way<'_, R> {
         let lost = lost(self.libraries, &gone);
         let stays = |name: &str| !gone.contains(name);
         let budget = &mut Budget::new(self.limits);
-        prove_module(self.archive, &stays, &told, &lost, profile, budget).map(Some)
+        prove_module(
+            self.archive,
+            &stays,
+            &told,
+            &lost,
+            &self.instead,
+            profile,
+            budget,
+        )
+        .map(Some)
     }
 }
 
@@ -269,6 +298,7 @@ fn write<R: Read + Seek>(
     archive: &mut Archive<R>,
     stays: &dyn Fn(&str) -> bool,
     manifest: &[u8],
+    instead: &Instead,
     output: &Path,
 ) -> Result<(String, u64), SlimError> {
     let writing = |source| io_error("write", output, source);
@@ -285,6 +315,7 @@ fn write<R: Read + Seek>(
         archive,
         stays,
         manifest,
+        instead,
         BufWriter::new(temporary.as_file_mut()),
     )
     .map_err(|failed| match failed {

@@ -459,3 +459,68 @@ fn rules_in_the_jar_are_obeyed_and_those_at_hand_come_first() {
     };
     assert_eq!(slim(&packaged, &base, &same).left_out, []);
 }
+
+#[test]
+fn libraries_that_are_partly_used_are_reduced_to_what_is_reached() {
+    let used = [
+        real_class("acme/tools/Tools", "acme/tools/Above"),
+        real_class("acme/tools/Above", OBJECT),
+        real_class("acme/tools/Named", OBJECT),
+        real_class("acme/tools/Idle", "acme/tools/IdleToo"),
+        real_class("acme/tools/IdleToo", OBJECT),
+        item("acme/tools/messages.properties", "maker=acme.tools.Named"),
+    ];
+    let plain = library("acme", "tools", "1.0", &used);
+    let serving = library(
+        "acme",
+        "serving",
+        "1.0",
+        &[
+            real_class("acme/Idle", OBJECT),
+            item("META-INF/services/acme.X", "acme.Idle"),
+        ],
+    );
+    let packaged = extends(
+        "acme/tools/Tools",
+        &[
+            item("lib/serving-1.0.jar", &serving),
+            item("lib/tools-1.0.jar", &plain),
+        ],
+    );
+    let base = profile(&[("coin-1.0.jar", acme("coin", "1.0", &["acme/coin/Coin"]))]);
+    let wishes = Wishes {
+        shake: true,
+        ..Wishes::default()
+    };
+    let (report, slimmed) = Bench::new().slim_as(&packaged, &base, &wishes).unwrap();
+    let told: Vec<String> = report.shaken.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "lib/serving-1.0.jar stays whole: it has META-INF/services/acme.X, by which frameworks find its classes",
+            "lib/tools-1.0.jar keeps 3 of its 5 classes",
+        ]
+    );
+    let inside = common::read(&slimmed, "lib/tools-1.0.jar");
+    let names: Vec<String> = common::raw(&inside)
+        .into_iter()
+        .map(|entry| entry.name)
+        .collect();
+    assert!(names.contains(&"acme/tools/messages.properties".to_owned()));
+    assert!(names.contains(&"acme/tools/Named.class".to_owned()));
+    assert!(!names.iter().any(|name| name.contains("Idle")), "{names:?}");
+    assert_eq!(common::read(&slimmed, "lib/serving-1.0.jar"), serving);
+    assert_eq!(report.proof.unwrap().faults, []);
+    assert!(report.bytes_after < report.bytes_before);
+    // The same again, from the packaged jar and from the slimmed one.
+    let (_, again) = Bench::new().slim_as(&packaged, &base, &wishes).unwrap();
+    assert_eq!(again, slimmed);
+    let (_, twice) = Bench::new().slim_as(&slimmed, &base, &wishes).unwrap();
+    assert_eq!(twice, slimmed);
+    // Without the wish it stays as it was built.
+    let (report, whole) = Bench::new()
+        .slim_as(&packaged, &base, &Wishes::default())
+        .unwrap();
+    assert_eq!(report.shaken, []);
+    assert_eq!(common::read(&whole, "lib/tools-1.0.jar"), plain);
+}

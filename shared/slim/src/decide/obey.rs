@@ -106,6 +106,22 @@ pub(super) fn split(
     }
 }
 
+/// What the rules leave out although its resources are then out of reach.
+pub(super) fn out_of_reach(candidates: &[Candidate<'_>], rules: &Rules, told: &mut Vec<RuleTold>) {
+    for one in candidates
+        .iter()
+        .filter(|one| one.out && one.family != Some(Family::Ark))
+    {
+        let resource = one.library.resources.first();
+        if let (Some(resource), Some(rule)) = (resource, rules.exclude(one.library)) {
+            told.push(rule.told(format!(
+                "{} is left out, and its {resource} is out of reach, as the manifest declares no libraries",
+                entry(one.library)
+            )));
+        }
+    }
+}
+
 /// Rules that are about nothing that there is. What the base has was left out
 /// by the build already.
 pub(super) fn unmatched(

@@ -8,6 +8,8 @@ public class Main {
     public static void main(String[] args) throws Exception {
         List<ApplicationListener> found =
                 SpringFactoriesLoader.loadFactories(ApplicationListener.class, Main.class.getClassLoader());
-        Answer.say(found.get(0));
+        // The base's plugins have listeners too.
+        boolean ours = found.stream().anyMatch(one -> one.getClass().getName().equals("acme.tools.Listener"));
+        Answer.say(ours ? "ok" : found);
     }
 }
