@@ -224,7 +224,7 @@ fn a_rule_that_leaves_out_what_the_base_lacks_is_named_by_the_refusal() {
     let base = profile(&[("coin-1.0.jar", acme("coin", "1.0", &["acme/coin/Coin"]))]);
     let jar = item("lib/money-1.0.jar", acme("money", "1.0", &["acme/Money"]));
     let report = slim(
-        &extends("acme/Money", &[jar.clone()]),
+        &extends("acme/Money", std::slice::from_ref(&jar)),
         &base,
         &rules("excludes=acme:money"),
     );
