@@ -408,6 +408,60 @@ fn base(class: &str) -> Vec<u8> {
 }
 
 #[test]
+fn slim_takes_compatible_versions_rules_and_shakes() {
+    let dir = folder();
+    let manifest = "Manifest-Version: 1.0\r\nMain-Class: acme.cart.Cart\r\nArk-Biz-Name: cart\r\nArk-Biz-Version: 1.0.0\r\n\r\n";
+    let object = "java/lang/Object";
+    let money = jar(&[
+        ("acme/Money.class", &class_file("acme/Money", object)),
+        ("acme/Idle.class", &class_file("acme/Idle", object)),
+    ]);
+    let module = jar(&[
+        ("META-INF/MANIFEST.MF", manifest.as_bytes()),
+        (
+            "acme/cart/Cart.class",
+            &class_file("acme/cart/Cart", "acme/Money"),
+        ),
+        ("lib/money-2.0.0.jar", &money),
+    ]);
+    fs::write(dir.path().join("cart.jar"), module).expect("written");
+    fs::write(dir.path().join("base.jar"), base("acme/Money")).expect("written");
+    fs::create_dir_all(dir.path().join("conf/ark")).expect("made");
+    let rules = "excludes=acme:gold\nincludes=acme:money\n";
+    fs::write(dir.path().join("conf/ark/rules.txt"), rules).expect("written");
+    let slim = |more: &[&str]| {
+        let mut args = vec!["slim", "cart.jar", "--base", "base.jar", "--jdk", "none"];
+        args.extend(more);
+        let done = ferry(dir.path(), &args);
+        (code(&done), out(&done) + &err(&done))
+    };
+    let (code, said) = slim(&[]);
+    assert!(
+        code == 0 && said.contains("the base has another version (2.1.0)"),
+        "{said}"
+    );
+    let (code, said) = slim(&["--versions", "compatible"]);
+    assert!(code == 0 && said.contains("1 left out, 0 kept"), "{said}");
+    assert!(
+        said.contains("everything links against the base's version (2.1.0)"),
+        "{said}"
+    );
+    let (code, said) = slim(&["--versions", "compatible", "--rules", "."]);
+    assert!(code == 0 && said.contains("0 left out, 1 kept"), "{said}");
+    assert!(
+        said.contains("rules.txt:1: excludes = acme:gold: it matches nothing"),
+        "{said}"
+    );
+    let (code, said) = slim(&["--shake"]);
+    assert!(
+        code == 0 && said.contains("lib/money-2.0.0.jar keeps 1 of its 2 classes"),
+        "{said}"
+    );
+    let (code, said) = slim(&["--rules", "gone.txt"]);
+    assert!(code == 5 && said.contains("gone.txt"), "{code}: {said}");
+}
+
+#[test]
 fn slim_proves_and_its_exit_code_tells() {
     let dir = folder();
     let manifest = "Manifest-Version: 1.0\r\nMain-Class: acme.cart.Cart\r\nArk-Biz-Name: cart\r\nArk-Biz-Version: 1.0.0\r\n\r\n";

@@ -4,7 +4,10 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use ferry_slim::{BaseProfile, Diff, Limits, Outcome, SlimError, Stamp, jdk_home, read_jdk, slim};
+use ferry_slim::{
+    BaseProfile, Diff, Limits, Outcome, Rules, RulesFile, SlimError, Stamp, Versions, Wishes,
+    jdk_home, read_jdk, slim_as,
+};
 use serde::Serialize;
 
 use super::Json;
@@ -37,12 +40,53 @@ pub struct Args {
     #[arg(long)]
     gaps: bool,
     #[command(flatten)]
+    wishes: WishesArgs,
+    #[command(flatten)]
     java: JavaArgs,
     /// The commit that it was built from, for its version
     #[arg(long, value_name = "C")]
     commit: Option<String>,
     #[command(flatten)]
     json: Json,
+}
+
+/// What the module wants of its slimming.
+#[derive(Debug, clap::Args)]
+struct WishesArgs {
+    /// `compatible`: what the base has in another version is left out too, where everything that refers to
+    /// it links against the base's
+    #[arg(long, value_name = "same|compatible", default_value = "same")]
+    versions: VersionsArg,
+    /// Reduce libraries that are partly used to the classes that are reached
+    #[arg(long)]
+    shake: bool,
+    /// The project's own rules: a rules.txt or bootstrap file, or the folder that holds them or their
+    /// conf/ark; may be given again
+    #[arg(long, value_name = "FILE|DIR")]
+    rules: Vec<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum VersionsArg {
+    Same,
+    Compatible,
+}
+
+impl WishesArgs {
+    fn read(&self) -> Result<Wishes> {
+        let mut files = Vec::new();
+        for path in &self.rules {
+            files.extend(RulesFile::load(path).map_err(told)?);
+        }
+        Ok(Wishes {
+            versions: match self.versions {
+                VersionsArg::Same => Versions::Same,
+                VersionsArg::Compatible => Versions::Compatible,
+            },
+            shake: self.shake,
+            rules: Rules::read(&files),
+        })
+    }
 }
 
 /// The Java that the base runs on.
@@ -120,6 +164,7 @@ struct Inspected {
 pub fn run(args: Args) -> Result<Exit> {
     let limits = Limits::default();
     let profile = args.java.with(load(&args.base)?)?;
+    let wishes = args.wishes.read()?;
     let stamp = match &args.commit {
         Some(commit) => Stamp::commit(commit).map_err(told)?,
         None => Stamp::packaged(),
@@ -134,7 +179,7 @@ pub fn run(args: Args) -> Result<Exit> {
     };
     let folder = folder.context("there is no room for the slimmed jar")?;
     let made = folder.path().join("slimmed.jar");
-    let report = slim(&args.jar, Some(&profile), &stamp, &made, limits)
+    let report = slim_as(&args.jar, Some(&profile), &wishes, &stamp, &made, limits)
         .map_err(told)
         .with_context(|| format!("{} cannot be slimmed", args.jar.display()))?;
     let refused = report

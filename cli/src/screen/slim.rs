@@ -34,6 +34,24 @@ pub fn slimmed(report: &Report, gaps: bool, paint: Paint) -> String {
     for note in &report.notes {
         parts.push(format!("note: {}", clean(note)));
     }
+    if !report.shaken.is_empty() {
+        let shaken: Vec<String> = report
+            .shaken
+            .iter()
+            .map(|it| clean(&it.to_string()))
+            .collect();
+        let title = paint.strong("shaken");
+        parts.push(format!("{title}\n{}", indent(&shaken.join("\n"), 2)));
+    }
+    if !report.rules.is_empty() {
+        let told: Vec<String> = report
+            .rules
+            .iter()
+            .map(|it| clean(&it.to_string()))
+            .collect();
+        let title = paint.strong("the project's rules");
+        parts.push(format!("{title}\n{}", indent(&told.join("\n"), 2)));
+    }
     if let Some(proof) = &report.proof {
         parts.push(verdict(proof, gaps, paint));
     }

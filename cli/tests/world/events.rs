@@ -291,6 +291,7 @@ pub fn events(fails: bool) -> Vec<Event> {
             commit: Some(COMMIT.into()),
             biz: biz(),
             own: None,
+            rules: Vec::new(),
         },
     );
     story.say(

@@ -102,6 +102,7 @@ fn said(body: &Body) -> String {
 
 fn built(result: Result<(), Reason>) -> Input<Outcome> {
     let made = Built {
+        rules: Vec::new(),
         own: None,
         digest: Digest::of(b"jar"),
         size: 3,

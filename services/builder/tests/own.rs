@@ -38,6 +38,18 @@ async fn what_the_module_sets_at_the_commit_is_built_and_carried() {
     let said = "[ferry] .ferry.toml sets jar, soak, probe";
     assert!(log.iter().any(|line| line == said), "{log:?}");
 
+    // So are the rules by which its project slims, beside it.
+    let rules = shop
+        .repository
+        .commit_file("conf/ark/rules.txt", "excludes=acme:money", "Leave it out")
+        .await
+        .expect("a commit");
+    let (result, _) = shop.build(&rules.after).await;
+    let rules = result.expect("it builds").rules;
+    assert_eq!(rules.len(), 1);
+    assert_eq!(rules[0].name, "conf/ark/rules.txt");
+    assert_eq!(rules[0].text.as_deref(), Some("excludes=acme:money"));
+
     // The commit before has no such file, whatever the branch has now.
     let (result, _) = shop.build(&shop.first.after).await;
     assert_eq!(result.expect_err("nothing.jar").reason, Reason::NoArkBiz);

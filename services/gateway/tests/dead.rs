@@ -13,6 +13,7 @@ use ferry_events::{
 fn packaged(module: &str, sequence: u64) -> DeadLetter {
     let body = artifact::Packaged {
         own: None,
+        rules: Vec::new(),
         run: RunId::of("shop", "main", 1, module),
         module: module.into(),
         digest: ferry_events::Digest::of(b"jar"),

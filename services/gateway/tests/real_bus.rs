@@ -265,6 +265,7 @@ async fn a_dead_letter_is_replayed_by_its_service() {
     let packaged = |number: u32| {
         let body = artifact::Packaged {
             own: None,
+            rules: Vec::new(),
             run: RunId::of("hello", "main", u64::from(number), "hello"),
             module: "hello".into(),
             digest: Digest::of(b"jar"),

@@ -31,6 +31,7 @@ fn own(n: u64, soak_ms: Option<u64>, path: Option<&str>) -> Release {
         own: Some(Own {
             keys,
             soak_ms,
+            slim: None,
             probe: path.map(probe),
         }),
         ..release(n)

@@ -6,7 +6,7 @@ use ferry_bus::{Bus, MemoryBus, Start, User, Write, config_store};
 use ferry_config::Config;
 use ferry_events::{
     Body, Digest, Event, EventId, Kind, Reason, RunId, Scope, Service, Timestamp,
-    artifact::{Biz, Packaged},
+    artifact::{Biz, Own, Packaged, RulesFile, Slim},
     subject,
 };
 use ferry_fake_base::jar::{FakeJar, library_jar};
@@ -18,7 +18,11 @@ use uuid::Uuid;
 const COMMIT: &str = "1a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d";
 
 fn library() -> Vec<u8> {
-    let pom = "version=2.1.0\ngroupId=acme\nartifactId=money\n";
+    library_of("2.1.0")
+}
+
+fn library_of(version: &str) -> Vec<u8> {
+    let pom = format!("version={version}\ngroupId=acme\nartifactId=money\n");
     library_jar(&[
         ("META-INF/maven/acme/money/pom.properties", pom.as_bytes()),
         ("acme/Money.class", b"not looked into here"),
@@ -90,6 +94,16 @@ fn module(super_class: &str) -> Vec<u8> {
 
 /// Slims one jar and gives what the slimmer said.
 async fn slim(folder: &Path, base_jar: &Path, jar: &[u8]) -> (MemoryBus, Body) {
+    slim_as(folder, base_jar, jar, (None, Vec::new())).await
+}
+
+/// The same, with what the module set and its project's rules.
+async fn slim_as(
+    folder: &Path,
+    base_jar: &Path,
+    jar: &[u8],
+    (set, rules): (Option<Own>, Vec<RulesFile>),
+) -> (MemoryBus, Body) {
     let bus = MemoryBus::default();
     let config = serde_json::to_vec(&config(base_jar)).unwrap();
     config_store::put(&bus, config.into(), 0).await.unwrap();
@@ -113,7 +127,8 @@ async fn slim(folder: &Path, base_jar: &Path, jar: &[u8]) -> (MemoryBus, Body) {
         scope: Scope::module(None, "cart"),
         cause: None,
         body: Packaged {
-            own: None,
+            own: set,
+            rules,
             run: RunId::of("shop", "main", 1, "cart"),
             module: "cart".into(),
             digest,
@@ -251,4 +266,42 @@ async fn a_jar_that_does_not_link_stops_before_any_base_and_its_report_is_kept()
     bus.get_jar(&report, &file).await.unwrap();
     let report: serde_json::Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
     assert_eq!(report["proof"]["outcome"], "refused");
+}
+
+/// What becomes of another version of the library that the base has, in the pool that has one.
+async fn left_out(wanted: (Option<Own>, Vec<RulesFile>)) -> u32 {
+    let folder = tempfile::tempdir().unwrap();
+    let jar = FakeJar::new("cart", "1.0.0")
+        .entry("lib/money-2.0.0.jar", library_of("2.0.0"))
+        .bytes();
+    let (_, body) = slim_as(folder.path(), &base_jar(folder.path()), &jar, wanted).await;
+    let Body::ArtifactPublished(published) = body else {
+        panic!("{body:?}")
+    };
+    published.release.pools["rich"].left_out
+}
+
+#[tokio::test]
+async fn what_the_module_set_and_its_projects_rules_are_obeyed() {
+    let own = |compatible| Own {
+        keys: vec!["slim".into()],
+        slim: Some(Slim {
+            compatible,
+            shake: false,
+        }),
+        ..Own::default()
+    };
+    let rules = |text: &str| RulesFile {
+        name: "conf/ark/rules.txt".into(),
+        text: Some(text.into()),
+    };
+    assert_eq!(left_out((None, Vec::new())).await, 0);
+    assert_eq!(left_out((Some(own(false)), Vec::new())).await, 0);
+    assert_eq!(left_out((Some(own(true)), Vec::new())).await, 1);
+    assert_eq!(
+        left_out((None, vec![rules("excludes=acme:money")])).await,
+        1
+    );
+    let both = (Some(own(true)), vec![rules("includes=acme:money")]);
+    assert_eq!(left_out(both).await, 0);
 }

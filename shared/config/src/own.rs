@@ -16,7 +16,7 @@ use crate::tree::{At, Node, Source, Tree, join};
 
 /// The file's name, in the module's folder.
 pub const MODULE_FILE: &str = ".ferry.toml";
-/// The largest file that is read, in bytes: it has six keys, and this leaves room to explain them.
+/// The largest file that is read, in bytes: it has seven keys, and this leaves room to explain them.
 pub const MODULE_FILE_MAX: usize = 8 * 1024;
 /// Bytes of a probe's path or text: a release carries them wherever it goes.
 const PROBE_TEXT_MAX: usize = 512;
@@ -207,7 +207,7 @@ impl Config {
                     let bound = |(name, policy): (&str, &Policy)| policy.refuses(name, key, file);
                     found.extend(self.policies_of(module).flat_map(bound));
                 }
-                OwnKey::Jar => {}
+                OwnKey::Jar | OwnKey::Slim => {}
             }
         }
         found
@@ -271,7 +271,7 @@ impl Policy {
                 });
                 why.map(refusal).collect()
             }
-            OwnKey::Jar | OwnKey::Jdk | OwnKey::Timeout => Vec::new(),
+            OwnKey::Jar | OwnKey::Jdk | OwnKey::Timeout | OwnKey::Slim => Vec::new(),
         }
     }
 

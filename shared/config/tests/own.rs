@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use ferry_config::{Config, MODULE_FILE_MAX, ModuleFile, ModuleFileError, module_file, parse};
+use ferry_config::{
+    Config, MODULE_FILE_MAX, ModuleFile, ModuleFileError, Versions, module_file, parse,
+};
 
 const CENTRAL: &str = r#"
 [builder]
@@ -57,6 +59,8 @@ jar = "target/*.jar"
 jdk = "21"
 timeout = "5m"
 soak = "10s"
+[slim]
+versions = "compatible"
 [probe]
 path = "/cart/health"
 contains = "UP"
@@ -66,6 +70,8 @@ contains = "UP"
 fn all_that_a_module_may_set() {
     let file = read(WHOLE, &config("")).expect("a good file");
     assert_eq!(file.keys(), ferry_config::OwnKey::ALL);
+    let slim = file.slim.clone().expect("a slim table");
+    assert_eq!((slim.versions, slim.shake), (Versions::Compatible, false));
     let probe = file.probe.expect("a probe");
     assert_eq!((probe.path.as_str(), probe.status), ("/cart/health", 200));
     let empty = read("# nothing\n", &config("")).expect("an empty file");
@@ -123,7 +129,7 @@ modules = ["prices"]
 may_set = []
 "#;
     insta::assert_snapshot!(refused(
-        "goals = [\"package\", \"deploy\"]\njar = \"x.jar\"\njdk = \"27\"\ntimeout = \"11m\"\nsoak = \"6s\"\n[probe]\npath = \"/other\"\n",
+        "goals = [\"package\", \"deploy\"]\njar = \"x.jar\"\njdk = \"27\"\ntimeout = \"11m\"\nsoak = \"6s\"\n[slim]\nshake = true\n[probe]\npath = \"/other\"\n",
         policies
     ));
     let good = "soak = \"8s\"\ngoals = [\"verify\"]\n[probe]\npath = \"/cart/deep/health\"\n";

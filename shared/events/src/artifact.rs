@@ -27,9 +27,31 @@ pub struct Own {
     /// For how long it must stay well on each base, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub soak_ms: Option<u64>,
+    /// What its slimming may do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slim: Option<Slim>,
     /// What it must answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probe: Option<Probe>,
+}
+
+/// What slimming may do beyond leaving out what the base has exactly so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Slim {
+    /// The base's other version of a library serves, where all that refers to it links against it.
+    pub compatible: bool,
+    /// Libraries that are partly used are reduced to the classes that are reached.
+    pub shake: bool,
+}
+
+/// A file of rules by which a project slims for itself, as it was at the commit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RulesFile {
+    /// Its path below the repository's root, such as `conf/ark/rules.txt`.
+    pub name: String,
+    /// What it says; none: it is too large, not UTF-8 or no plain file, and was not read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
 }
 
 /// `artifact.packaged`: the jar as built is in the store.
@@ -51,6 +73,9 @@ pub struct Packaged {
     /// What the module set for itself; none: it has no file of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub own: Option<Own>,
+    /// The rules by which its project slims.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<RulesFile>,
 }
 
 /// The jar that one pool's bases get.

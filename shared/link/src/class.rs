@@ -57,6 +57,9 @@ pub mod access {
     pub const INTERFACE: u16 = 0x0200;
     /// Without a body.
     pub const ABSTRACT: u16 = 0x0400;
+    /// It names who may extend it. No flag of the specification, which has none
+    /// in this place for classes: it says so in an attribute.
+    pub const SEALED: u16 = 0x0800;
 }
 
 /// Bytes that are no class file.
@@ -87,6 +90,11 @@ impl Class {
             fields: Vec::new(),
             methods: Vec::new(),
         };
+        for attribute in class.attributes() {
+            if pool.retrieve(attribute?.name())?.as_bytes() == b"PermittedSubclasses" {
+                parsed.access |= access::SEALED;
+            }
+        }
         for interface in class.interfaces() {
             parsed.interfaces.push(name(interface?)?);
         }

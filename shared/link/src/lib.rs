@@ -8,6 +8,7 @@
 
 mod class;
 mod members;
+mod mentions;
 pub mod prove;
 mod shapes;
 mod uses;
@@ -15,6 +16,7 @@ mod verdict;
 mod world;
 
 pub use class::{Class, ClassError, Member, access, exported};
+pub use mentions::{mentions, names};
 pub use prove::{Carried, Module, prove};
 pub use shapes::{Builder, Shape, Shapes};
 pub use uses::{Kind, Name, Names, Use, Uses};

@@ -22,9 +22,14 @@
 //! 8. *Options*: the platform keeps the class to itself; `--add-exports` may
 //!    change that.
 //!
+//! 9. *Not called*: a method without a body that a class of the module does not
+//!    implement, and of which no call is known.
+//!
 //! The module's own classes are those at the root of its jar whose package
 //! begins like that of its start class; others at the root are a library that
 //! was shaded in.
+
+mod inherit;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -57,6 +62,8 @@ pub struct Module<'a> {
     pub roots: &'a BTreeSet<String>,
     /// Classes that libraries held which were left out, and which entry.
     pub left_out: &'a BTreeMap<String, String>,
+    /// Packages that a library keeps to itself, with slashes, and its entry.
+    pub sealed: &'a BTreeMap<String, String>,
 }
 
 /// Proves it.
@@ -199,6 +206,8 @@ impl<'a, 'w> Proof<'a, 'w> {
                 self.note(fault, at, None);
             }
         }
+        self.check_abstract();
+        self.check_sealed();
     }
 
     fn check_version(&mut self, at: usize) {
@@ -237,12 +246,18 @@ impl<'a, 'w> Proof<'a, 'w> {
                     (Kind::Ancestor, true, _) if is_interface => "an interface",
                     (Kind::Ancestor, true, _) if flags & access::FINAL != 0 => "final",
                     (Kind::Ancestor, _, true) if !is_interface => "no interface",
+                    // Who may extend it is of its own loader.
+                    (Kind::Ancestor, true, _) | (Kind::Ancestor, _, true)
+                        if flags & access::SEALED != 0 && found.side != Side::Module =>
+                    {
+                        "sealed"
+                    }
                     _ => return None,
                 };
                 Some(other_kind(found, None, is))
             }),
             Resolved::Member(class, owner, flags) => hidden(class, &holder.name)
-                .or_else(|| no_access(owner, flags, one, &holder.name))
+                .or_else(|| self.no_access(owner, flags, one, &holder.name))
                 .or_else(|| {
                     let (name, descriptor) = one.member.as_ref()?;
                     let by = format!("{}.{name}", owner.shape.name());
@@ -553,20 +568,5 @@ fn hidden(class: Found<'_>, holder: &str) -> Option<Fault> {
         class: class.shape.name().to_owned(),
         member: None,
         from: source(class),
-    })
-}
-
-/// A member that is for its package only. Private ones of the module are its
-/// compiler's business.
-fn no_access(owner: Found<'_>, flags: u16, one: &Use, holder: &str) -> Option<Fault> {
-    let for_all = access::PUBLIC | access::PROTECTED;
-    let open = flags & for_all != 0
-        || together(owner, holder)
-        || (owner.side == Side::Module && flags & access::PRIVATE != 0);
-    let (name, _) = one.member.as_ref()?;
-    (!open).then(|| Fault::NoAccess {
-        class: owner.shape.name().to_owned(),
-        member: Some(name.to_string()),
-        from: source(owner),
     })
 }

@@ -97,6 +97,29 @@ pub enum Fault {
         /// Where the class comes from.
         from: String,
     },
+    /// A method without a body that a class of the module does not implement.
+    NotImplemented {
+        /// The class or interface that has it.
+        class: String,
+        /// The method.
+        name: String,
+        /// Its parameters and what it returns.
+        descriptor: String,
+        /// The class that lacks it.
+        by: String,
+        /// Where the class comes from.
+        from: String,
+    },
+    /// A library keeps a package to itself, and another of the module's jars
+    /// has a class in it.
+    SealedPackage {
+        /// The package.
+        package: String,
+        /// The library that seals it.
+        jar: String,
+        /// Where the other class lies.
+        other: String,
+    },
     /// Module and base each have the class, and it crosses the border.
     Duplicate {
         /// The class that is there twice.
@@ -139,9 +162,29 @@ impl Fault {
             Self::MissingMethod { .. } => "NoSuchMethodError",
             Self::OtherKind { .. } => "IncompatibleClassChangeError",
             Self::NoAccess { .. } | Self::Closed { .. } => "IllegalAccessError",
+            Self::NotImplemented { .. } => "AbstractMethodError",
+            Self::SealedPackage { .. } => "SecurityException",
             Self::Duplicate { .. } => "LinkageError",
             Self::TooNew { .. } => "UnsupportedClassVersionError",
             Self::Broken { .. } => "ClassFormatError",
+        }
+    }
+
+    /// The class that it is about; none where it is about a file.
+    #[must_use]
+    pub fn class(&self) -> Option<&str> {
+        match self {
+            Self::MissingClass { class, .. }
+            | Self::OutOfReach { class, .. }
+            | Self::MissingAncestor { class, .. }
+            | Self::MissingField { class, .. }
+            | Self::MissingMethod { class, .. }
+            | Self::OtherKind { class, .. }
+            | Self::NoAccess { class, .. }
+            | Self::Duplicate { class, .. }
+            | Self::NotImplemented { class, .. }
+            | Self::Closed { class } => Some(class),
+            Self::SealedPackage { .. } | Self::TooNew { .. } | Self::Broken { .. } => None,
         }
     }
 
@@ -173,6 +216,13 @@ impl Fault {
             | Self::OtherKind { from, .. }
             | Self::NoAccess { from, .. } => format!(
                 "it was compiled against another version than that of {from}: build against that one, or carry the other"
+            ),
+            Self::NotImplemented { by, from, .. } => format!(
+                "implement it in {}, or build against the version of {from} that runs",
+                dotted(by)
+            ),
+            Self::SealedPackage { other, .. } => format!(
+                "move the class of {other} to a package of its own"
             ),
             Self::Duplicate { module, .. } => format!(
                 "two class loaders cannot share it: leave {module} to the base"
@@ -248,6 +298,27 @@ impl fmt::Display for Fault {
                 dotted(class),
                 dotted(by)
             ),
+            Self::NotImplemented {
+                class,
+                name,
+                descriptor,
+                by,
+                from,
+            } => write!(
+                f,
+                "{} does not implement {}.{name}{descriptor} of {from}",
+                dotted(by),
+                dotted(class)
+            ),
+            Self::SealedPackage {
+                package,
+                jar,
+                other,
+            } => write!(
+                f,
+                "{jar} seals the package {}, and {other} has a class in it",
+                dotted(package)
+            ),
             Self::TooNew { needs, has } => {
                 write!(
                     f,
@@ -281,6 +352,8 @@ pub enum Optional {
     NotReached,
     /// The JVM's options decide.
     Options,
+    /// Nothing that is known calls the method.
+    NotCalled,
 }
 
 impl fmt::Display for Optional {
@@ -293,6 +366,7 @@ impl fmt::Display for Optional {
             Self::Declared => "only reflection would meet it",
             Self::NotReached => "nothing of the module leads there",
             Self::Options => "the base's JVM options decide",
+            Self::NotCalled => "nothing that is known calls it",
         })
     }
 }

@@ -110,6 +110,7 @@ struct Place {
     base: Vec<Class>,
     out_of_reach: bool,
     left_out: BTreeMap<String, String>,
+    sealed: BTreeMap<String, String>,
     roots: BTreeSet<String>,
     exports: Exports,
     denied: Exports,
@@ -161,6 +162,7 @@ impl Place {
             own: "demo",
             roots: &self.roots,
             left_out: &self.left_out,
+            sealed: &self.sealed,
         };
         prove(&module, &world)
     }
@@ -329,7 +331,7 @@ fn a_platform_that_is_not_known_is_taken_for_granted() {
 
 #[test]
 fn members_are_looked_up_as_the_jvm_does() {
-    let above = with(class("b/Above"), access::PROTECTED, "m", "()V");
+    let above = with(class("b/Above"), access::PUBLIC, "m", "()V");
     let face = with(
         interface("b/Face"),
         access::PUBLIC | access::STATIC,
@@ -502,4 +504,132 @@ fn a_class_file_of_a_newer_java_is_refused() {
     let needs = own("demo/Main").like(|it| Class { major: 65, ..it });
     let verdict = Place::default().prove(vec![needs]);
     assert_eq!(refused(&verdict), &Fault::TooNew { needs: 21, has: 17 });
+}
+
+/// An interface of the base with a method that who was built against an older one does not know.
+fn newer() -> Class {
+    with(
+        interface("b/Newer"),
+        access::PUBLIC | access::ABSTRACT,
+        "added",
+        "()V",
+    )
+}
+
+fn implementing(needs: Needs) -> Needs {
+    needs
+        .like(|class| Class {
+            interfaces: vec!["b/Newer".to_owned()],
+            ..class
+        })
+        .put(Kind::Ancestor, "b/Newer", None)
+}
+
+#[test]
+fn a_method_that_is_not_implemented_and_called_by_the_module_refuses_it() {
+    let calls = own("demo/Main").calls(Kind::InterfaceMethod, "b/Newer", "added", "()V");
+    let verdict = place(vec![newer()]).prove(vec![calls, implementing(own("demo/Old"))]);
+    assert!(matches!(refused(&verdict), Fault::NotImplemented { .. }));
+    assert_eq!(verdict.faults[0].error, "AbstractMethodError");
+    assert_eq!(verdict.faults[0].needed_by, "demo/Old");
+    // Who implements it, or has it from a class above, does not lack it.
+    let calls = || own("demo/Main").calls(Kind::InterfaceMethod, "b/Newer", "added", "()V");
+    let whole = implementing(own("demo/Old")).like(|it| with(it, access::PUBLIC, "added", "()V"));
+    let verdict = place(vec![newer()]).prove(vec![calls(), whole]);
+    assert_eq!(verdict.outcome, Outcome::Links, "{verdict:#?}");
+    let body = with(interface("b/Newer"), access::PUBLIC, "added", "()V");
+    let verdict = place(vec![body]).prove(vec![calls(), implementing(own("demo/Old"))]);
+    assert_eq!(verdict.outcome, Outcome::Links, "{verdict:#?}");
+}
+
+#[test]
+fn a_class_that_is_handed_to_the_base_must_implement_what_it_calls() {
+    let registry = with(
+        class("b/Registry"),
+        access::PUBLIC | access::STATIC,
+        "put",
+        "(Lb/Newer;)V",
+    );
+    let hands = own("demo/Main").calls(Kind::StaticMethod, "b/Registry", "put", "(Lb/Newer;)V");
+    let verdict = place(vec![newer(), registry]).prove(vec![hands, implementing(own("demo/Old"))]);
+    assert!(matches!(refused(&verdict), Fault::NotImplemented { .. }));
+    // The code of a class above it can call what that class leaves open.
+    let above = with(class("b/Above"), access::PUBLIC, "run", "()V");
+    let above = with(above, access::PROTECTED | access::ABSTRACT, "step", "()V");
+    let extends = |name| {
+        own(name).like(|class| Class {
+            super_class: Some("b/Above".to_owned()),
+            ..class
+        })
+    };
+    let runs = own("demo/Main").calls(Kind::Method, "demo/Old", "run", "()V");
+    let verdict = place(vec![above]).prove(vec![runs, extends("demo/Old")]);
+    assert!(matches!(refused(&verdict), Fault::NotImplemented { .. }));
+}
+
+#[test]
+fn what_nobody_is_known_to_call_may_be_left_open() {
+    let verdict = place(vec![newer()]).prove(vec![implementing(own("demo/Old"))]);
+    assert_eq!(gap(&verdict), Optional::NotCalled);
+    // So may a library: it is not the one that is called, for all that is known.
+    let calls = own("demo/Main")
+        .calls(Kind::InterfaceMethod, "b/Newer", "added", "()V")
+        .class("t/Old");
+    let verdict = place(vec![newer()]).prove(vec![calls, implementing(of_library("t/Old"))]);
+    assert_eq!(gap(&verdict), Optional::NotCalled);
+}
+
+#[test]
+fn a_sealed_class_of_the_base_is_for_nobody_else() {
+    let sealed = Class {
+        access: access::PUBLIC | access::SEALED,
+        ..class("b/Sealed")
+    };
+    let extends = own("demo/Main")
+        .like(|class| Class {
+            super_class: Some("b/Sealed".to_owned()),
+            ..class
+        })
+        .put(Kind::Ancestor, "b/Sealed", None);
+    let verdict = place(vec![sealed.clone()]).prove(vec![extends]);
+    assert!(matches!(refused(&verdict), Fault::OtherKind { is, .. } if is == "sealed"));
+    let uses = own("demo/Main").class("b/Sealed");
+    assert_eq!(
+        place(vec![sealed]).prove(vec![uses]).outcome,
+        Outcome::Links
+    );
+}
+
+#[test]
+fn a_sealed_package_takes_no_class_of_another_jar() {
+    let sealed = BTreeMap::from([("t".to_owned(), "lib/tools-1.0.jar".to_owned())]);
+    let main = || own("demo/Main").class("t/Tools").class("t/More");
+    let mut more = own("t/More");
+    more.0.library = Some("lib/more-1.0.jar".to_owned());
+    let split = Place {
+        sealed: sealed.clone(),
+        ..Place::default()
+    };
+    let verdict = split.prove(vec![main(), of_library("t/Tools"), more]);
+    assert!(matches!(refused(&verdict), Fault::SealedPackage { .. }));
+    let whole = Place {
+        sealed,
+        ..Place::default()
+    };
+    let verdict = whole.prove(vec![main(), of_library("t/Tools"), of_library("t/More")]);
+    assert_eq!(verdict.outcome, Outcome::Links, "{verdict:#?}");
+}
+
+#[test]
+fn protected_members_are_for_those_that_descend() {
+    let base = || vec![with(class("demo/Base"), access::PROTECTED, "m", "()V")];
+    let calls = |name| own(name).calls(Kind::Method, "demo/Base", "m", "()V");
+    // The package has the same name, and another loader.
+    let verdict = place(base()).prove(vec![calls("demo/Main")]);
+    assert!(matches!(refused(&verdict), Fault::NoAccess { .. }));
+    let child = calls("demo/Child").like(|class| Class {
+        super_class: Some("demo/Base".to_owned()),
+        ..class
+    });
+    assert_eq!(place(base()).prove(vec![child]).outcome, Outcome::Links);
 }

@@ -25,8 +25,13 @@
 //!    that carries no Spring may live on the base's own classes: declared mode
 //!    would cut them off, so it stays off, and jars whose resources matter
 //!    stay in.
+//! 5. The project's own rules ([`crate::rules`]) are obeyed, but for what would
+//!    split a family or take the base's Spring away.
+//! 6. What was found to link against the base's version is out, where the
+//!    module takes compatible versions; whole families only.
 
 mod base;
+mod obey;
 mod why;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,6 +42,7 @@ use crate::error::Conflict;
 use crate::family::{Family, Tie, serves};
 use crate::library::Library;
 use crate::profile::BaseProfile;
+use crate::rules::{RuleTold, Rules};
 
 use base::Base;
 pub use why::{Choice, Why};
@@ -56,6 +62,20 @@ pub struct Decision {
     pub declared: Vec<String>,
     /// What the module's owner should know, a sentence each.
     pub notes: Vec<String>,
+    /// What the project's own rules got wrong.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<RuleTold>,
+}
+
+/// What a module wants to be decided by.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// The project's own rules.
+    pub rules: Rules,
+    /// Entries for which the base's other version serves, as was proven.
+    pub compatible: BTreeSet<String>,
+    /// Entries that only what the rules leave out refers to, and which of that.
+    pub indirect: BTreeMap<String, String>,
 }
 
 /// Whether, and how, the module reaches into the base.
@@ -84,6 +104,7 @@ pub fn decide(
     libraries: &[Library],
     declared: &[String],
     profile: Option<&BaseProfile>,
+    wanted: &Wanted,
 ) -> Result<Decision, Vec<Conflict>> {
     let Some(profile) = profile else {
         return Ok(Decision {
@@ -91,6 +112,7 @@ pub fn decide(
             kept: sorted(libraries.iter().map(|one| choice(one, Why::NoProfile))),
             declared: declared.to_vec(),
             notes: Vec::new(),
+            rules: Vec::new(),
         });
     };
     let base = Base::new(profile);
@@ -105,23 +127,38 @@ pub fn decide(
     };
 
     let mut conflicts = Vec::new();
+    let mut told = wanted.rules.wrong.clone();
     let mut candidates: Vec<Candidate<'_>> = libraries
         .iter()
-        .map(|library| alone(library, &base, on_base_spring, &mut conflicts))
+        .map(|library| {
+            let mut found = Vec::new();
+            let mut one = alone(library, &base, on_base_spring, &mut found);
+            if obey::obey(&mut one, &base, on_base_spring, wanted, &mut told) {
+                found.clear();
+            }
+            conflicts.append(&mut found);
+            one
+        })
         .collect();
     if !conflicts.is_empty() {
         conflicts.sort_by(|one, other| one.entry.cmp(&other.entry));
         return Err(conflicts);
     }
     if mode == Mode::Undeclared {
-        keep_resources(&mut candidates);
+        keep_resources(&mut candidates, &wanted.rules);
     }
-    keep_families_whole(&mut candidates);
+    keep_families_whole(&mut candidates, &wanted.rules, &mut told);
+    if mode == Mode::Undeclared {
+        obey::out_of_reach(&candidates, &wanted.rules, &mut told);
+    }
+    obey::unmatched(&wanted.rules, libraries, profile, &mut told);
+    let white = obey::whitelist(&wanted.rules, &base, mode, &mut told);
 
     let reach: BTreeSet<&str> = candidates
         .iter()
         .flat_map(|candidate| &candidate.provided_by)
         .filter_map(|library| library.declared_as.as_deref())
+        .chain(white)
         .collect();
     let declared = match mode {
         Mode::Undeclared => Vec::new(),
@@ -147,6 +184,7 @@ pub fn decide(
         kept: choices(kept),
         declared,
         notes,
+        rules: told,
     })
 }
 
@@ -231,24 +269,32 @@ fn alone<'a>(
 
 /// Rule 4: what frameworks look for by name must be in the module's own jars.
 /// Ark's own jars are no part of it: the base's are at work already.
-fn keep_resources(candidates: &mut [Candidate<'_>]) {
+fn keep_resources(candidates: &mut [Candidate<'_>], rules: &Rules) {
     for one in candidates {
         let lost = one.library.resources.first();
-        if let Some(resource) = lost.filter(|_| one.out && one.family != Some(Family::Ark)) {
-            let resource = resource.clone();
-            one.keep(Why::ResourcesOutOfReach { resource });
+        let Some(resource) = lost.filter(|_| one.out && one.family != Some(Family::Ark)) else {
+            continue;
+        };
+        // A rule is obeyed, and what it costs is said.
+        if rules.exclude(one.library).is_some() {
+            continue;
         }
+        let resource = resource.clone();
+        one.keep(Why::ResourcesOutOfReach { resource });
     }
 }
 
 /// Rule 2: one that must stay keeps its family. A member that the base lacks
 /// does not: it leans on the base's one way only, which the loaders allow.
-fn keep_families_whole(candidates: &mut [Candidate<'_>]) {
+fn keep_families_whole(candidates: &mut [Candidate<'_>], rules: &Rules, told: &mut Vec<RuleTold>) {
     let mut staying: BTreeMap<Family, String> = BTreeMap::new();
     for one in candidates.iter() {
         let stays = matches!(
             one.why,
-            Why::OtherVersion { .. } | Why::OtherBuild { .. } | Why::ResourcesOutOfReach { .. }
+            Why::OtherVersion { .. }
+                | Why::OtherBuild { .. }
+                | Why::ResourcesOutOfReach { .. }
+                | Why::Included { .. }
         );
         if let Some(family) = one.family.filter(|_| stays) {
             staying.entry(family).or_insert_with(|| entry(one.library));
@@ -260,6 +306,7 @@ fn keep_families_whole(candidates: &mut [Candidate<'_>]) {
                 .get(&family)
                 .map(|because| (family, because.clone()))
         }) {
+            obey::split(one, family, &because, rules, told);
             one.keep(Why::FamilyWhole { family, because });
         }
     }
@@ -294,7 +341,7 @@ impl Candidate<'_> {
     }
 }
 
-fn entry(library: &Library) -> String {
+pub(crate) fn entry(library: &Library) -> String {
     format!("lib/{}", library.file)
 }
 

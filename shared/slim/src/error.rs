@@ -182,6 +182,15 @@ pub enum SlimError {
         /// What was given.
         commit: String,
     },
+    /// The project's own rules leave out what the base has in another version,
+    /// and say that this must not be.
+    #[error("{rule}, and these are left out by other rules of the project: {}; take those rules away, or build against the base's versions", differing.join(", "))]
+    ExcludedDiffers {
+        /// The rule that forbids it.
+        rule: String,
+        /// Each library, and what the base has.
+        differing: Vec<String>,
+    },
     /// Libraries that must come from the base are of a version that the base
     /// does not serve.
     #[error("{}", conflict_text(conflicts))]
@@ -211,7 +220,7 @@ impl SlimError {
             | Self::PlainSpringBoot => Kind::NotABiz,
             Self::NotABase | Self::BadProfile { .. } | Self::NoJdk { .. } => Kind::Profile,
             Self::BadCommit { .. } => Kind::Caller,
-            Self::Mismatch { .. } => Kind::Mismatch,
+            Self::Mismatch { .. } | Self::ExcludedDiffers { .. } => Kind::Mismatch,
         }
     }
 }

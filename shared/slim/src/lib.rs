@@ -4,6 +4,7 @@
 
 mod archive;
 mod classes;
+mod compatible;
 pub mod decide;
 mod diff;
 mod error;
@@ -14,12 +15,16 @@ mod library;
 mod limits;
 mod packed;
 mod profile;
+mod project;
 mod proof;
 mod rewrite;
+mod rules;
+mod shake;
 mod slim;
 pub mod version;
+mod wishes;
 
-pub use decide::{Choice, Decision, Why};
+pub use decide::{Choice, Decision, Wanted, Why};
 pub use diff::{Diff, LibraryChange};
 pub use error::{Conflict, Kind, SlimError};
 pub use family::Family;
@@ -29,8 +34,11 @@ pub use jdk::{jdk_home, read_jdk};
 pub use library::Library;
 pub use limits::{Limits, MAX_ENTRIES, MAX_UNPACKED};
 pub use profile::{BaseProfile, PROFILE_FORMAT};
-pub use slim::{Report, slim};
+pub use rules::{RuleTold, Rules, RulesFile};
+pub use shake::Shaken;
+pub use slim::{Report, slim, slim_as};
 pub use version::Stamp;
+pub use wishes::{Versions, Wishes};
 
 fn io_error(doing: &'static str, path: &std::path::Path, source: std::io::Error) -> SlimError {
     SlimError::Io {

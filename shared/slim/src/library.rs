@@ -209,6 +209,14 @@ impl Library {
         })
     }
 
+    /// Each class's whole name.
+    pub(crate) fn class_names(&self) -> impl Iterator<Item = String> {
+        self.each_class().map(|(package, class)| match package {
+            "" => class.to_owned(),
+            _ => format!("{package}/{class}"),
+        })
+    }
+
     pub(crate) fn has_class(&self, package: &str, class: &str) -> bool {
         self.classes
             .get(package)

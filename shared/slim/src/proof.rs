@@ -2,7 +2,7 @@
 //! left out, the base profile. Comes out: [`Verdict`].
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufReader, Read, Seek};
+use std::io::{BufReader, Cursor, Read, Seek};
 use std::mem::take;
 
 use ferry_ark::{ArkManifest, Manifest};
@@ -10,12 +10,13 @@ use ferry_link::{Builder, Carried, Class, Exports, Module, Names, Uses, Verdict,
 
 use crate::SlimError;
 use crate::archive::Archive;
-use crate::classes::{USUAL_RELEASE, each_class};
+use crate::classes::{USUAL_RELEASE, each_class, manifest};
 use crate::error::Kind;
 use crate::inspect::is_library;
-use crate::library::Library;
+use crate::library::{Library, class_of};
 use crate::limits::{Budget, MAX_MANIFEST};
 use crate::profile::{BaseProfile, OWN};
+use crate::shake::Instead;
 
 /// What Spring makes at the start, by the keys of `spring.factories`. Others
 /// (failure analysers, template providers) it tries, or makes when they are
@@ -42,6 +43,7 @@ pub(crate) fn prove_module<R: Read + Seek>(
     stays: &dyn Fn(&str) -> bool,
     told: &Told<'_>,
     left_out: &BTreeMap<String, String>,
+    instead: &Instead,
     profile: &BaseProfile,
     budget: &mut Budget,
 ) -> Result<Verdict, SlimError> {
@@ -54,6 +56,11 @@ pub(crate) fn prove_module<R: Read + Seek>(
     for index in 0..archive.entries.len() {
         let name = archive.entries[index].name.clone();
         if !is_library(&name) || !stays(&name) {
+            continue;
+        }
+        if let Some(bytes) = instead.get(&name) {
+            let mut jar = Archive::open(Cursor::new(bytes), Some(&name), budget)?;
+            carried.collect(&mut jar, Some(&name), release, budget)?;
             continue;
         }
         let spool = archive.spool(index, budget, &mut std::io::sink())?;
@@ -105,6 +112,7 @@ pub(crate) fn prove_module<R: Read + Seek>(
             own: &own_packages(&told.ark.main_class),
             roots: &carried.roots,
             left_out,
+            sealed: &carried.sealed,
         },
         &world,
     ))
@@ -152,6 +160,8 @@ struct Collected {
     classes: Vec<Carried>,
     broken: Vec<String>,
     roots: BTreeSet<String>,
+    /// Packages that a library keeps to itself, and which.
+    sealed: BTreeMap<String, String>,
     names: Names,
 }
 
@@ -163,6 +173,15 @@ impl Collected {
         release: u16,
         budget: &mut Budget,
     ) -> Result<(), SlimError> {
+        if let Some(library) = library {
+            let seals = seals(manifest(jar, budget)?.as_ref());
+            let names = jar.entries.iter().filter_map(|entry| class_of(&entry.name));
+            for (package, _) in names.filter(|_| seals) {
+                self.sealed
+                    .entry(package.to_owned())
+                    .or_insert_with(|| library.to_owned());
+            }
+        }
         each_class(jar, "", release, budget, &mut |entry, bytes| match bytes
             .map(|bytes| Uses::parse(bytes, &mut self.names))
         {
@@ -188,6 +207,13 @@ impl Collected {
         }
         Ok(())
     }
+}
+
+/// Whether a library seals all of its packages. The few that seal some of them
+/// only are not looked at.
+fn seals(manifest: Option<&Manifest>) -> bool {
+    let sealed = manifest.and_then(|manifest| manifest.get("Sealed"));
+    sealed.is_some_and(|value| value.trim().eq_ignore_ascii_case("true"))
 }
 
 /// Names of classes, one a line, without comments.

@@ -10,6 +10,7 @@ use zip::{CompressionMethod, DateTime, ZipWriter};
 
 use crate::SlimError;
 use crate::archive::Archive;
+use crate::shake::Instead;
 
 /// zlib's own default. Written down so that another default of the crate does
 /// not change the bytes.
@@ -21,11 +22,13 @@ pub(crate) enum Failed {
     Writing(std::io::Error),
 }
 
-/// Copies what stays, in order; puts `manifest` in the old one's place.
+/// Copies what stays, in order; puts `manifest` in the old one's place, and
+/// others in the place of those that they are named after.
 pub(crate) fn rewrite<R: Read + Seek, W: Write + Seek>(
     archive: &mut Archive<R>,
     stays: &dyn Fn(&str) -> bool,
     manifest: &[u8],
+    instead: &Instead,
     output: W,
 ) -> Result<W, Failed> {
     let writing = |error: zip::result::ZipError| Failed::Writing(error.into());
@@ -49,7 +52,13 @@ pub(crate) fn rewrite<R: Read + Seek, W: Write + Seek>(
             .last_modified()
             .filter(DateTime::is_valid)
             .unwrap_or_default();
-        if entry.name == MANIFEST_PATH {
+        if let Some(bytes) = instead.get(&entry.name) {
+            let options = SimpleFileOptions::default()
+                .last_modified_time(time)
+                .compression_method(CompressionMethod::Stored);
+            writer.start_file(&entry.name, options).map_err(writing)?;
+            writer.write_all(bytes).map_err(Failed::Writing)?;
+        } else if entry.name == MANIFEST_PATH {
             let options = SimpleFileOptions::default().last_modified_time(time);
             let options = match file.compression() {
                 CompressionMethod::Stored => options.compression_method(CompressionMethod::Stored),

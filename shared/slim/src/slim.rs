@@ -4,24 +4,30 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, Permissions};
-use std::io::{BufReader, BufWriter, Seek, Write};
+use std::io::{BufReader, BufWriter, Read, Seek, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use ferry_ark::manifest::keys;
+use ferry_ark::{ArkManifest, Manifest};
 use ferry_link::Verdict;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::archive::Archive;
-use crate::decide::{Choice, decide};
+use crate::compatible::settle;
+use crate::decide::{Choice, Decision, Wanted, Why, decide, entry};
 use crate::inspect::{is_library, read_manifest};
 use crate::library::Library;
 use crate::limits::{Budget, Limits};
 use crate::profile::BaseProfile;
+use crate::project::{blame, carried, indirect, same_only};
 use crate::proof::{Told, prove_module};
 use crate::rewrite::{Failed, rewrite};
+use crate::rules::RuleTold;
+use crate::shake::{Instead, Shaken, shake};
 use crate::version::{Stamp, content};
+use crate::wishes::{Versions, Wishes};
 use crate::{SlimError, io_error};
 
 /// What slimming did.
@@ -53,9 +59,30 @@ pub struct Report {
     pub declared_libraries: Vec<String>,
     /// What the module's owner should know, a sentence each.
     pub notes: Vec<String>,
+    /// What the project's own rules got wrong.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<RuleTold>,
+    /// Libraries that are carried in part, and why the others are not, where
+    /// the module asked for it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub shaken: Vec<Shaken>,
     /// Whether the slimmed jar links on the base; none without a profile.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proof: Option<Verdict>,
+}
+
+/// Slims one jar that wants nothing of its own: see [`slim_as`].
+///
+/// # Errors
+/// [`SlimError`]; nothing is then written at `output`.
+pub fn slim(
+    input: &Path,
+    profile: Option<&BaseProfile>,
+    stamp: &Stamp,
+    output: &Path,
+    limits: Limits,
+) -> Result<Report, SlimError> {
+    slim_as(input, profile, &Wishes::default(), stamp, output, limits)
 }
 
 /// Slims one jar. Without a profile nothing is left out and the version is
@@ -63,9 +90,10 @@ pub struct Report {
 ///
 /// # Errors
 /// [`SlimError`]; nothing is then written at `output`.
-pub fn slim(
+pub fn slim_as(
     input: &Path,
     profile: Option<&BaseProfile>,
+    wishes: &Wishes,
     stamp: &Stamp,
     output: &Path,
     limits: Limits,
@@ -85,43 +113,62 @@ pub fn slim(
             libraries.push(Library::read(&mut archive, index, &mut budget)?);
         }
     }
-    let decision = decide(&libraries, &ark.declared_libraries, profile)
-        .map_err(|conflicts| SlimError::Mismatch { conflicts })?;
-    let gone: BTreeSet<&str> = decision
-        .left_out
-        .iter()
-        .map(|choice| choice.entry.as_str())
-        .collect();
+    let rules = wishes
+        .rules
+        .clone()
+        .and(&carried(&mut archive, &mut budget)?);
+    let mut way = Way {
+        archive: &mut archive,
+        libraries: &libraries,
+        ark: &ark,
+        manifest: &manifest,
+        profile,
+        wanted: Wanted {
+            rules,
+            ..Wanted::default()
+        },
+        instead: Instead::new(),
+        limits,
+    };
+    let (mut decision, mut proof) = way.decided()?;
+    if let Some(first) = proof.take() {
+        proof = Some(match wishes.versions {
+            Versions::Same => first,
+            Versions::Compatible => {
+                let (settled, last) = settle(&libraries, decision, first, &mut |compatible| {
+                    way.with(compatible)
+                })?;
+                decision = settled;
+                last
+            }
+        });
+    }
+    let mut shaken = Vec::new();
+    if wishes.shake {
+        let gone = gone(&decision);
+        let stays = |name: &str| !gone.contains(name);
+        let budget = &mut Budget::new(limits);
+        (way.instead, shaken) = shake(way.archive, &libraries, &stays, budget)?;
+        if !way.instead.is_empty() {
+            proof = way.proof(&decision)?;
+        }
+    }
+    let instead = way.instead;
+    if let Some(proof) = &mut proof {
+        blame(&mut decision, proof, &libraries, &way.wanted.rules);
+    }
+    let gone = gone(&decision);
     let stays = |name: &str| !gone.contains(name);
 
     if decision.declared != ark.declared_libraries {
         manifest.set(keys::DECLARED_LIBRARIES, &decision.declared.join(","))?;
     }
-    let content = content(&mut archive, &stays, &manifest, &mut budget)?;
+    let content = content(&mut archive, &stays, &manifest, &instead, &mut budget)?;
     let version = stamp.version(&ark.version, &packaged, &content);
     manifest.set(keys::VERSION, &version)?;
 
-    let proof = match profile {
-        Some(profile) => {
-            let told = Told {
-                ark: &ark,
-                manifest: &manifest,
-                declared: &decision.declared,
-            };
-            let lost = lost(&libraries, &gone);
-            Some(prove_module(
-                &mut archive,
-                &stays,
-                &told,
-                &lost,
-                profile,
-                &mut budget,
-            )?)
-        }
-        None => None,
-    };
-
-    let (digest, bytes_after) = write(&mut archive, &stays, &manifest.to_bytes(), output)?;
+    let (digest, bytes_after) =
+        write(&mut archive, &stays, &manifest.to_bytes(), &instead, output)?;
     Ok(Report {
         name: ark.name,
         version,
@@ -135,33 +182,123 @@ pub fn slim(
         kept: decision.kept,
         declared_libraries: decision.declared,
         notes: decision.notes,
+        rules: decision.rules,
+        shaken,
         proof,
     })
 }
 
+/// One jar on its way to a decision that is proven.
+struct Way<'a, R> {
+    archive: &'a mut Archive<R>,
+    libraries: &'a [Library],
+    ark: &'a ArkManifest,
+    manifest: &'a Manifest,
+    profile: Option<&'a BaseProfile>,
+    wanted: Wanted,
+    instead: Instead,
+    limits: Limits,
+}
+
+impl<R: Read + Seek> Way<'_, R> {
+    fn decide(&self) -> Result<Decision, SlimError> {
+        let declared = &self.ark.declared_libraries;
+        decide(self.libraries, declared, self.profile, &self.wanted)
+            .map_err(|conflicts| SlimError::Mismatch { conflicts })
+    }
+
+    /// The decision with every other version kept, and its proof.
+    fn decided(&mut self) -> Result<(Decision, Option<Verdict>), SlimError> {
+        let mut decision = self.decide()?;
+        if let Some(rule) = &self.wanted.rules.same_only {
+            same_only(&decision, self.libraries, rule)?;
+        }
+        let excluded: BTreeSet<&str> = decision
+            .left_out
+            .iter()
+            .filter(|choice| matches!(choice.why, Why::Excluded { .. }))
+            .map(|choice| choice.entry.as_str())
+            .collect();
+        if self.wanted.rules.indirect && !excluded.is_empty() {
+            let budget = &mut Budget::new(self.limits);
+            let kept: BTreeSet<&str> = decision
+                .kept
+                .iter()
+                .filter(|choice| !matches!(choice.why, Why::Included { .. }))
+                .map(|choice| choice.entry.as_str())
+                .collect();
+            let found = indirect(self.archive, self.libraries, &excluded, &kept, budget)?;
+            if !found.is_empty() {
+                self.wanted.indirect = found;
+                decision = self.decide()?;
+            }
+        }
+        let verdict = self.proof(&decision)?;
+        Ok((decision, verdict))
+    }
+
+    fn with(&mut self, compatible: &BTreeSet<String>) -> Result<(Decision, Verdict), SlimError> {
+        self.wanted.compatible.clone_from(compatible);
+        let decision = self.decide()?;
+        let verdict = self.proof(&decision)?;
+        Ok((
+            decision,
+            verdict.expect("only against a profile is anything compatible"),
+        ))
+    }
+
+    /// None without a profile. The jar was within the limits when it was read;
+    /// reading it again is no reason to refuse it.
+    fn proof(&mut self, decision: &Decision) -> Result<Option<Verdict>, SlimError> {
+        let Some(profile) = self.profile else {
+            return Ok(None);
+        };
+        let gone = gone(decision);
+        let told = Told {
+            ark: self.ark,
+            manifest: self.manifest,
+            declared: &decision.declared,
+        };
+        let lost = lost(self.libraries, &gone);
+        let stays = |name: &str| !gone.contains(name);
+        let budget = &mut Budget::new(self.limits);
+        prove_module(
+            self.archive,
+            &stays,
+            &told,
+            &lost,
+            &self.instead,
+            profile,
+            budget,
+        )
+        .map(Some)
+    }
+}
+
+/// The entries that are left out.
+fn gone(decision: &Decision) -> BTreeSet<String> {
+    let entries = decision.left_out.iter().map(|choice| &choice.entry);
+    entries.cloned().collect()
+}
+
 /// The classes of what is left out, and the entry of each.
-fn lost(libraries: &[Library], gone: &BTreeSet<&str>) -> BTreeMap<String, String> {
+fn lost(libraries: &[Library], gone: &BTreeSet<String>) -> BTreeMap<String, String> {
     let mut lost = BTreeMap::new();
     for library in libraries {
-        let entry = format!("lib/{}", library.file);
-        if gone.contains(entry.as_str()) {
-            for (package, class) in library.each_class() {
-                let name = match package {
-                    "" => class.to_owned(),
-                    _ => format!("{package}/{class}"),
-                };
-                lost.insert(name, entry.clone());
-            }
+        let entry = entry(library);
+        if gone.contains(&entry) {
+            lost.extend(library.class_names().map(|name| (name, entry.clone())));
         }
     }
     lost
 }
 
 /// Writes beside the output and moves it there when it is whole.
-fn write<R: std::io::Read + Seek>(
+fn write<R: Read + Seek>(
     archive: &mut Archive<R>,
     stays: &dyn Fn(&str) -> bool,
     manifest: &[u8],
+    instead: &Instead,
     output: &Path,
 ) -> Result<(String, u64), SlimError> {
     let writing = |source| io_error("write", output, source);
@@ -178,6 +315,7 @@ fn write<R: std::io::Read + Seek>(
         archive,
         stays,
         manifest,
+        instead,
         BufWriter::new(temporary.as_file_mut()),
     )
     .map_err(|failed| match failed {

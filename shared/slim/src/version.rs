@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use crate::archive::Archive;
 use crate::error::{Kind, SlimError};
 use crate::limits::{Budget, MAX_MANIFEST};
+use crate::shake::Instead;
 
 const COMMIT_DIGITS: usize = 8;
 const CONTENT_DIGITS: usize = 12;
@@ -100,11 +101,12 @@ pub fn unstamped(version: &str) -> (&str, Option<&str>) {
 }
 
 /// SHA-256 over the entries that stay, by name, as hexadecimal digits.
-/// `manifest` stands in for the one in the archive.
+/// `manifest` stands in for the one in the archive, and so do others.
 pub(crate) fn content<R: Read + Seek>(
     archive: &mut Archive<R>,
     stays: &dyn Fn(&str) -> bool,
     manifest: &Manifest,
+    instead: &Instead,
     budget: &mut Budget,
 ) -> Result<String, SlimError> {
     let mut digests = BTreeMap::new();
@@ -113,7 +115,10 @@ pub(crate) fn content<R: Read + Seek>(
         if !stays(&entry.name) {
             continue;
         }
-        let digest = if entry.name == MANIFEST_PATH {
+        let digest = if let Some(bytes) = instead.get(&entry.name) {
+            let mut jar = Archive::open(std::io::Cursor::new(bytes), Some(&entry.name), budget)?;
+            of_entries(&mut jar, budget)?
+        } else if entry.name == MANIFEST_PATH {
             of_manifest(manifest)
         } else if entry.name.ends_with(".jar") {
             of_nested(archive, index, budget)?

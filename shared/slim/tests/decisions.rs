@@ -5,7 +5,7 @@ mod common;
 
 use common::known;
 use ferry_slim::decide::decide;
-use ferry_slim::{BaseProfile, Library, PROFILE_FORMAT};
+use ferry_slim::{BaseProfile, Library, PROFILE_FORMAT, Wanted};
 
 const LOGGER: &[&str] = &["org/slf4j/Logger"];
 const LOGBACK: &[&str] = &["ch/qos/logback/classic/Logger"];
@@ -96,7 +96,7 @@ fn rebuilt(mut library: Library) -> Library {
 
 fn show(libraries: &[Library], declared: &[&str]) -> serde_json::Value {
     let declared: Vec<String> = declared.iter().map(ToString::to_string).collect();
-    match decide(libraries, &declared, Some(&a_base())) {
+    match decide(libraries, &declared, Some(&a_base()), &Wanted::default()) {
         Ok(decision) => serde_json::to_value(decision).unwrap(),
         Err(conflicts) => serde_json::json!({ "conflicts": conflicts }),
     }
@@ -205,7 +205,13 @@ golden!(
 
 #[test]
 fn without_a_profile_all_stays() {
-    let decision = decide(&[core("6.1.8")], &["x".to_owned()], None).unwrap();
+    let decision = decide(
+        &[core("6.1.8")],
+        &["x".to_owned()],
+        None,
+        &Wanted::default(),
+    )
+    .unwrap();
     assert!(decision.left_out.is_empty());
     assert_eq!(decision.kept.len(), 1);
     assert_eq!(decision.declared, ["x"]);
@@ -218,7 +224,7 @@ fn nothing_declared_is_ever_dropped() {
         core("6.1.8"),
         known("guava-32.1.3-jre.jar", "32.1.3-jre", GUAVA),
     ];
-    let decision = decide(&libraries, &declared, Some(&a_base())).unwrap();
+    let decision = decide(&libraries, &declared, Some(&a_base()), &Wanted::default()).unwrap();
     assert_eq!(
         decision.declared,
         ["b", "hello", "a", "guava", "spring-core"]
@@ -232,7 +238,13 @@ fn two_classifiers_of_one_version_are_two_libraries() {
     native.classifier = Some("linux-x86_64".to_owned());
     base.libraries.push(native.clone());
     native.classifier = Some("linux-aarch_64".to_owned());
-    let decision = decide(&[rebuilt(native)], &["hello".to_owned()], Some(&base)).unwrap();
+    let decision = decide(
+        &[rebuilt(native)],
+        &["hello".to_owned()],
+        Some(&base),
+        &Wanted::default(),
+    )
+    .unwrap();
     assert_eq!(decision.kept.len(), 1);
 }
 
@@ -244,6 +256,12 @@ fn one_artifact_of_two_groups_is_two_libraries() {
     base.libraries.push(theirs);
     let mut ours = rebuilt(known("core-1.0.jar", "1.0", &["our/Core"]));
     ours.group = Some("our".to_owned());
-    let decision = decide(&[ours], &["hello".to_owned()], Some(&base)).unwrap();
+    let decision = decide(
+        &[ours],
+        &["hello".to_owned()],
+        Some(&base),
+        &Wanted::default(),
+    )
+    .unwrap();
     assert_eq!(decision.kept.len(), 1);
 }

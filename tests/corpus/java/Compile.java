@@ -12,7 +12,7 @@ public class Compile {
         for (String line : Files.readAllLines(Path.of(args[0]))) {
             String[] parts = line.split("\t");
             List<String> options =
-                    new ArrayList<>(List.of("-proc:none", "-nowarn", "--release", "17", "-d", parts[0], "-cp", parts[1]));
+                    new ArrayList<>(List.of("-nowarn", "--release", "17", "-d", parts[0], "-cp", parts[1]));
             Files.createDirectories(Path.of(parts[0]));
             for (int at = 2; at < parts.length; at++) {
                 options.add(parts[at]);

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use ferry_slim::Outcome;
+use ferry_slim::{Outcome, Rules, RulesFile, Versions, Wishes};
 use serde::Deserialize;
 
 /// A module of the corpus.
@@ -35,6 +35,9 @@ pub struct Case {
     /// Entries that slimming must leave out.
     #[serde(default)]
     pub left_out: Vec<String>,
+    /// All entries that must stay, where those that go are many.
+    #[serde(default)]
+    pub kept: Option<Vec<String>>,
     /// `declared-libraries`.
     #[serde(default)]
     pub declared: Vec<String>,
@@ -45,9 +48,48 @@ pub struct Case {
     /// The class files' version, where it is not the compiler's.
     #[serde(default)]
     pub major: Option<u16>,
+    /// Whether the module takes the base's other versions where they link.
+    #[serde(default)]
+    pub versions: Versions,
+    /// Whether its libraries are reduced to the classes that are reached.
+    #[serde(default)]
+    pub shake: bool,
+    /// The project's own rules: each file's name below `conf/ark`, and its text.
+    #[serde(default)]
+    pub rules: BTreeMap<String, String>,
+    /// What is said of them, in part, a line each.
+    #[serde(default)]
+    pub told: Vec<String>,
+    /// Compiled with Lombok.
+    #[serde(default)]
+    pub lombok: bool,
+    /// Not compiled here: it is `demo/hello` with all that it needs, built by
+    /// Maven with these further properties, and answers over HTTP.
+    #[serde(default)]
+    pub demo: Option<Vec<String>>,
     /// Further lines of the manifest.
     #[serde(default)]
     pub manifest: BTreeMap<String, String>,
+}
+
+impl Case {
+    /// What it wants of its slimming.
+    #[must_use]
+    pub fn wishes(&self) -> Wishes {
+        let files: Vec<RulesFile> = self
+            .rules
+            .iter()
+            .map(|(name, text)| RulesFile {
+                name: format!("{}/{name}", RulesFile::FOLDER),
+                text: Some(text.clone()),
+            })
+            .collect();
+        Wishes {
+            versions: self.versions,
+            shake: self.shake,
+            rules: Rules::read(&files),
+        }
+    }
 }
 
 fn ok() -> String {

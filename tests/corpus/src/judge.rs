@@ -65,21 +65,28 @@ pub async fn install(
     folder: &Path,
     case: &Case,
     jar: &Path,
-    version: &str,
+    (name, version): (&str, &str),
 ) -> Result<Result<String, String>> {
     let answer = folder.join("tmp").join(&case.name);
     fs::remove_file(&answer).ok();
     let biz = json!({
-        "bizName": case.name,
+        "bizName": name,
         "bizVersion": version,
         "bizUrl": format!("file://{}", jar.display()),
     });
     let reply = base.ask("installBiz", &biz).await?;
-    let ran = match fs::read_to_string(&answer) {
-        Ok(text) if reply["code"] == "SUCCESS" => Ok(text),
+    let said = match &case.demo {
+        Some(_) => match base.get(&format!("/{name}/")).await? {
+            (200, text) => Some(text.trim().to_owned()),
+            _ => None,
+        },
+        None => fs::read_to_string(&answer).ok(),
+    };
+    let ran = match said {
+        Some(text) if reply["code"] == "SUCCESS" => Ok(text),
         _ => Err(reply.to_string()),
     };
-    let gone = json!({ "bizName": case.name, "bizVersion": version });
+    let gone = json!({ "bizName": name, "bizVersion": version });
     base.ask("uninstallBiz", &gone).await?;
     Ok(ran)
 }

@@ -6,8 +6,9 @@
 //!
 //! - `case.toml`: see [`Case`];
 //! - `module/`: the module's sources, with a `demo.Main` that ends with
-//!   `demo.Answer.say(..)`;
-//! - `lib/NAME-VERSION/`: sources of a library that the module carries;
+//!   `demo.Answer.say(..)`; what is no source goes into the jar as it is;
+//! - `lib/NAME-VERSION/`: sources of a library that the module carries, those
+//!   for newer releases below `META-INF/versions/`;
 //! - `stub/`: sources that all of it is compiled against, before the base's
 //!   jars: what its author had, and the base has not.
 

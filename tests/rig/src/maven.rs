@@ -221,6 +221,19 @@ pub async fn hello_jar(changes: &[&str], fat: bool) -> Result<PathBuf> {
     build("hello", &layers, args, "target/hello-1.0.0-ark-biz.jar").await
 }
 
+/// The fat ark-biz jar of `demo/hello` with other versions, such as
+/// `jackson-bom.version=2.17.1`. What the seed lacks of them is fetched once.
+///
+/// # Errors
+/// As [`Maven::ready`] and [`Maven::package`].
+pub async fn hello_with(properties: &[String]) -> Result<PathBuf> {
+    let mut args = vec!["-Pfat".to_owned()];
+    args.extend(properties.iter().map(|one| format!("-D{one}")));
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let layers = [demo_dir().join("hello")];
+    build("hello", &layers, &args, "target/hello-1.0.0-ark-biz.jar").await
+}
+
 async fn build(name: &str, layers: &[PathBuf], args: &[&str], made: &str) -> Result<PathBuf> {
     let work = Work::new(name)?;
     for layer in layers {
@@ -234,7 +247,15 @@ async fn build(name: &str, layers: &[PathBuf], args: &[&str], made: &str) -> Res
     let _lock = lock(&demo_target().join(format!("{name}.lock"))).await?;
     // Whoever had the lock before may have built it.
     if !kept.is_file() {
-        Maven::ready().await?.package(&work.0, args).await?;
+        let maven = Maven::ready().await?;
+        if let Err(error) = maven.package(&work.0, args).await {
+            // Only another version than the demo's own can be missing.
+            if !args.iter().any(|arg| arg.starts_with("-D")) {
+                return Err(error);
+            }
+            maven.run(&work.0, args, Source::Online).await?;
+            forget_sources(&maven.seed)?;
+        }
         fs::rename(work.0.join(made), &kept).with_context(|| format!("no {made} was built"))?;
     }
     Ok(kept)

@@ -185,6 +185,7 @@ fn commanded(mut head: Head, command: &Command, config: &Config) -> Decision<Sta
                 biz: biz.clone(),
                 // A jar that was built elsewhere comes without its sources.
                 own: None,
+                rules: Vec::new(),
             };
             head.remember_command(command);
             settled(

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use ferry_config::Config;
 use ferry_events::{
     Body, Digest, Reason, RunId, Scope, Stop,
-    artifact::{Biz, Own, Packaged},
+    artifact::{Biz, Own, Packaged, RulesFile},
     body::{BuildQueued, BuildStarted},
     build::{Build, Finished},
     push::ChangeMerged,
@@ -67,6 +67,9 @@ pub struct Built {
     /// What the module set for itself; none: it has no file of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub own: Option<Box<Own>>,
+    /// The rules by which its project slims.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<RulesFile>,
 }
 
 /// What effects shall build.
@@ -157,6 +160,7 @@ impl BuildState {
             commit: Some(self.commit.clone()),
             biz: built.biz.clone(),
             own: built.own.as_deref().cloned(),
+            rules: built.rules.clone(),
         }
     }
 

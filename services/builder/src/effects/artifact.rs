@@ -130,6 +130,7 @@ pub fn inspect(jar: &Path, limit: u64) -> Result<Built, Stop> {
         .map_err(unreadable)?;
     Ok(Built {
         own: None,
+        rules: Vec::new(),
         digest: Digest::from_hash(hasher.finalize().into()),
         size,
         biz: Biz {

@@ -21,7 +21,7 @@ use super::{
     log::LogWriter,
     maven::{self, Maven},
     mirror::Mirror,
-    own,
+    own, rules,
     run::{Ended, Run, Said, judge},
     sandbox::{self, Jail, View},
     tools,
@@ -81,6 +81,7 @@ async fn try_build(
     let place = Place::new(&effects.places.builds())?;
     let mirror = sources(effects, work, config, &place).await?;
     let own = own::read(&mirror, work, config).await?;
+    let rules = rules::read(&mirror, work).await?;
     let (work, limit) = own::put_in(work, own.as_ref(), config);
     let work = &work;
     if let Some(own) = &own {
@@ -134,6 +135,7 @@ async fn try_build(
     let built = keep(effects, work, builder, &place).await?;
     Ok(Built {
         own: own.as_ref().map(own::carried).map(Box::new),
+        rules,
         ..built
     })
 }

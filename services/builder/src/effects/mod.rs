@@ -11,6 +11,7 @@ mod mirror;
 mod own;
 mod process;
 mod resolve;
+mod rules;
 mod run;
 mod sandbox;
 mod tools;

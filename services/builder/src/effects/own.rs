@@ -7,9 +7,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use ferry_config::{
-    Config, MODULE_FILE, MODULE_FILE_MAX, ModuleFile, ModuleFileError, module_file,
+    Config, MODULE_FILE, MODULE_FILE_MAX, ModuleFile, ModuleFileError, Versions, module_file,
 };
-use ferry_events::{Reason, Stop, artifact::Own, verify::Probe};
+use ferry_events::{
+    Reason, Stop,
+    artifact::{Own, Slim},
+    verify::Probe,
+};
 use ferry_runtime::Failure;
 
 use super::{
@@ -92,6 +96,10 @@ pub(super) fn carried(own: &ModuleFile) -> Own {
     Own {
         keys: own.keys().iter().map(|key| key.name().to_owned()).collect(),
         soak_ms: own.soak.map(millis),
+        slim: own.slim.as_ref().map(|slim| Slim {
+            compatible: slim.versions == Versions::Compatible,
+            shake: slim.shake,
+        }),
         probe: own.probe.as_ref().map(|probe| Probe {
             path: probe.path.clone(),
             status: probe.status,

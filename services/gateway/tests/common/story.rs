@@ -143,6 +143,7 @@ impl Story {
     pub fn slimmed(&mut self) {
         let packaged = Packaged {
             own: None,
+            rules: Vec::new(),
             run: self.run,
             module: "hello".into(),
             digest: Digest::of(b"packaged"),

@@ -15,10 +15,13 @@ use ferry_bus::BusError;
 use ferry_config::Config;
 use ferry_events::{
     Digest, Reason, Stop,
-    artifact::{Packaged, Proof, Release, Slimmed},
+    artifact::{Packaged, Proof, Release, Slim, Slimmed},
 };
 use ferry_runtime::{Done, Effects, Environment, Failure, Feeder, Hands, Job};
-use ferry_slim::{BaseProfile, Kind, Limits, Report, SlimError, Stamp, Verdict};
+use ferry_slim::{
+    BaseProfile, Kind, Limits, Report, Rules, RulesFile, SlimError, Stamp, Verdict, Versions,
+    Wishes,
+};
 use tracing::{info, warn};
 
 use self::profiles::Profiles;
@@ -53,6 +56,7 @@ impl SlimmerEffects {
             Some(commit) => Stamp::commit(commit).map_err(|error| refusal(&error))?,
             None => Stamp::packaged(),
         };
+        let wishes = wishes(packaged, config);
         let mut pools = BTreeMap::new();
         // Pools of one base build share a profile, and so a jar.
         let mut made: BTreeMap<Option<PathBuf>, Slimmed> = BTreeMap::new();
@@ -80,7 +84,9 @@ impl SlimmerEffects {
                         }
                     };
                     let output = folder.path().join(format!("slimmed-{}.jar", made.len()));
-                    let slimmed = self.one(name, &jar, profile, &stamp, output).await?;
+                    let slimmed = self
+                        .one(name, &jar, profile, (&wishes, &stamp), output)
+                        .await?;
                     made.insert(pool.base_jar.clone(), slimmed.clone());
                     slimmed
                 }
@@ -103,12 +109,15 @@ impl SlimmerEffects {
         pool: &str,
         jar: &Path,
         profile: Option<Arc<BaseProfile>>,
-        stamp: &Stamp,
+        (wishes, stamp): (&Wishes, &Stamp),
         output: PathBuf,
     ) -> Result<Slimmed, Failure> {
-        let (input, to, stamp) = (jar.to_owned(), output.clone(), stamp.clone());
-        let slimming =
-            move || ferry_slim::slim(&input, profile.as_deref(), &stamp, &to, Limits::default());
+        let (input, to) = (jar.to_owned(), output.clone());
+        let (wishes, stamp) = (wishes.clone(), stamp.clone());
+        let slimming = move || {
+            let (profile, limits) = (profile.as_deref(), Limits::default());
+            ferry_slim::slim_as(&input, profile, &wishes, &stamp, &to, limits)
+        };
         let report = tokio::task::spawn_blocking(slimming)
             .await
             .map_err(|error| Failure::OurFault(format!("slimming panicked: {error}")))?
@@ -170,6 +179,35 @@ impl SlimmerEffects {
     }
 }
 
+/// What the module wants: what it set at its commit, else what the configuration says of it.
+fn wishes(packaged: &Packaged, config: &Config) -> Wishes {
+    let own = packaged.own.as_ref().and_then(|own| own.slim);
+    let central = || {
+        let module = config.modules.get(&packaged.module);
+        module.map_or_else(Slim::default, |module| Slim {
+            compatible: module.slim.versions == ferry_config::Versions::Compatible,
+            shake: module.slim.shake,
+        })
+    };
+    let slim = own.unwrap_or_else(central);
+    let rules: Vec<RulesFile> = packaged
+        .rules
+        .iter()
+        .map(|file| RulesFile {
+            name: file.name.clone(),
+            text: file.text.clone(),
+        })
+        .collect();
+    Wishes {
+        versions: match slim.compatible {
+            true => Versions::Compatible,
+            false => Versions::Same,
+        },
+        shake: slim.shake,
+        rules: Rules::read(&rules),
+    }
+}
+
 /// How many faults a stop tells; the report has them all.
 const FAULTS_TOLD: usize = 3;
 
@@ -197,6 +235,9 @@ fn tell(report: &Report) {
     );
     for note in &report.notes {
         warn!(module = report.name, "{note}");
+    }
+    for told in &report.rules {
+        warn!(module = report.name, "{told}");
     }
 }
 

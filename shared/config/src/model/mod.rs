@@ -23,7 +23,7 @@ pub use builder::{Builder, Sandbox};
 pub use drain::{AtDeadline, Call, CallMethod, Drain, DrainCheck, DrainFor};
 pub use environment::{Base, Environment, Pool, Rollback, Supersede};
 pub use gate::{Approval, At, Check, Freeze, Metric, Window};
-pub use module::{Build, Module, Probe};
+pub use module::{Build, Module, Probe, Slim, Versions};
 pub use own::{ModuleFile, OwnKey, Policy, keys_in_words};
 pub use reconcile::Reconcile;
 pub use release::{MemberOf, ReleaseOf};

@@ -49,6 +49,9 @@ pub struct Module {
     #[serde(default = "default_soak", with = "crate::text::duration")]
     #[schemars(with = "String", extend("format" = "duration", "x-least" = "0s", "x-most" = "7days"))]
     pub soak: Duration,
+    /// What its slimming may do beyond leaving out what the base has exactly so.
+    #[serde(default)]
+    pub slim: Slim,
     /// How to ask over HTTP whether it is well. Without it, `ACTIVATED` with
     /// the right version is enough.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -62,6 +65,27 @@ pub enum Build {
     /// Maven, in batch mode.
     #[default]
     Maven,
+}
+
+/// What slimming may do beyond leaving out what the base has exactly so.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Slim {
+    /// What becomes of libraries that the base has in another version.
+    pub versions: Versions,
+    /// Whether libraries that are partly used are reduced to the classes that are reached.
+    pub shake: bool,
+}
+
+/// What becomes of a library that the base has in another version.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Versions {
+    /// The module carries its own.
+    #[default]
+    Same,
+    /// The base's serves, where all that refers to it links against it.
+    Compatible,
 }
 
 /// An HTTP request that a well module answers as said here.

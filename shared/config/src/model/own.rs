@@ -6,7 +6,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::Probe;
+use super::{Probe, Slim};
 
 /// A module's own `.ferry.toml`: it stands in the module's folder, and is read at the commit that is built.
 /// What it sets takes the place of the same key of `[modules.NAME]`; what it does not set stays.
@@ -30,6 +30,8 @@ pub struct ModuleFile {
     #[serde(deserialize_with = "some_duration")]
     #[schemars(with = "Option<String>", extend("format" = "duration", "x-least" = "0s", "x-most" = "7days"))]
     pub soak: Option<Duration>,
+    /// What its slimming may do; the whole of it.
+    pub slim: Option<Slim>,
     /// How to ask over HTTP whether it is well.
     pub probe: Option<Probe>,
 }
@@ -43,6 +45,7 @@ impl ModuleFile {
             (OwnKey::Jdk, self.jdk.is_some()),
             (OwnKey::Timeout, self.timeout.is_some()),
             (OwnKey::Soak, self.soak.is_some()),
+            (OwnKey::Slim, self.slim.is_some()),
             (OwnKey::Probe, self.probe.is_some()),
         ];
         let set = all.into_iter().filter(|(_, set)| *set);
@@ -79,18 +82,21 @@ pub enum OwnKey {
     Timeout,
     /// How long it must stay well.
     Soak,
+    /// What its slimming may do.
+    Slim,
     /// How it is asked whether it is well.
     Probe,
 }
 
 impl OwnKey {
     /// Every key.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Goals,
         Self::Jar,
         Self::Jdk,
         Self::Timeout,
         Self::Soak,
+        Self::Slim,
         Self::Probe,
     ];
 
@@ -102,6 +108,7 @@ impl OwnKey {
             Self::Jdk => "jdk",
             Self::Timeout => "timeout",
             Self::Soak => "soak",
+            Self::Slim => "slim",
             Self::Probe => "probe",
         }
     }

@@ -51,6 +51,10 @@ fn release() -> artifact::Release {
         own: Some(artifact::Own {
             keys: vec!["goals".into(), "soak".into()],
             soak_ms: Some(5_000),
+            slim: Some(artifact::Slim {
+                compatible: true,
+                shake: false,
+            }),
             probe: None,
         }),
         run: run_id(),
@@ -289,6 +293,10 @@ pub fn bodies() -> Vec<Body> {
             commit: None,
             biz: release().biz,
             own: release().own,
+            rules: vec![artifact::RulesFile {
+                name: "conf/ark/rules.txt".into(),
+                text: Some("excludes=acme:money".into()),
+            }],
         }
         .into(),
         artifact::Published { release: release() }.into(),

@@ -286,6 +286,7 @@ pub fn packaged(n: u64, module: &str) -> Event {
         cause: None,
         body: Packaged {
             own: None,
+            rules: Vec::new(),
             run,
             module: module.into(),
             digest: Digest::of(b"jar"),

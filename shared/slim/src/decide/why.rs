@@ -51,6 +51,38 @@ pub enum Why {
         #[serde(skip_serializing_if = "Vec::is_empty")]
         lacking: Vec<String>,
     },
+    /// Out: the base's version serves: all that the module refers to links
+    /// against it.
+    Compatible {
+        /// The base's version.
+        base: String,
+    },
+    /// Out: the project's own rules leave it to the base.
+    Excluded {
+        /// The rule, and where it stands.
+        rule: String,
+        /// The base's version; none where the base has no such library.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        base: Option<String>,
+    },
+    /// Out: only what the project's own rules leave to the base refers to it.
+    Indirect {
+        /// The entry that refers to it.
+        of: String,
+    },
+    /// Kept: the project's own rules say so.
+    Included {
+        /// The rule, and where it stands.
+        rule: String,
+    },
+    /// Kept: the base has another version, and something does not link against
+    /// it.
+    NotCompatible {
+        /// The base's version.
+        base: String,
+        /// What does not link.
+        because: String,
+    },
     /// Kept: the base has another version.
     OtherVersion {
         /// The base's version.
@@ -99,6 +131,24 @@ impl std::fmt::Display for Why {
                 }
                 Ok(())
             }
+            Self::Compatible { base } => {
+                write!(f, "everything links against the base's version ({base})")
+            }
+            Self::Excluded {
+                rule,
+                base: Some(base),
+            } => {
+                write!(f, "{rule}; the base has {base}")
+            }
+            Self::Excluded { rule, base: None } => {
+                write!(f, "{rule}; the base has no such library")
+            }
+            Self::Indirect { of } => write!(f, "only {of}, which is left out, refers to it"),
+            Self::Included { rule } => f.write_str(rule),
+            Self::NotCompatible { base, because } => write!(
+                f,
+                "the base has another version ({base}), which does not serve: {because}"
+            ),
             Self::OtherVersion { base } => write!(f, "the base has another version ({base})"),
             Self::OtherBuild { base } => {
                 write!(f, "the base has another build of this snapshot ({base})")

@@ -5,7 +5,7 @@
 use std::io::{Cursor, Read, Write};
 use std::path::PathBuf;
 
-use ferry_slim::{BaseProfile, Library, Limits, Report, SlimError, Stamp, slim};
+use ferry_slim::{BaseProfile, Library, Limits, Report, SlimError, Stamp, Wishes, slim, slim_as};
 use tempfile::TempDir;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
@@ -63,6 +63,19 @@ pub fn library(group: &str, artifact: &str, version: &str, more: &[Item]) -> Vec
 
 pub fn class(name: &str) -> Item {
     item(&format!("{name}.class"), format!("\u{1}class {name}"))
+}
+
+/// A class file without members: all that linking asks for is its super class.
+pub fn real_class(name: &str, super_class: &str) -> Item {
+    let mut bytes = vec![0xca, 0xfe, 0xba, 0xbe, 0, 0, 0, 61, 0, 5];
+    for (utf8, name) in [(2, name), (4, super_class)] {
+        bytes.extend([7, 0, utf8, 1]);
+        bytes.extend(u16::try_from(name.len()).unwrap().to_be_bytes());
+        bytes.extend(name.as_bytes());
+    }
+    // Public; itself, its super class; no interface, field, method, attribute.
+    bytes.extend([0, 0x21, 0, 1, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0]);
+    item(&format!("{name}.class"), bytes)
 }
 
 pub fn manifest(more: &str) -> Item {
@@ -136,6 +149,19 @@ impl Bench {
         let input = self.put("in.jar", bytes);
         let output = self.directory.path().join("out.jar");
         let report = slim(&input, profile, stamp, &output, limits)?;
+        Ok((report, std::fs::read(output).unwrap()))
+    }
+
+    pub fn slim_as(
+        &self,
+        bytes: &[u8],
+        profile: &BaseProfile,
+        wishes: &Wishes,
+    ) -> Result<(Report, Vec<u8>), SlimError> {
+        let input = self.put("in.jar", bytes);
+        let output = self.directory.path().join("out.jar");
+        let (stamp, limits) = (Stamp::commit(COMMIT)?, Limits::default());
+        let report = slim_as(&input, Some(profile), wishes, &stamp, &output, limits)?;
         Ok((report, std::fs::read(output).unwrap()))
     }
 

@@ -129,6 +129,7 @@ mod tests {
             cause: None,
             body: Packaged {
                 own: None,
+                rules: Vec::new(),
                 run,
                 module: "cart".into(),
                 digest: Digest::of(jar.as_bytes()),

@@ -105,6 +105,7 @@ impl Builds {
         stored.map_err(|error: BusError| failed(error))?;
         self.life.pass("has built").await;
         Ok(Built {
+            rules: Vec::new(),
             own: None,
             digest,
             size,

@@ -1,0 +1,10 @@
+package demo;
+
+import com.google.common.base.Stopwatch;
+
+public class Main {
+    public static void main(String[] args) throws Exception {
+        Stopwatch.createStarted(new Clock());
+        Answer.say("ok");
+    }
+}

@@ -1,0 +1,5 @@
+package com.google.common.base;
+
+public abstract class Ticker {
+    protected Ticker() {}
+}

@@ -1,0 +1,7 @@
+package org.yaml.snakeyaml;
+
+public class Yaml {
+    public Object load(String text) {
+        return "own";
+    }
+}

@@ -1,0 +1,3 @@
+package acme.helper;
+
+public class Helper {}

@@ -1,0 +1,7 @@
+package demo;
+
+public class Main {
+    public static void main(String[] args) throws Exception {
+        Answer.say(new Text());
+    }
+}

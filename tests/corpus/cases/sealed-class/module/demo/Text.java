@@ -1,0 +1,10 @@
+package demo;
+
+import org.springframework.boot.loader.log.DebugLogger;
+
+public class Text extends DebugLogger {
+    @Override
+    public String toString() {
+        return "ok";
+    }
+}

@@ -1,0 +1,3 @@
+package org.springframework.boot.loader.log;
+
+public abstract class DebugLogger {}

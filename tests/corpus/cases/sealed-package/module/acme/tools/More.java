@@ -1,0 +1,7 @@
+package acme.tools;
+
+public class More {
+    public static String word() {
+        return Tools.word();
+    }
+}

@@ -1,0 +1,5 @@
+package acme.tools;
+
+public interface Tool {
+    String word();
+}

@@ -1,0 +1,3 @@
+package acme.money;
+
+public class Money {}

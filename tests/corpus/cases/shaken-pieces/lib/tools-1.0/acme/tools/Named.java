@@ -1,0 +1,7 @@
+package acme.tools;
+
+public class Named {
+    public String toString() {
+        return "ok";
+    }
+}

@@ -1,0 +1,3 @@
+package acme.tools;
+
+public class Idle {}
