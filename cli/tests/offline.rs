@@ -473,6 +473,43 @@ fn slim_proves_and_its_exit_code_tells() {
 }
 
 #[test]
+fn slim_converts_a_jar_that_is_no_biz() {
+    let dir = folder();
+    let manifest = "Manifest-Version: 1.0\r\nMain-Class: org.springframework.boot.loader.JarLauncher\r\nStart-Class: acme.cart.Cart\r\n\r\n";
+    let plain = jar(&[
+        ("META-INF/MANIFEST.MF", manifest.as_bytes()),
+        (
+            "BOOT-INF/classes/acme/cart/Cart.class",
+            &class_file("acme/cart/Cart", "acme/Money"),
+        ),
+    ]);
+    fs::write(dir.path().join("app.jar"), plain).expect("written");
+    fs::write(dir.path().join("base.jar"), base("acme/Money")).expect("written");
+    let slim = |more: &[&str]| {
+        let mut args = vec!["slim", "app.jar", "--jdk", "none", "-o", "out.jar"];
+        args.extend(more);
+        ferry(dir.path(), &args)
+    };
+    let told = slim(&["--base", "base.jar"]);
+    assert_eq!(code(&told), 1);
+    assert!(
+        err(&told).contains("ferry slim --convert"),
+        "{}",
+        err(&told)
+    );
+    let nameless = slim(&["--base", "base.jar", "--convert"]);
+    assert!(err(&nameless).contains("--biz-name"), "{}", err(&nameless));
+    assert!(!dir.path().join("out.jar").exists());
+    let who = ["--convert", "--biz-name", "cart", "--biz-version", "1.0"];
+    let good = slim(&[&["--base", "base.jar"][..], &who].concat());
+    assert_eq!(code(&good), 0, "{}", err(&good));
+    assert!(out(&good).contains("proof links"), "{}", out(&good));
+    assert_eq!(code(&slim(&[&["--empty-base"][..], &who].concat())), 0);
+    let neither = slim(&[]);
+    assert_eq!(code(&neither), 2, "{}", err(&neither));
+}
+
+#[test]
 fn module_check_says_what_the_builder_would() {
     let dir = folder();
     let missing = ferry(dir.path(), &["module", "check"]);

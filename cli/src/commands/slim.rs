@@ -4,7 +4,10 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use ferry_slim::{BaseProfile, Diff, Limits, Outcome, SlimError, Stamp, jdk_home, read_jdk, slim};
+use ferry_slim::{
+    BaseProfile, Diff, Identity, Limits, Outcome, SlimError, Stamp, convert, jdk_home, read_jdk,
+    slim,
+};
 use serde::Serialize;
 
 use super::Json;
@@ -16,14 +19,23 @@ use crate::screen;
 /// Arguments of `ferry slim`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "What is missing and optional by nature is listed with --gaps. The rule is in docs/slimming.md.\n\nExamples:\n  ferry slim target/hello-ark-biz.jar --base base.jar\n  ferry slim hello.jar --base base.profile.json -o hello-slim.jar --commit 1a2b3c4d --report report.json"
+    after_help = "What is missing and optional by nature is listed with --gaps. The rule is in docs/slimming.md.\n\nExamples:\n  ferry slim target/hello-ark-biz.jar --base base.jar\n  ferry slim hello.jar --base base.profile.json -o hello-slim.jar --commit 1a2b3c4d --report report.json\n  ferry slim app.jar --convert --context-path app --base base.jar -o app-ark-biz.jar"
 )]
 pub struct Args {
     /// The ark-biz jar as it was built
     jar: PathBuf,
     /// The base's jar, or its profile
-    #[arg(long, value_name = "BASE.jar|PROFILE")]
-    base: PathBuf,
+    #[arg(
+        long,
+        value_name = "BASE.jar|PROFILE",
+        required_unless_present = "empty_base"
+    )]
+    base: Option<PathBuf>,
+    /// For a base that provides nothing: leave nothing out, and prove nothing
+    #[arg(long, conflicts_with = "base")]
+    empty_base: bool,
+    #[command(flatten)]
+    convert: ConvertArgs,
     /// Where to write the slimmed jar; one that does not link is not written
     #[arg(long, short, value_name = "OUT")]
     output: Option<PathBuf>,
@@ -43,6 +55,46 @@ pub struct Args {
     commit: Option<String>,
     #[command(flatten)]
     json: Json,
+}
+
+/// How to make an ark-biz jar of one that is none.
+#[derive(Debug, clap::Args)]
+struct ConvertArgs {
+    /// Make an ark-biz jar of a plain Spring Boot jar, or of a plain jar, first
+    #[arg(long)]
+    convert: bool,
+    /// The module's name; without it the artifactId
+    #[arg(long, value_name = "NAME", requires = "convert")]
+    biz_name: Option<String>,
+    /// The module's version before it is stamped; without it Maven's
+    #[arg(long, value_name = "VERSION", requires = "convert")]
+    biz_version: Option<String>,
+    /// The class to start; without it the manifest's
+    #[arg(long, value_name = "CLASS", requires = "convert")]
+    main_class: Option<String>,
+    /// Where it answers; without it the name, where it carries Spring's web side
+    #[arg(long, value_name = "PATH", requires = "convert")]
+    context_path: Option<String>,
+}
+
+impl ConvertArgs {
+    /// The jar to slim: the one that was given, or what it was converted to in `folder`.
+    fn applied(&self, jar: &Path, folder: &Path) -> Result<PathBuf> {
+        let converted = folder.join("converted.jar");
+        let identity = Identity {
+            name: self.biz_name.clone(),
+            version: self.biz_version.clone(),
+            main_class: self.main_class.clone(),
+            web_context_path: self.context_path.clone(),
+        };
+        let made = match self.convert {
+            true => convert(jar, &identity, &converted, Limits::default())
+                .map_err(told)
+                .with_context(|| format!("{} cannot be converted", jar.display()))?,
+            false => None,
+        };
+        Ok(made.map_or_else(|| jar.to_owned(), |_| converted))
+    }
 }
 
 /// The Java that the base runs on.
@@ -119,7 +171,10 @@ struct Inspected {
 /// Runs `ferry slim`.
 pub fn run(args: Args) -> Result<Exit> {
     let limits = Limits::default();
-    let profile = args.java.with(load(&args.base)?)?;
+    let profile = match &args.base {
+        Some(base) => Some(args.java.with(load(base)?)?),
+        None => None,
+    };
     let stamp = match &args.commit {
         Some(commit) => Stamp::commit(commit).map_err(told)?,
         None => Stamp::packaged(),
@@ -134,7 +189,8 @@ pub fn run(args: Args) -> Result<Exit> {
     };
     let folder = folder.context("there is no room for the slimmed jar")?;
     let made = folder.path().join("slimmed.jar");
-    let report = slim(&args.jar, Some(&profile), &stamp, &made, limits)
+    let jar = args.convert.applied(&args.jar, folder.path())?;
+    let report = slim(&jar, profile.as_ref(), &stamp, &made, limits)
         .map_err(told)
         .with_context(|| format!("{} cannot be slimmed", args.jar.display()))?;
     let refused = report

@@ -57,7 +57,9 @@ pub(crate) fn each_class<R: Read + Seek>(
         let label = jar.label(index);
         match jar.read_small(index, MAX_CLASS, budget) {
             Ok(bytes) => each(&label, bytes.as_deref()),
-            Err(error) if error.kind() == Kind::Refused => each(&label, None),
+            Err(error) if matches!(error.kind(), Kind::Refused | Kind::SizeLies) => {
+                each(&label, None);
+            }
             Err(error) => return Err(error),
         }
     }

@@ -4,6 +4,7 @@
 
 mod archive;
 mod classes;
+mod convert;
 pub mod decide;
 mod diff;
 mod error;
@@ -19,11 +20,12 @@ mod rewrite;
 mod slim;
 pub mod version;
 
+pub use convert::{Converted, Identity, convert};
 pub use decide::{Choice, Decision, Why};
 pub use diff::{Diff, LibraryChange};
 pub use error::{Conflict, Kind, SlimError};
 pub use family::Family;
-pub use ferry_link::{Finding, Outcome, Verdict};
+pub use ferry_link::{Fault, Finding, Outcome, Verdict};
 pub use inspect::{Biz, inspect};
 pub use jdk::{jdk_home, read_jdk};
 pub use library::Library;

@@ -6,14 +6,15 @@ use std::io::{BufReader, Read, Seek};
 use std::mem::take;
 
 use ferry_ark::{ArkManifest, Manifest};
-use ferry_link::{Builder, Carried, Class, Exports, Module, Names, Uses, Verdict, World, prove};
+use ferry_link::{
+    Broken, Builder, Carried, Class, Exports, Module, Names, Uses, Verdict, World, prove,
+};
 
 use crate::SlimError;
 use crate::archive::Archive;
 use crate::classes::{USUAL_RELEASE, each_class};
-use crate::error::Kind;
 use crate::inspect::is_library;
-use crate::library::Library;
+use crate::library::{Library, class_of};
 use crate::limits::{Budget, MAX_MANIFEST};
 use crate::profile::{BaseProfile, OWN};
 
@@ -59,8 +60,12 @@ pub(crate) fn prove_module<R: Read + Seek>(
         let spool = archive.spool(index, budget, &mut std::io::sink())?;
         match Archive::open(BufReader::new(spool), Some(&name), budget) {
             Ok(mut jar) => carried.collect(&mut jar, Some(&name), release, budget)?,
-            Err(error) if error.kind() == Kind::TooLarge => return Err(error),
-            Err(_) => carried.broken.push(name),
+            Err(SlimError::NotAZip { .. }) => carried.broken.push(Broken {
+                entry: name,
+                class: None,
+                at_root: false,
+            }),
+            Err(error) => return Err(error),
         }
     }
 
@@ -150,7 +155,7 @@ fn own_packages(main_class: &str) -> String {
 #[derive(Default)]
 struct Collected {
     classes: Vec<Carried>,
-    broken: Vec<String>,
+    broken: Vec<Broken>,
     roots: BTreeSet<String>,
     names: Names,
 }
@@ -170,7 +175,11 @@ impl Collected {
                 uses,
                 library: library.map(str::to_owned),
             }),
-            _ => self.broken.push(entry.to_owned()),
+            _ => self.broken.push(Broken {
+                entry: entry.to_owned(),
+                class: class_by_place(entry),
+                at_root: library.is_none(),
+            }),
         })?;
         for index in 0..jar.entries.len() {
             let name = &jar.entries[index].name;
@@ -188,6 +197,16 @@ impl Collected {
         }
         Ok(())
     }
+}
+
+/// The class that an entry should be, by where it lies.
+fn class_by_place(entry: &str) -> Option<String> {
+    let path = entry.rsplit_once("!/").map_or(entry, |(_, path)| path);
+    let (package, class) = class_of(path)?;
+    Some(match package {
+        "" => class.to_owned(),
+        _ => format!("{package}/{class}"),
+    })
 }
 
 /// Names of classes, one a line, without comments.
