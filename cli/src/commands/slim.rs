@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use ferry_slim::{
-    BaseProfile, Diff, Identity, Limits, Outcome, SlimError, Stamp, convert, jdk_home, read_jdk,
-    slim,
+    BaseProfile, Diff, Growth, Identity, Limits, Outcome, Past, SlimError, Stamp, convert,
+    jdk_home, read_jdk, slim,
 };
 use serde::Serialize;
 
@@ -45,6 +45,12 @@ pub struct Args {
     /// Where to write the report, as JSON
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
+    /// Where to write the report as a page that needs nothing else
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// A report of an earlier version, to tell the difference
+    #[arg(long, value_name = "REPORT")]
+    since: Option<PathBuf>,
     /// List what is missing and optional too
     #[arg(long)]
     gaps: bool,
@@ -190,9 +196,11 @@ pub fn run(args: Args) -> Result<Exit> {
     let folder = folder.context("there is no room for the slimmed jar")?;
     let made = folder.path().join("slimmed.jar");
     let jar = args.convert.applied(&args.jar, folder.path())?;
-    let report = slim(&jar, profile.as_ref(), &stamp, &made, limits)
+    let past = args.since.as_deref().map(past).transpose()?;
+    let mut report = slim(&jar, profile.as_ref(), &stamp, &made, limits)
         .map_err(told)
         .with_context(|| format!("{} cannot be slimmed", args.jar.display()))?;
+    report.since = past.map(|past| Growth::of(&past, &report));
     let refused = report
         .proof
         .as_ref()
@@ -206,11 +214,32 @@ pub fn run(args: Args) -> Result<Exit> {
         std::fs::write(file, text)
             .with_context(|| format!("{} cannot be written", file.display()))?;
     }
+    if let Some(file) = &args.html {
+        std::fs::write(file, screen::slim_page(&report))
+            .with_context(|| format!("{} cannot be written", file.display()))?;
+    }
     let show = |paint| screen::slimmed(&report, args.gaps, paint);
     Output::new(args.json.json).print(&report, show)?;
     Ok(match refused {
         true => Exit::Refused,
         false => Exit::Success,
+    })
+}
+
+/// The report of an earlier version.
+fn past(file: &Path) -> Result<Past> {
+    let text = std::fs::read(file).map_err(|source| {
+        told(SlimError::Io {
+            doing: "read",
+            path: file.to_owned(),
+            source,
+        })
+    })?;
+    Past::read(&text).with_context(|| {
+        format!(
+            "{} is no report; give what `ferry slim --report` wrote",
+            file.display()
+        )
     })
 }
 

@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 
 use crate::archive::Archive;
 use crate::decide::{Choice, decide};
+use crate::growth::Growth;
 use crate::inspect::{is_library, read_manifest};
 use crate::library::Library;
 use crate::limits::{Budget, Limits};
@@ -56,6 +57,9 @@ pub struct Report {
     /// Whether the slimmed jar links on the base; none without a profile.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proof: Option<Verdict>,
+    /// The difference to an earlier version, where one was compared with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<Growth>,
 }
 
 /// Slims one jar. Without a profile nothing is left out and the version is
@@ -136,6 +140,7 @@ pub fn slim(
         declared_libraries: decision.declared,
         notes: decision.notes,
         proof,
+        since: None,
     })
 }
 
