@@ -110,7 +110,8 @@ impl<R: Read + Seek> Archive<R> {
             .by_index(index)
             .map_err(|error| corrupt(error.into()))?;
         let mut held = 0;
-        let mut chunk = vec![0; 64 << 10];
+        // Not on the heap: one of this size for each class would leave holes between what stays.
+        let mut chunk = [0; 16 << 10];
         loop {
             let count = file
                 .read(&mut chunk)

@@ -6,9 +6,7 @@ use std::io::{BufReader, Read, Seek};
 use std::mem::take;
 
 use ferry_ark::{ArkManifest, Manifest};
-use ferry_link::{
-    Broken, Builder, Carried, Class, Exports, Module, Names, Uses, Verdict, World, prove,
-};
+use ferry_link::{Broken, Builder, Carried, Exports, Module, Names, Uses, Verdict, World, prove};
 
 use crate::SlimError;
 use crate::archive::Archive;
@@ -50,7 +48,10 @@ pub(crate) fn prove_module<R: Read + Seek>(
     let release = platform
         .and_then(ferry_link::Platform::release)
         .unwrap_or(USUAL_RELEASE);
-    let mut carried = Collected::default();
+    let mut carried = Collected {
+        table: Builder::with_private(),
+        ..Collected::default()
+    };
     carried.collect(archive, None, release, budget)?;
     for index in 0..archive.entries.len() {
         let name = archive.entries[index].name.clone();
@@ -69,23 +70,6 @@ pub(crate) fn prove_module<R: Read + Seek>(
         }
     }
 
-    let mut builder = Builder::with_private();
-    let mut source = (None, builder.source(""));
-    for one in &mut carried.classes {
-        if source.0 != one.library {
-            let name = one.library.as_deref().unwrap_or_default();
-            source = (one.library.clone(), builder.source(name));
-        }
-        // The table has them from here on.
-        let class = &mut one.uses.class;
-        let (fields, methods) = (take(&mut class.fields), take(&mut class.methods));
-        let members = Class {
-            fields,
-            methods,
-            ..class.clone()
-        };
-        builder.add(source.1, 0, &members);
-    }
     let mut exports = Exports::default();
     for plugin in profile.plugins.values() {
         exports.packages.extend(plugin.packages.iter().cloned());
@@ -101,7 +85,7 @@ pub(crate) fn prove_module<R: Read + Seek>(
         in_reach: &in_reach(profile, told.declared),
         exports: &exports,
         denied: &denied,
-        module: &builder.build(),
+        module: &take(&mut carried.table).build(),
     };
     Ok(prove(
         &Module {
@@ -158,6 +142,8 @@ struct Collected {
     broken: Vec<Broken>,
     roots: BTreeSet<String>,
     names: Names,
+    /// The fields and methods of all classes.
+    table: Builder,
 }
 
 impl Collected {
@@ -168,13 +154,20 @@ impl Collected {
         release: u16,
         budget: &mut Budget,
     ) -> Result<(), SlimError> {
+        let source = self.table.source(library.unwrap_or_default());
         each_class(jar, "", release, budget, &mut |entry, bytes| match bytes
             .map(|bytes| Uses::parse(bytes, &mut self.names))
         {
-            Some(Ok(uses)) => self.classes.push(Carried {
-                uses,
-                library: library.map(str::to_owned),
-            }),
+            Some(Ok(mut uses)) => {
+                // Here, as a class's own members would take more room than all else of it.
+                self.table.add(source, 0, &uses.class);
+                uses.class.fields = Vec::new();
+                uses.class.methods = Vec::new();
+                self.classes.push(Carried {
+                    uses,
+                    library: library.map(str::to_owned),
+                });
+            }
             _ => self.broken.push(Broken {
                 entry: entry.to_owned(),
                 class: class_by_place(entry),
