@@ -115,7 +115,8 @@ async fn a_converted_spring_boot_jar_is_installed_and_answers() -> Result<()> {
 
 /// Everything but the launcher is there, to the bit, where a base looks for it.
 fn entries_moved(plain: &Path, biz: &Path) -> Result<()> {
-    let all = |jar: &Path| -> Result<BTreeMap<String, (u32, u64, Vec<u8>)>> {
+    type Raw = (u32, u64, Vec<u8>);
+    let all = |jar: &Path| -> Result<BTreeMap<String, Raw>> {
         let mut zip = ZipArchive::new(fs::File::open(jar)?)?;
         let mut entries = BTreeMap::new();
         for index in 0..zip.len() {
