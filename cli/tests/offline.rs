@@ -526,6 +526,115 @@ fn slim_proves_and_its_exit_code_tells() {
     assert_eq!(out(&same).trim(), "the same");
 }
 
+/// What the jar says is text on the page, whatever it is.
+#[test]
+fn slim_tells_the_difference_and_writes_a_page() {
+    let dir = folder();
+    let manifest = "Manifest-Version: 1.0\r\nMain-Class: acme.cart.Cart\r\nArk-Biz-Name: <script>alert(1)</script>\r\nArk-Biz-Version: 1.0.0\r\n\r\n";
+    let cart = class_file("acme/cart/Cart", "acme/Money");
+    let library = |class: &str| {
+        jar(&[(
+            &format!("{class}.class"),
+            &class_file(class, "java/lang/Object"),
+        )])
+    };
+    let module = |libraries: &[(&str, Vec<u8>)]| {
+        let mut entries = vec![
+            ("META-INF/MANIFEST.MF", manifest.as_bytes()),
+            ("acme/cart/Cart.class", &cart[..]),
+        ];
+        entries.extend(libraries.iter().map(|(name, bytes)| (*name, &bytes[..])));
+        jar(&entries)
+    };
+    let (before, after) = (
+        [
+            ("lib/old-1.0.jar", library("o/O")),
+            ("lib/tax-1.0.jar", library("t/T")),
+        ],
+        [
+            ("lib/new-1.0.jar", library("n/N")),
+            ("lib/tax-1.1.jar", library("t/Tax")),
+        ],
+    );
+    fs::write(dir.path().join("one.jar"), module(&before)).expect("written");
+    fs::write(dir.path().join("two.jar"), module(&after)).expect("written");
+    fs::write(dir.path().join("base.jar"), base("acme/Money")).expect("written");
+    let slim = |jar: &str, more: &[&str]| {
+        let mut args = vec!["slim", jar, "--base", "base.jar", "--jdk", "none"];
+        args.extend(more);
+        ferry(dir.path(), &args)
+    };
+    assert_eq!(code(&slim("one.jar", &["--report", "one.json"])), 0);
+    let more = [
+        "--since", "one.json", "--html", "two.html", "--report", "two.json",
+    ];
+    let two = slim("two.jar", &more);
+    assert_eq!(code(&two), 0, "{}", err(&two));
+    for told in [
+        "since 1.0.0-",
+        "lib/new-1.0.jar",
+        "lib/tax-1.1.jar (was 1.0)",
+        "lib/old-1.0.jar",
+    ] {
+        assert!(out(&two).contains(told), "{told}: {}", out(&two));
+    }
+    let report = fs::read(dir.path().join("two.json")).expect("a report");
+    let report: serde_json::Value = serde_json::from_slice(&report).expect("it is JSON");
+    assert_eq!(report["since"]["new"][0]["entry"], "lib/new-1.0.jar");
+    assert_eq!(report["since"]["gone"][0]["entry"], "lib/old-1.0.jar");
+    assert_eq!(report["since"]["changed"][0]["entry"], "lib/tax-1.1.jar");
+    let page = fs::read_to_string(dir.path().join("two.html")).expect("a page");
+    assert!(
+        page.contains("&lt;script&gt;alert(1)&lt;/script&gt;"),
+        "{page}"
+    );
+    for stray in ["<script", "http://", "https://", "src="] {
+        assert!(!page.contains(stray), "{stray}");
+    }
+    assert!(page.contains("lib/new-1.0.jar") && page.contains("class=\"good\""));
+
+    assert_eq!(code(&slim("two.jar", &["--since", "none.json"])), 5);
+    let odd = slim("two.jar", &["--since", "two.html"]);
+    assert!(err(&odd).contains("is no report"), "{}", err(&odd));
+}
+
+#[test]
+fn slim_converts_a_jar_that_is_no_biz() {
+    let dir = folder();
+    let manifest = "Manifest-Version: 1.0\r\nMain-Class: org.springframework.boot.loader.JarLauncher\r\nStart-Class: acme.cart.Cart\r\n\r\n";
+    let plain = jar(&[
+        ("META-INF/MANIFEST.MF", manifest.as_bytes()),
+        (
+            "BOOT-INF/classes/acme/cart/Cart.class",
+            &class_file("acme/cart/Cart", "acme/Money"),
+        ),
+    ]);
+    fs::write(dir.path().join("app.jar"), plain).expect("written");
+    fs::write(dir.path().join("base.jar"), base("acme/Money")).expect("written");
+    let slim = |more: &[&str]| {
+        let mut args = vec!["slim", "app.jar", "--jdk", "none", "-o", "out.jar"];
+        args.extend(more);
+        ferry(dir.path(), &args)
+    };
+    let told = slim(&["--base", "base.jar"]);
+    assert_eq!(code(&told), 1);
+    assert!(
+        err(&told).contains("ferry slim --convert"),
+        "{}",
+        err(&told)
+    );
+    let nameless = slim(&["--base", "base.jar", "--convert"]);
+    assert!(err(&nameless).contains("--biz-name"), "{}", err(&nameless));
+    assert!(!dir.path().join("out.jar").exists());
+    let who = ["--convert", "--biz-name", "cart", "--biz-version", "1.0"];
+    let good = slim(&[&["--base", "base.jar"][..], &who].concat());
+    assert_eq!(code(&good), 0, "{}", err(&good));
+    assert!(out(&good).contains("proof links"), "{}", out(&good));
+    assert_eq!(code(&slim(&[&["--empty-base"][..], &who].concat())), 0);
+    let neither = slim(&[]);
+    assert_eq!(code(&neither), 2, "{}", err(&neither));
+}
+
 #[test]
 fn module_check_says_what_the_builder_would() {
     let dir = folder();

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use ferry_slim::{
-    BaseProfile, Diff, Limits, Outcome, Rules, RulesFile, SlimError, Stamp, Versions, Wishes,
-    jdk_home, read_jdk, slim_as,
+    BaseProfile, Diff, Growth, Identity, Limits, Outcome, Past, Rules, RulesFile, SlimError, Stamp,
+    Versions, Wishes, convert, jdk_home, read_jdk, slim_as,
 };
 use serde::Serialize;
 
@@ -19,14 +19,23 @@ use crate::screen;
 /// Arguments of `ferry slim`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "What is missing and optional by nature is listed with --gaps. The rule is in docs/slimming.md.\n\nExamples:\n  ferry slim target/hello-ark-biz.jar --base base.jar\n  ferry slim hello.jar --base base.profile.json -o hello-slim.jar --commit 1a2b3c4d --report report.json"
+    after_help = "What is missing and optional by nature is listed with --gaps. The rule is in docs/slimming.md.\n\nExamples:\n  ferry slim target/hello-ark-biz.jar --base base.jar\n  ferry slim hello.jar --base base.profile.json -o hello-slim.jar --commit 1a2b3c4d --report report.json\n  ferry slim app.jar --convert --context-path app --base base.jar -o app-ark-biz.jar"
 )]
 pub struct Args {
     /// The ark-biz jar as it was built
     jar: PathBuf,
     /// The base's jar, or its profile
-    #[arg(long, value_name = "BASE.jar|PROFILE")]
-    base: PathBuf,
+    #[arg(
+        long,
+        value_name = "BASE.jar|PROFILE",
+        required_unless_present = "empty_base"
+    )]
+    base: Option<PathBuf>,
+    /// For a base that provides nothing: leave nothing out, and prove nothing
+    #[arg(long, conflicts_with = "base")]
+    empty_base: bool,
+    #[command(flatten)]
+    convert: ConvertArgs,
     /// Where to write the slimmed jar; one that does not link is not written
     #[arg(long, short, value_name = "OUT")]
     output: Option<PathBuf>,
@@ -36,6 +45,12 @@ pub struct Args {
     /// Where to write the report, as JSON
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
+    /// Where to write the report as a page that needs nothing else
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// A report of an earlier version, to tell the difference
+    #[arg(long, value_name = "REPORT")]
+    since: Option<PathBuf>,
     /// List what is missing and optional too
     #[arg(long)]
     gaps: bool,
@@ -86,6 +101,46 @@ impl WishesArgs {
             shake: self.shake,
             rules: Rules::read(&files),
         })
+    }
+}
+
+/// How to make an ark-biz jar of one that is none.
+#[derive(Debug, clap::Args)]
+struct ConvertArgs {
+    /// Make an ark-biz jar of a plain Spring Boot jar, or of a plain jar, first
+    #[arg(long)]
+    convert: bool,
+    /// The module's name; without it the artifactId
+    #[arg(long, value_name = "NAME", requires = "convert")]
+    biz_name: Option<String>,
+    /// The module's version before it is stamped; without it Maven's
+    #[arg(long, value_name = "VERSION", requires = "convert")]
+    biz_version: Option<String>,
+    /// The class to start; without it the manifest's
+    #[arg(long, value_name = "CLASS", requires = "convert")]
+    main_class: Option<String>,
+    /// Where it answers; without it the name, where it carries Spring's web side
+    #[arg(long, value_name = "PATH", requires = "convert")]
+    context_path: Option<String>,
+}
+
+impl ConvertArgs {
+    /// The jar to slim: the one that was given, or what it was converted to in `folder`.
+    fn applied(&self, jar: &Path, folder: &Path) -> Result<PathBuf> {
+        let converted = folder.join("converted.jar");
+        let identity = Identity {
+            name: self.biz_name.clone(),
+            version: self.biz_version.clone(),
+            main_class: self.main_class.clone(),
+            web_context_path: self.context_path.clone(),
+        };
+        let made = match self.convert {
+            true => convert(jar, &identity, &converted, Limits::default())
+                .map_err(told)
+                .with_context(|| format!("{} cannot be converted", jar.display()))?,
+            false => None,
+        };
+        Ok(made.map_or_else(|| jar.to_owned(), |_| converted))
     }
 }
 
@@ -163,7 +218,10 @@ struct Inspected {
 /// Runs `ferry slim`.
 pub fn run(args: Args) -> Result<Exit> {
     let limits = Limits::default();
-    let profile = args.java.with(load(&args.base)?)?;
+    let profile = match &args.base {
+        Some(base) => Some(args.java.with(load(base)?)?),
+        None => None,
+    };
     let wishes = args.wishes.read()?;
     let stamp = match &args.commit {
         Some(commit) => Stamp::commit(commit).map_err(told)?,
@@ -179,9 +237,12 @@ pub fn run(args: Args) -> Result<Exit> {
     };
     let folder = folder.context("there is no room for the slimmed jar")?;
     let made = folder.path().join("slimmed.jar");
-    let report = slim_as(&args.jar, Some(&profile), &wishes, &stamp, &made, limits)
+    let jar = args.convert.applied(&args.jar, folder.path())?;
+    let past = args.since.as_deref().map(past).transpose()?;
+    let mut report = slim_as(&jar, profile.as_ref(), &wishes, &stamp, &made, limits)
         .map_err(told)
         .with_context(|| format!("{} cannot be slimmed", args.jar.display()))?;
+    report.since = past.map(|past| Growth::of(&past, &report));
     let refused = report
         .proof
         .as_ref()
@@ -195,11 +256,32 @@ pub fn run(args: Args) -> Result<Exit> {
         std::fs::write(file, text)
             .with_context(|| format!("{} cannot be written", file.display()))?;
     }
+    if let Some(file) = &args.html {
+        std::fs::write(file, screen::slim_page(&report))
+            .with_context(|| format!("{} cannot be written", file.display()))?;
+    }
     let show = |paint| screen::slimmed(&report, args.gaps, paint);
     Output::new(args.json.json).print(&report, show)?;
     Ok(match refused {
         true => Exit::Refused,
         false => Exit::Success,
+    })
+}
+
+/// The report of an earlier version.
+fn past(file: &Path) -> Result<Past> {
+    let text = std::fs::read(file).map_err(|source| {
+        told(SlimError::Io {
+            doing: "read",
+            path: file.to_owned(),
+            source,
+        })
+    })?;
+    Past::read(&text).with_context(|| {
+        format!(
+            "{} is no report; give what `ferry slim --report` wrote",
+            file.display()
+        )
     })
 }
 

@@ -2,7 +2,7 @@
 //!
 //! In: what the library reports. Out: text.
 
-use ferry_slim::{BaseProfile, Choice, Diff, Finding, Outcome, Report, Verdict};
+use ferry_slim::{BaseProfile, Choice, Diff, Finding, Growth, Outcome, Report, Verdict};
 
 use super::paint::{indent, plain, table};
 use super::text::{bytes, clean, count};
@@ -31,6 +31,9 @@ pub fn slimmed(report: &Report, gaps: bool, paint: Paint) -> String {
             ));
         }
     }
+    if let Some(since) = &report.since {
+        parts.push(growth(since, paint));
+    }
     for note in &report.notes {
         parts.push(format!("note: {}", clean(note)));
     }
@@ -56,6 +59,42 @@ pub fn slimmed(report: &Report, gaps: bool, paint: Paint) -> String {
         parts.push(verdict(proof, gaps, paint));
     }
     parts.join("\n\n")
+}
+
+/// The difference to an earlier version.
+fn growth(since: &Growth, paint: Paint) -> String {
+    let mut rows = Vec::new();
+    for (what, list, sign) in [("new", &since.new, "+"), ("gone", &since.gone, "-")] {
+        for one in list {
+            let size = format!("{sign}{}", bytes(one.bytes));
+            rows.push(vec![plain(what), plain(clean(&one.entry)), plain(size)]);
+        }
+    }
+    for one in &since.changed {
+        let was = one.was.as_deref().unwrap_or("another build");
+        let entry = format!("{} (was {})", clean(&one.entry), clean(was));
+        rows.push(vec![
+            plain("changed"),
+            plain(entry),
+            plain(signed(one.bytes)),
+        ]);
+    }
+    let head = format!(
+        "{} {}: {}",
+        paint.strong("since"),
+        clean(&since.version),
+        signed(since.bytes)
+    );
+    match rows.is_empty() {
+        true => head,
+        false => format!("{head}\n{}", indent(&table(paint, &[], rows), 2)),
+    }
+}
+
+/// Bytes with their sign.
+pub(super) fn signed(count: i64) -> String {
+    let sign = if count < 0 { "-" } else { "+" };
+    format!("{sign}{}", bytes(count.unsigned_abs()))
 }
 
 fn verdict(proof: &Verdict, gaps: bool, paint: Paint) -> String {

@@ -305,3 +305,39 @@ async fn what_the_module_set_and_its_projects_rules_are_obeyed() {
     let both = (Some(own(true)), vec![rules("includes=acme:money")]);
     assert_eq!(left_out(both).await, 0);
 }
+
+/// Each way in which a jar is refused has a reason of its own, and the detail names what it is about.
+#[tokio::test]
+async fn each_refusal_has_its_own_reason() {
+    let broken_own = FakeJar::new("cart", "1.0.0")
+        .main_class("acme.cart.Cart")
+        .entry("acme/cart/Cart.class", "no class file")
+        .bytes();
+    let unsafe_name = FakeJar::new("cart", "1.0.0").entry("../evil", "x").bytes();
+    let inner = library_jar(&[("../evil", b"x")]);
+    let unsafe_inside = FakeJar::new("cart", "1.0.0")
+        .library("evil-1.0.jar", inner)
+        .bytes();
+    let mut split = module("acme/Base");
+    let end = split.len() - 22;
+    split[end + 4] = 1;
+    for (jar, reason, named) in [
+        (broken_own, Reason::ClassBroken, "acme/cart/Cart.class"),
+        (unsafe_name, Reason::JarUnsafeName, "../evil"),
+        (
+            unsafe_inside,
+            Reason::JarUnsafeName,
+            "lib/evil-1.0.jar!/../evil",
+        ),
+        (split, Reason::JarMultiDisk, "the jar"),
+        (b"hello".to_vec(), Reason::JarRefused, "the jar"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let (_, body) = slim(folder.path(), &base_jar(folder.path()), &jar).await;
+        let Body::ArtifactRefused(refused) = body else {
+            panic!("{body:?}")
+        };
+        assert_eq!(refused.stop.reason, reason, "{}", refused.stop);
+        assert!(refused.stop.detail.contains(named), "{}", refused.stop);
+    }
+}

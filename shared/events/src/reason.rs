@@ -130,9 +130,37 @@ reasons! {
         UNTOUCHED,
         "Build it with sofa-ark-maven-plugin; its manifest needs Ark-Biz-Name, Ark-Biz-Version and a main class.";
     JarRefused = "jar-refused",
-        "The jar is damaged, or breaks a rule for archives.",
+        "The jar is damaged.",
         UNTOUCHED,
         "Build it again; the detail names the entry.";
+    JarUnsafeName = "jar-unsafe-name",
+        "An entry of the jar would be written outside the directory that a base unpacks it to.",
+        UNTOUCHED,
+        "Look at what puts the entry named into the jar, and mend it.";
+    JarDuplicate = "jar-duplicate",
+        "The jar has two entries of one name, so nobody can tell which one a base would take.",
+        UNTOUCHED,
+        "Build it again from a clean directory; where a shading step doubles the entry named, mend that.";
+    JarEncrypted = "jar-encrypted",
+        "An entry of the jar is encrypted, which no class loader can read.",
+        UNTOUCHED,
+        "Build it without encryption.";
+    JarMultiDisk = "jar-multi-disk",
+        "The jar is one file of a split archive.",
+        UNTOUCHED,
+        "Build it in one file.";
+    JarSizeLies = "jar-size-lies",
+        "An entry of the jar does not hold as many bytes as the jar says.",
+        UNTOUCHED,
+        "Build it again; the detail names the entry. If it comes back, look at what writes the jar.";
+    JarBomb = "jar-bomb",
+        "The jar unpacks to more than any module needs, or its entries overlap.",
+        UNTOUCHED,
+        "Look at the entry named. A module of that size does not fit a base.";
+    ClassBroken = "class-broken",
+        "The module carries a class file that the JVM could not read, and a way leads to it.",
+        UNTOUCHED,
+        "Build the class or the jar named again, or take it out of the module.";
     TooLarge = "too-large",
         "The artifact is larger than the limit.",
         UNTOUCHED,

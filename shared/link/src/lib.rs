@@ -17,7 +17,7 @@ mod world;
 
 pub use class::{Class, ClassError, Member, access, exported};
 pub use mentions::{mentions, names};
-pub use prove::{Carried, Module, prove};
+pub use prove::{Broken, Carried, Module, prove};
 pub use shapes::{Builder, Shape, Shapes};
 pub use uses::{Kind, Name, Names, Use, Uses};
 pub use verdict::{Fault, Finding, Optional, Outcome, Verdict};

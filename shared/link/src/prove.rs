@@ -21,9 +21,14 @@
 //! 7. *Declared*: the class stands in the descriptor of a field or method only.
 //! 8. *Options*: the platform keeps the class to itself; `--add-exports` may
 //!    change that.
-//!
 //! 9. *Not called*: a method without a body that a class of the module does not
 //!    implement, and of which no call is known.
+//!
+//! A class file that cannot be read refuses the module where it is one of the
+//! module's own, or where a way leads to it; nothing is ready for a
+//! `ClassFormatError`, so *guarded* and *asked* do not count there. A library's
+//! that no way leads to is a gap: nobody loads it. So is a jar that is no jar: a
+//! base passes it over, and what is missed of it is told by who needs it.
 //!
 //! The module's own classes are those at the root of its jar whose package
 //! begins like that of its start class; others at the root are a library that
@@ -48,12 +53,40 @@ pub struct Carried {
     pub library: Option<String>,
 }
 
+/// A class file, or a whole jar, that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Broken {
+    /// The entry: `lib/a.jar!/b/C.class`.
+    pub entry: String,
+    /// The class that it should be, with slashes; none where a whole jar is no jar.
+    pub class: Option<String>,
+    /// It lies at the root of the module's jar.
+    pub at_root: bool,
+}
+
+impl Broken {
+    fn fault(&self) -> Fault {
+        Fault::Broken {
+            entry: self.entry.clone(),
+        }
+    }
+
+    /// Where it lies, as findings tell it.
+    fn source(&self) -> &str {
+        match self.entry.split_once("!/") {
+            Some((jar, _)) => jar,
+            None if self.at_root => "the module",
+            None => &self.entry,
+        }
+    }
+}
+
 /// What the module carries.
 pub struct Module<'a> {
     /// Its classes, in the order of its class path.
     pub classes: &'a [Carried],
-    /// Entries that should be class files and are not.
-    pub broken: &'a [String],
+    /// What should be class files, or jars of them, and is not.
+    pub broken: &'a [Broken],
     /// What the packages of its own classes begin with, such as `com/acme`;
     /// empty for all.
     pub own: &'a str,
@@ -73,10 +106,22 @@ pub fn prove(module: &Module<'_>, world: &World<'_>) -> Verdict {
     for (at, carried) in module.classes.iter().enumerate() {
         index.entry(&carried.uses.class.name).or_insert(at);
     }
+    // The root is in front of all libraries; else what can be read counts, which may hide one that
+    // comes first on the class path.
+    let mut broken: BTreeMap<&str, &Broken> = BTreeMap::new();
+    for one in module.broken {
+        let Some(class) = one.class.as_deref() else {
+            continue;
+        };
+        if (one.at_root || !index.contains_key(class)) && !world.is_given(class) {
+            broken.entry(class).or_insert(one);
+        }
+    }
     let mut proof = Proof {
         module,
         world,
         index,
+        broken,
         reached: BTreeMap::new(),
         looked_up: BTreeMap::new(),
         findings: BTreeMap::new(),
@@ -93,6 +138,8 @@ struct Proof<'a, 'w> {
     world: &'a World<'w>,
     /// Each class that counts, by name: the first on the class path.
     index: BTreeMap<&'a str, usize>,
+    /// Each class that counts and cannot be read, by name.
+    broken: BTreeMap<&'a str, &'a Broken>,
     /// Classes that a way leads to, and which classes lead there; none for the
     /// ways' beginnings.
     reached: BTreeMap<usize, BTreeSet<Option<usize>>>,
@@ -130,13 +177,12 @@ impl<'a, 'w> Proof<'a, 'w> {
 
     fn is_own(&self, at: usize) -> bool {
         let carried = self.carried(at);
-        let inside = carried
-            .uses
-            .class
-            .name
-            .strip_prefix(self.module.own)
-            .is_some_and(|rest| self.module.own.is_empty() || rest.starts_with('/'));
-        carried.library.is_none() && inside
+        carried.library.is_none() && self.is_own_name(&carried.uses.class.name)
+    }
+
+    fn is_own_name(&self, class: &str) -> bool {
+        let rest = class.strip_prefix(self.module.own);
+        rest.is_some_and(|rest| self.module.own.is_empty() || rest.starts_with('/'))
     }
 
     /// Whether Spring decides on the class or on one that it is nested in.
@@ -268,6 +314,10 @@ impl<'a, 'w> Proof<'a, 'w> {
 
     /// Looks a reference up, whoever has it.
     fn resolve(&self, one: &Use) -> Resolved<'w> {
+        let broken = |class: &str| self.broken.get(class).map(|it| Resolved::fault(it.fault()));
+        if let Some(fault) = broken(&one.class) {
+            return fault;
+        }
         let class = match self.world.find(Side::Module, &one.class) {
             Reach::Found(found) => found,
             Reach::Unknown => return Resolved::Unknown,
@@ -321,9 +371,11 @@ impl<'a, 'w> Proof<'a, 'w> {
             }
             Lookup::Found(owner, flags) => Resolved::Member(class, owner, flags),
             Lookup::Unknown => Resolved::Unknown,
-            Lookup::Broken(ancestor) => Resolved::fault(Fault::MissingAncestor {
-                class: one.class.to_string(),
-                ancestor: ancestor.to_owned(),
+            Lookup::Broken(ancestor) => broken(ancestor).unwrap_or_else(|| {
+                Resolved::fault(Fault::MissingAncestor {
+                    class: one.class.to_string(),
+                    ancestor: ancestor.to_owned(),
+                })
             }),
             Lookup::Missing => {
                 let (class, from) = (one.class.to_string(), source(class));
@@ -441,7 +493,8 @@ impl<'a, 'w> Proof<'a, 'w> {
         if let Fault::Closed { .. } = fault {
             return Some(Optional::Options);
         }
-        if one.is_some_and(|one| one.guarded) {
+        let is_broken = matches!(fault, Fault::Broken { .. });
+        if one.is_some_and(|one| one.guarded) && !is_broken {
             return Some(Optional::Guarded);
         }
         if one.is_some_and(|one| one.conditional) || self.is_conditional(at) {
@@ -454,7 +507,7 @@ impl<'a, 'w> Proof<'a, 'w> {
             return Some(Optional::NotReached);
         };
         // What is the whole class's fault is never optional past here.
-        let one = one?;
+        let one = one.filter(|_| !is_broken)?;
         let missing = match fault {
             Fault::MissingAncestor { ancestor, .. } => ancestor.as_str(),
             _ => &*one.class,
@@ -477,20 +530,33 @@ impl<'a, 'w> Proof<'a, 'w> {
 
     fn verdict(self) -> Verdict {
         let (mut faults, mut gaps) = (Vec::new(), Vec::new());
-        for entry in self.module.broken {
-            let fault = Fault::Broken {
-                entry: entry.clone(),
-            };
-            gaps.push(Finding {
+        for one in self.module.broken {
+            let (fault, class) = (one.fault(), one.class.as_deref());
+            let needed = class.is_some_and(|class| {
+                self.broken.get(class) == Some(&one)
+                    && (one.at_root && self.is_own_name(class) || self.module.roots.contains(class))
+            });
+            // Who needs it tells it below; one that nobody may leave out is told all the same.
+            let list = self.findings.get(&fault).map_or(&[][..], Vec::as_slice);
+            let refuses = list.iter().any(|(_, _, optional)| optional.is_none());
+            if refuses || (!needed && !list.is_empty()) {
+                continue;
+            }
+            let optional = (!needed).then_some(Optional::NotReached);
+            let finding = Finding {
                 error: fault.error().to_owned(),
                 remedy: fault.remedy(),
-                needed_by: entry.clone(),
+                needed_by: class.unwrap_or(&one.entry).to_owned(),
                 method: None,
-                source: entry.clone(),
+                source: one.source().to_owned(),
                 others: 0,
-                optional: Some(Optional::NotReached),
+                optional,
                 fault,
-            });
+            };
+            match optional {
+                None => faults.push(finding),
+                Some(_) => gaps.push(finding),
+            }
         }
         for (fault, list) in &self.findings {
             let hard = list.iter().find(|(_, _, optional)| optional.is_none());

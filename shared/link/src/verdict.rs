@@ -229,7 +229,9 @@ impl Fault {
             ),
             Self::TooNew { has, .. } => format!("compile with `--release {has}`, or move to a newer base"),
             Self::Closed { .. } => "start the base with `--add-exports` for it".to_owned(),
-            Self::Broken { .. } => "build the jar again".to_owned(),
+            Self::Broken { .. } => {
+                "build it again, or leave it out: the JVM cannot read it either".to_owned()
+            }
         }
     }
 }
@@ -327,6 +329,9 @@ impl fmt::Display for Fault {
             }
             Self::Closed { class } => {
                 write!(f, "the Java platform keeps {} to itself", dotted(class))
+            }
+            Self::Broken { entry } if entry.ends_with(".jar") => {
+                write!(f, "{entry} is no jar that can be read")
             }
             Self::Broken { entry } => write!(f, "{entry} is no class file that can be read"),
         }

@@ -185,6 +185,14 @@ impl<'a> World<'a> {
         }
     }
 
+    /// Whether a class is given to the module before its own is looked for.
+    pub(crate) fn is_given(&self, name: &str) -> bool {
+        let exported = (ARK.iter().any(|start| name.starts_with(start))
+            || (self.exports.has(name) && !self.denied.has(name)))
+            && self.base.get(name).is_some();
+        exported || matches!(self.in_platform(name), Some(Reach::Found(_)))
+    }
+
     fn for_module(
         &self,
         name: &str,

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ferry_link::{
-    Builder, Carried, Class, Exports, Fault, Kind, Member, Module, Optional, Outcome, Platform,
-    Shapes, Use, Uses, Verdict, World, access, prove,
+    Broken, Builder, Carried, Class, Exports, Fault, Kind, Member, Module, Optional, Outcome,
+    Platform, Shapes, Use, Uses, Verdict, World, access, prove,
 };
 
 const OBJECT: &str = "java/lang/Object";
@@ -111,6 +111,7 @@ struct Place {
     out_of_reach: bool,
     left_out: BTreeMap<String, String>,
     sealed: BTreeMap<String, String>,
+    broken: Vec<Broken>,
     roots: BTreeSet<String>,
     exports: Exports,
     denied: Exports,
@@ -158,7 +159,7 @@ impl Place {
         };
         let module = Module {
             classes: &classes,
-            broken: &[],
+            broken: &self.broken,
             own: "demo",
             roots: &self.roots,
             left_out: &self.left_out,
@@ -632,4 +633,90 @@ fn protected_members_are_for_those_that_descend() {
         ..class
     });
     assert_eq!(place(base()).prove(vec![child]).outcome, Outcome::Links);
+}
+
+fn broken(entry: &str, class: &str) -> Broken {
+    Broken {
+        entry: entry.to_owned(),
+        class: Some(class.to_owned()),
+        at_root: !entry.starts_with("lib/"),
+    }
+}
+
+fn with_broken(base: Vec<Class>, one: Broken) -> Place {
+    Place {
+        broken: vec![one],
+        ..place(base)
+    }
+}
+
+#[test]
+fn a_broken_class_of_the_module_s_own_refuses_it() {
+    let one = broken("demo/Bad.class", "demo/Bad");
+    let verdict = with_broken(Vec::new(), one).prove(vec![own("demo/Main")]);
+    let entry = "demo/Bad.class".to_owned();
+    assert_eq!(refused(&verdict), &Fault::Broken { entry });
+    assert_eq!(verdict.faults[0].error, "ClassFormatError");
+    assert_eq!(verdict.faults[0].source, "the module");
+}
+
+#[test]
+fn a_broken_class_of_a_library_refuses_only_where_a_way_leads_there() {
+    let lib = || broken("lib/x-1.0.jar!/x/Bad.class", "x/Bad");
+    let verdict = with_broken(Vec::new(), lib()).prove(vec![own("demo/Main")]);
+    assert_eq!(gap(&verdict), Optional::NotReached);
+    let unreached = vec![own("demo/Main"), of_library("x/Other").class("x/Bad")];
+    let verdict = with_broken(Vec::new(), lib()).prove(unreached);
+    assert_eq!(gap(&verdict), Optional::NotReached);
+    assert_eq!(verdict.gaps.len(), 1, "{verdict:#?}");
+
+    for leading in [
+        own("demo/Main").class("x/Bad"),
+        // Nobody catches a ClassFormatError by catching what is missing.
+        own("demo/Main").class("x/Bad").last(|it| it.guarded = true),
+        own("demo/Main").class("x/Bad").asks("x/Bad"),
+        own("demo/Main")
+            .like(|it| Class {
+                super_class: Some("x/Bad".to_owned()),
+                ..it
+            })
+            .put(Kind::Ancestor, "x/Bad", None),
+    ] {
+        let verdict = with_broken(Vec::new(), lib()).prove(vec![leading]);
+        assert!(
+            matches!(refused(&verdict), Fault::Broken { entry } if entry.ends_with("x/Bad.class"))
+        );
+        assert_eq!(verdict.faults[0].needed_by, "demo/Main");
+    }
+    let started = Place {
+        roots: BTreeSet::from(["x/Bad".to_owned()]),
+        ..with_broken(Vec::new(), lib())
+    };
+    assert!(matches!(
+        refused(&started.prove(vec![own("demo/Main")])),
+        Fault::Broken { .. }
+    ));
+}
+
+#[test]
+fn the_module_s_broken_class_hides_the_base_s_good_one() {
+    let lib = || broken("lib/x-1.0.jar!/x/Bad.class", "x/Bad");
+    let needs = || vec![own("demo/Main").class("x/Bad")];
+    let verdict = with_broken(vec![class("x/Bad")], lib()).prove(needs());
+    assert!(matches!(refused(&verdict), Fault::Broken { .. }));
+    // What plugins export comes before the module's own.
+    let mut given = with_broken(vec![class("x/Bad")], lib());
+    given.exports.add("x", "");
+    assert_eq!(gap(&given.prove(needs())), Optional::NotReached);
+}
+
+#[test]
+fn a_jar_that_is_no_jar_is_passed_over() {
+    let jar = Broken {
+        entry: "lib/odd-1.0.jar".to_owned(),
+        class: None,
+        at_root: false,
+    };
+    let verdict = with_broken(Vec::new(), jar).prove(vec![own("demo/Main")]);
+    assert_eq!(gap(&verdict), Optional::NotReached);
 }

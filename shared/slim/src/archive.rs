@@ -3,7 +3,7 @@
 //! checksum, their size and the limits watched; or a refusal with the entry.
 //! Source of the layout: PKWARE's APPNOTE, 4.3.12 (central directory).
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::io::{Read, Seek, SeekFrom, Write};
 
 use tempfile::SpooledTempFile;
@@ -14,6 +14,8 @@ use crate::limits::{Budget, SPOOL_IN_MEMORY};
 
 const CENTRAL_SIGNATURE: [u8; 4] = *b"PK\x01\x02";
 const CENTRAL_FIXED: usize = 46;
+const END_SIGNATURE: [u8; 4] = *b"PK\x05\x06";
+const END_FIXED: usize = 22;
 /// Of an entry's own header, 4.3.7.
 const LOCAL_FIXED: u64 = 30;
 /// Stands for a size that is told in an extra field.
@@ -49,10 +51,17 @@ impl<R: Read + Seek> Archive<R> {
         };
         // The zip crate folds entries of one name into one, so the directory is
         // read once more, by hand, to see them.
-        let start = ZipArchive::new(&mut reader)
-            .map_err(|error| not_a_zip(Some(error)))?
-            .central_directory_start();
-        let mut entries = directory(&mut reader, start, what, budget)?;
+        let opened = ZipArchive::new(&mut reader).map(|zip| zip.central_directory_start());
+        let start = match opened {
+            Ok(start) => start,
+            Err(_) if is_split(&mut reader) => {
+                return Err(SlimError::MultiDisk {
+                    what: what.to_owned(),
+                });
+            }
+            Err(error) => return Err(not_a_zip(Some(error))),
+        };
+        let mut entries = directory(&mut reader, start, within, budget)?;
         let mut zip = ZipArchive::new(reader).map_err(|error| not_a_zip(Some(error)))?;
         if entries.len() != zip.len() {
             return Err(not_a_zip(None));
@@ -101,7 +110,8 @@ impl<R: Read + Seek> Archive<R> {
             .by_index(index)
             .map_err(|error| corrupt(error.into()))?;
         let mut held = 0;
-        let mut chunk = vec![0; 64 << 10];
+        // Not on the heap: one of this size for each class would leave holes between what stays.
+        let mut chunk = [0; 16 << 10];
         loop {
             let count = file
                 .read(&mut chunk)
@@ -174,20 +184,45 @@ impl Write for Tee<'_> {
     }
 }
 
-/// The central directory in its order, each name checked.
+/// Whether the end of the directory says that the archive goes on in other files.
+fn is_split<R: Read + Seek>(reader: &mut R) -> bool {
+    let Ok(length) = reader.seek(SeekFrom::End(0)) else {
+        return false;
+    };
+    let tail = length.min(END_FIXED as u64 + u64::from(u16::MAX));
+    let mut bytes = Vec::new();
+    if reader.seek(SeekFrom::Start(length - tail)).is_err()
+        || reader.take(tail).read_to_end(&mut bytes).is_err()
+    {
+        return false;
+    }
+    let end = bytes
+        .windows(END_FIXED)
+        .rfind(|window| window[..4] == END_SIGNATURE);
+    // Its own number, and that of the file in which the directory begins.
+    end.is_some_and(|end| end[4..8] != [0; 4] && end[4..8] != [0xff; 4])
+}
+
+/// The central directory in its order, each name checked. In a nested jar what
+/// is no class may be there twice, as shading does it: the last one counts.
 fn directory<R: Read + Seek>(
     reader: &mut R,
     start: u64,
-    what: &str,
+    within: Option<&str>,
     budget: &mut Budget,
 ) -> Result<Vec<Entry>, SlimError> {
+    let what = within.unwrap_or("the jar");
+    let label = |name: &str| match within {
+        Some(jar) => format!("{jar}!/{name}"),
+        None => name.to_owned(),
+    };
     let broken = |source: std::io::Error| SlimError::NotAZip {
         what: what.to_owned(),
         source: Some(source.into()),
     };
     reader.seek(SeekFrom::Start(start)).map_err(broken)?;
     let mut reader = std::io::BufReader::new(reader);
-    let (mut entries, mut seen) = (Vec::new(), BTreeSet::new());
+    let (mut entries, mut seen) = (Vec::<Entry>::new(), BTreeMap::new());
     // Where each entry begins in the file, how many bytes it has there at least, and its name.
     let mut places: Vec<(u64, u64, String)> = Vec::new();
     let mut fixed = [0; CENTRAL_FIXED];
@@ -206,23 +241,39 @@ fn directory<R: Read + Seek>(
         reader.seek_relative(rest).map_err(broken)?;
 
         let name = String::from_utf8(raw).map_err(|error| SlimError::BadName {
-            entry: String::from_utf8_lossy(error.as_bytes()).into_owned(),
+            entry: label(&String::from_utf8_lossy(error.as_bytes())),
         })?;
-        check_name(&name)?;
+        check_name(&name, &label)?;
         if short(8) & ENCRYPTED_FLAGS != 0 {
-            return Err(SlimError::Encrypted { entry: name });
+            let entry = label(&name);
+            return Err(SlimError::Encrypted { entry });
         }
-        if !seen.insert(name.clone()) {
-            return Err(SlimError::Duplicate { entry: name });
+        if !matches!(short(34), 0 | 0xffff) {
+            let what = label(&name);
+            return Err(SlimError::MultiDisk { what });
         }
         budget.entries(1, what)?;
-        let (packed, size, offset) = (long(20), long(24), long(42));
+        let (crc, packed, size, offset) = (long(16), long(20), long(24), long(42));
         if packed != ZIP64_MARK && offset != ZIP64_MARK {
             let least = LOCAL_FIXED + u64::from(short(28)) + packed;
-            places.push((offset, least, name.clone()));
+            places.push((offset, least, label(&name)));
         }
-        entries.push(Entry { name, size });
+        match seen.insert(name.clone(), (entries.len(), crc)) {
+            None => entries.push(Entry { name, size }),
+            Some((first, other)) if within.is_some() && (crc == other || !is_class(&name)) => {
+                entries[first].size = size;
+                seen.insert(name, (first, crc));
+            }
+            Some(_) => {
+                let entry = label(&name);
+                return Err(SlimError::Duplicate { entry });
+            }
+        }
     }
+}
+
+fn is_class(name: &str) -> bool {
+    name.ends_with(".class")
 }
 
 /// No entry may reach into the next one, or into the directory at `end`: copied as it is, it would take
@@ -233,10 +284,7 @@ fn check_places(mut places: Vec<(u64, u64, String)>, end: u64) -> Result<(), Sli
     let next: Vec<u64> = next.chain([end]).collect();
     for ((offset, least, name), next) in places.into_iter().zip(next) {
         if offset.saturating_add(least) > next {
-            return Err(SlimError::Corrupt {
-                entry: name,
-                source: "its bytes reach into what comes next".into(),
-            });
+            return Err(SlimError::Overlaps { entry: name });
         }
     }
     Ok(())
@@ -244,11 +292,9 @@ fn check_places(mut places: Vec<(u64, u64, String)>, end: u64) -> Result<(), Sli
 
 /// A name must stay in the directory that a base unpacks the jar to. Both
 /// slashes part a name, whichever system unpacks it.
-fn check_name(name: &str) -> Result<(), SlimError> {
+fn check_name(name: &str, label: &dyn Fn(&str) -> String) -> Result<(), SlimError> {
     if name.contains('\0') {
-        return Err(SlimError::BadName {
-            entry: name.to_owned(),
-        });
+        return Err(SlimError::BadName { entry: label(name) });
     }
     let drive = matches!(name.as_bytes(), [letter, b':', ..] if letter.is_ascii_alphabetic());
     if name.is_empty()
@@ -256,9 +302,7 @@ fn check_name(name: &str) -> Result<(), SlimError> {
         || name.starts_with(['/', '\\'])
         || name.split(['/', '\\']).any(|part| part == "..")
     {
-        return Err(SlimError::UnsafeName {
-            entry: name.to_owned(),
-        });
+        return Err(SlimError::UnsafeName { entry: label(name) });
     }
     Ok(())
 }

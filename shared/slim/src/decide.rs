@@ -111,7 +111,7 @@ pub fn decide(
             left_out: Vec::new(),
             kept: sorted(libraries.iter().map(|one| choice(one, Why::NoProfile))),
             declared: declared.to_vec(),
-            notes: Vec::new(),
+            notes: unprofiled(libraries),
             rules: Vec::new(),
         });
     };
@@ -186,6 +186,20 @@ pub fn decide(
         notes,
         rules: told,
     })
+}
+
+/// What to know of a jar that is for a base of which nothing is known.
+fn unprofiled(libraries: &[Library]) -> Vec<String> {
+    let spring = libraries
+        .iter()
+        .find(|one| one.family() == Some(Family::Spring));
+    let note = |one| {
+        format!(
+            "nothing is known of the base, so nothing was left out and nothing is proven. The module carries {}: a base that runs Spring itself will not start it; give the base's jar",
+            entry(one)
+        )
+    };
+    spring.map(note).into_iter().collect()
 }
 
 /// Rules 1 and 2, for one library by itself.

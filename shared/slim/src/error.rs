@@ -13,9 +13,20 @@ use crate::family::Family;
 pub enum Kind {
     /// The jar is no module: no manifest, no name, a plain Spring Boot jar.
     NotABiz,
-    /// The jar is damaged or breaks a rule for archives.
+    /// The jar is damaged, or a name in it is none.
     Refused,
-    /// The jar is over one of the [`crate::Limits`].
+    /// An entry would be written outside the jar's directory.
+    UnsafeName,
+    /// Two entries have one name.
+    Duplicate,
+    /// An entry is encrypted.
+    Encrypted,
+    /// The archive goes on in other files.
+    MultiDisk,
+    /// An entry does not hold what the directory says.
+    SizeLies,
+    /// The jar is over one of the [`crate::Limits`], or packed so that a small
+    /// file unpacks to a large one.
     TooLarge,
     /// The base profile, or the jar to make one from, is no such thing.
     Profile,
@@ -108,6 +119,20 @@ pub enum SlimError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// An entry's bytes reach into the next one's, so that they count twice.
+    #[error(
+        "the entry {entry:?} reaches into what comes next, as in a zip bomb; build the jar again"
+    )]
+    Overlaps {
+        /// The name.
+        entry: String,
+    },
+    /// One file of several that are an archive together.
+    #[error("{what} is in another file of a split archive; build the jar in one file")]
+    MultiDisk {
+        /// The entry, or the archive.
+        what: String,
+    },
     /// An entry holds more or fewer bytes than the archive's directory says.
     #[error("the entry {entry:?} says that it holds {said} bytes and holds {held}")]
     SizeLies {
@@ -136,7 +161,7 @@ pub enum SlimError {
     },
     /// There is no `META-INF/MANIFEST.MF`.
     #[error(
-        "the jar has no META-INF/MANIFEST.MF, so it is no ark-biz; build it with sofa-ark-maven-plugin's repackage"
+        "the jar has no META-INF/MANIFEST.MF, so it is no ark-biz; build it with sofa-ark-maven-plugin's repackage, or convert it with `ferry slim --convert`"
     )]
     NoManifest,
     /// The manifest is larger than any that a build writes.
@@ -150,9 +175,22 @@ pub enum SlimError {
     Manifest(#[from] ManifestError),
     /// A Spring Boot jar that runs by itself.
     #[error(
-        "this is a plain Spring Boot jar (it has BOOT-INF/ and no Ark-Biz-Name): a base cannot install it; add sofa-ark-maven-plugin's repackage goal to the pom and deploy the *-ark-biz.jar that it makes"
+        "this is a plain Spring Boot jar (it has BOOT-INF/ and no Ark-Biz-Name): a base cannot install it; add sofa-ark-maven-plugin's repackage goal to the pom and deploy the *-ark-biz.jar that it makes, or convert it with `ferry slim --convert`"
     )]
     PlainSpringBoot,
+    /// A jar of classes, as `jar` or Maven make it.
+    #[error(
+        "this is a plain jar: a base cannot install it; add sofa-ark-maven-plugin's repackage goal to the pom and deploy the *-ark-biz.jar that it makes, or convert it with `ferry slim --convert`"
+    )]
+    PlainJar(#[source] ManifestError),
+    /// The jar does not tell what a base must know, or is of a kind that none is made of.
+    #[error("the jar cannot be made an ark-biz: {what}; {next}")]
+    CannotConvert {
+        /// What is missing.
+        what: String,
+        /// What to do.
+        next: String,
+    },
     /// A base profile was to be made from a jar that is no base.
     #[error(
         "this jar is no base: it has no BOOT-INF/lib/*.jar; give the jar that spring-boot-maven-plugin's repackage makes"
@@ -206,18 +244,21 @@ impl SlimError {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Io { .. } | Self::Spool { .. } => Kind::Io,
-            Self::NotAZip { .. }
-            | Self::Duplicate { .. }
-            | Self::UnsafeName { .. }
-            | Self::BadName { .. }
-            | Self::Encrypted { .. }
-            | Self::Corrupt { .. }
-            | Self::SizeLies { .. } => Kind::Refused,
-            Self::TooManyEntries { .. } | Self::TooLarge { .. } => Kind::TooLarge,
+            Self::NotAZip { .. } | Self::BadName { .. } | Self::Corrupt { .. } => Kind::Refused,
+            Self::UnsafeName { .. } => Kind::UnsafeName,
+            Self::Duplicate { .. } => Kind::Duplicate,
+            Self::Encrypted { .. } => Kind::Encrypted,
+            Self::MultiDisk { .. } => Kind::MultiDisk,
+            Self::SizeLies { .. } => Kind::SizeLies,
+            Self::TooManyEntries { .. } | Self::TooLarge { .. } | Self::Overlaps { .. } => {
+                Kind::TooLarge
+            }
             Self::NoManifest
             | Self::HugeManifest { .. }
             | Self::Manifest(_)
-            | Self::PlainSpringBoot => Kind::NotABiz,
+            | Self::PlainSpringBoot
+            | Self::PlainJar(_)
+            | Self::CannotConvert { .. } => Kind::NotABiz,
             Self::NotABase | Self::BadProfile { .. } | Self::NoJdk { .. } => Kind::Profile,
             Self::BadCommit { .. } => Kind::Caller,
             Self::Mismatch { .. } | Self::ExcludedDiffers { .. } => Kind::Mismatch,

@@ -39,7 +39,7 @@ pub struct Biz {
 /// its other entries are not read.
 ///
 /// # Errors
-/// [`SlimError::PlainSpringBoot`], [`SlimError::NoManifest`] and
+/// [`SlimError::PlainSpringBoot`], [`SlimError::PlainJar`], [`SlimError::NoManifest`] and
 /// [`SlimError::Manifest`] where it is no ark-biz; those of reading a zip.
 pub fn inspect(path: &Path) -> Result<Biz, SlimError> {
     let io = |source| io_error("read", path, source);
@@ -98,6 +98,7 @@ pub(crate) fn read_manifest<R: Read + Seek>(
     match manifest.ark() {
         Ok(ark) => Ok((manifest, ark)),
         Err(ManifestError::NoName) if plain => Err(SlimError::PlainSpringBoot),
+        Err(error @ ManifestError::NoName) => Err(SlimError::PlainJar(error)),
         Err(error) => Err(error.into()),
     }
 }

@@ -5,10 +5,12 @@
 mod archive;
 mod classes;
 mod compatible;
+mod convert;
 pub mod decide;
 mod diff;
 mod error;
 pub mod family;
+mod growth;
 mod inspect;
 mod jdk;
 mod library;
@@ -24,11 +26,13 @@ mod slim;
 pub mod version;
 mod wishes;
 
+pub use convert::{Converted, Identity, convert};
 pub use decide::{Choice, Decision, Wanted, Why};
 pub use diff::{Diff, LibraryChange};
 pub use error::{Conflict, Kind, SlimError};
 pub use family::Family;
-pub use ferry_link::{Finding, Outcome, Verdict};
+pub use ferry_link::{Fault, Finding, Outcome, Verdict};
+pub use growth::{Carried, Changed, Growth, Past};
 pub use inspect::{Biz, inspect};
 pub use jdk::{jdk_home, read_jdk};
 pub use library::Library;

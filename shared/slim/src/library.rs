@@ -307,14 +307,14 @@ fn split_name(stem: &str) -> Option<(&str, &str)> {
 }
 
 #[derive(Debug, Default)]
-struct Pom {
+pub(crate) struct Pom {
     group: Option<String>,
-    artifact: Option<String>,
-    version: Option<String>,
+    pub(crate) artifact: Option<String>,
+    pub(crate) version: Option<String>,
 }
 
 impl Pom {
-    fn parse(text: &str) -> Self {
+    pub(crate) fn parse(text: &str) -> Self {
         let mut pom = Self::default();
         for line in text.lines().map(str::trim) {
             let Some((key, value)) = line.split_once('=') else {

@@ -6,12 +6,11 @@ use std::io::{BufReader, Cursor, Read, Seek};
 use std::mem::take;
 
 use ferry_ark::{ArkManifest, Manifest};
-use ferry_link::{Builder, Carried, Class, Exports, Module, Names, Uses, Verdict, World, prove};
+use ferry_link::{Broken, Builder, Carried, Exports, Module, Names, Uses, Verdict, World, prove};
 
 use crate::SlimError;
 use crate::archive::Archive;
 use crate::classes::{USUAL_RELEASE, each_class, manifest};
-use crate::error::Kind;
 use crate::inspect::is_library;
 use crate::library::{Library, class_of};
 use crate::limits::{Budget, MAX_MANIFEST};
@@ -51,7 +50,10 @@ pub(crate) fn prove_module<R: Read + Seek>(
     let release = platform
         .and_then(ferry_link::Platform::release)
         .unwrap_or(USUAL_RELEASE);
-    let mut carried = Collected::default();
+    let mut carried = Collected {
+        table: Builder::with_private(),
+        ..Collected::default()
+    };
     carried.collect(archive, None, release, budget)?;
     for index in 0..archive.entries.len() {
         let name = archive.entries[index].name.clone();
@@ -66,28 +68,15 @@ pub(crate) fn prove_module<R: Read + Seek>(
         let spool = archive.spool(index, budget, &mut std::io::sink())?;
         match Archive::open(BufReader::new(spool), Some(&name), budget) {
             Ok(mut jar) => carried.collect(&mut jar, Some(&name), release, budget)?,
-            Err(error) if error.kind() == Kind::TooLarge => return Err(error),
-            Err(_) => carried.broken.push(name),
+            Err(SlimError::NotAZip { .. }) => carried.broken.push(Broken {
+                entry: name,
+                class: None,
+                at_root: false,
+            }),
+            Err(error) => return Err(error),
         }
     }
 
-    let mut builder = Builder::with_private();
-    let mut source = (None, builder.source(""));
-    for one in &mut carried.classes {
-        if source.0 != one.library {
-            let name = one.library.as_deref().unwrap_or_default();
-            source = (one.library.clone(), builder.source(name));
-        }
-        // The table has them from here on.
-        let class = &mut one.uses.class;
-        let (fields, methods) = (take(&mut class.fields), take(&mut class.methods));
-        let members = Class {
-            fields,
-            methods,
-            ..class.clone()
-        };
-        builder.add(source.1, 0, &members);
-    }
     let mut exports = Exports::default();
     for plugin in profile.plugins.values() {
         exports.packages.extend(plugin.packages.iter().cloned());
@@ -103,7 +92,7 @@ pub(crate) fn prove_module<R: Read + Seek>(
         in_reach: &in_reach(profile, told.declared),
         exports: &exports,
         denied: &denied,
-        module: &builder.build(),
+        module: &take(&mut carried.table).build(),
     };
     Ok(prove(
         &Module {
@@ -158,11 +147,13 @@ fn own_packages(main_class: &str) -> String {
 #[derive(Default)]
 struct Collected {
     classes: Vec<Carried>,
-    broken: Vec<String>,
+    broken: Vec<Broken>,
     roots: BTreeSet<String>,
     /// Packages that a library keeps to itself, and which.
     sealed: BTreeMap<String, String>,
     names: Names,
+    /// The fields and methods of all classes.
+    table: Builder,
 }
 
 impl Collected {
@@ -182,14 +173,25 @@ impl Collected {
                     .or_insert_with(|| library.to_owned());
             }
         }
+        let source = self.table.source(library.unwrap_or_default());
         each_class(jar, "", release, budget, &mut |entry, bytes| match bytes
             .map(|bytes| Uses::parse(bytes, &mut self.names))
         {
-            Some(Ok(uses)) => self.classes.push(Carried {
-                uses,
-                library: library.map(str::to_owned),
+            Some(Ok(mut uses)) => {
+                // Here, as a class's own members would take more room than all else of it.
+                self.table.add(source, 0, &uses.class);
+                uses.class.fields = Vec::new();
+                uses.class.methods = Vec::new();
+                self.classes.push(Carried {
+                    uses,
+                    library: library.map(str::to_owned),
+                });
+            }
+            _ => self.broken.push(Broken {
+                entry: entry.to_owned(),
+                class: class_by_place(entry),
+                at_root: library.is_none(),
             }),
-            _ => self.broken.push(entry.to_owned()),
         })?;
         for index in 0..jar.entries.len() {
             let name = &jar.entries[index].name;
@@ -214,6 +216,16 @@ impl Collected {
 fn seals(manifest: Option<&Manifest>) -> bool {
     let sealed = manifest.and_then(|manifest| manifest.get("Sealed"));
     sealed.is_some_and(|value| value.trim().eq_ignore_ascii_case("true"))
+}
+
+/// The class that an entry should be, by where it lies.
+fn class_by_place(entry: &str) -> Option<String> {
+    let path = entry.rsplit_once("!/").map_or(entry, |(_, path)| path);
+    let (package, class) = class_of(path)?;
+    Some(match package {
+        "" => class.to_owned(),
+        _ => format!("{package}/{class}"),
+    })
 }
 
 /// Names of classes, one a line, without comments.

@@ -17,6 +17,7 @@ use sha2::{Digest, Sha256};
 use crate::archive::Archive;
 use crate::compatible::settle;
 use crate::decide::{Choice, Decision, Wanted, Why, decide, entry};
+use crate::growth::Growth;
 use crate::inspect::{is_library, read_manifest};
 use crate::library::Library;
 use crate::limits::{Budget, Limits};
@@ -69,6 +70,9 @@ pub struct Report {
     /// Whether the slimmed jar links on the base; none without a profile.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proof: Option<Verdict>,
+    /// The difference to an earlier version, where one was compared with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<Growth>,
 }
 
 /// Slims one jar that wants nothing of its own: see [`slim_as`].
@@ -185,6 +189,7 @@ pub fn slim_as(
         rules: decision.rules,
         shaken,
         proof,
+        since: None,
     })
 }
 

@@ -11,7 +11,7 @@ use ferry_ark::{MANIFEST_PATH, Manifest};
 use sha2::{Digest, Sha256};
 
 use crate::archive::Archive;
-use crate::error::{Kind, SlimError};
+use crate::error::SlimError;
 use crate::limits::{Budget, MAX_MANIFEST};
 use crate::shake::Instead;
 
@@ -154,8 +154,8 @@ fn of_nested<R: Read + Seek>(
     let label = outer.label(index);
     match Archive::open(BufReader::new(spool), Some(&label), budget) {
         Ok(mut jar) => of_entries(&mut jar, budget),
-        Err(error) if error.kind() == Kind::TooLarge => Err(error),
-        Err(_) => Ok(bytes.finalize().into()),
+        Err(SlimError::NotAZip { .. }) => Ok(bytes.finalize().into()),
+        Err(error) => Err(error),
     }
 }
 

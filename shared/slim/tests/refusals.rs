@@ -6,7 +6,7 @@ mod common;
 use std::io::Cursor;
 
 use common::{Bench, Item, class, item, jar, library, manifest, module, profile};
-use ferry_slim::{BaseProfile, Kind, Limits, SlimError, Stamp, inspect};
+use ferry_slim::{BaseProfile, Fault, Kind, Limits, Outcome, SlimError, Stamp, inspect};
 
 fn refused(bytes: &[u8]) -> SlimError {
     let bench = Bench::new();
@@ -64,6 +64,13 @@ fn names_that_lie_are_refused_and_named() {
         SlimError::Duplicate { entry } => assert_eq!(entry, "one.txt"),
         other => panic!("{other}"),
     }
+    assert_eq!(
+        SlimError::Duplicate {
+            entry: String::new()
+        }
+        .kind(),
+        Kind::Duplicate
+    );
     for name in [
         "../evil",
         "a/../../b",
@@ -76,7 +83,10 @@ fn names_that_lie_are_refused_and_named() {
         let plain = module(&[item(&"n".repeat(name.len()), "x")]);
         let bytes = patched(plain, "n".repeat(name.len()).as_bytes(), name.as_bytes());
         match refused(&bytes) {
-            SlimError::UnsafeName { entry } => assert_eq!(entry, name),
+            error @ SlimError::UnsafeName { .. } => {
+                assert_eq!(error.kind(), Kind::UnsafeName);
+                assert!(error.to_string().contains(&format!("{name:?}")), "{error}");
+            }
             other => panic!("{name}: {other}"),
         }
     }
@@ -99,7 +109,10 @@ fn bytes_that_lie_are_refused_and_named() {
     let at = directory_record(&secret, "secret.txt");
     secret[at + 8] |= 1;
     match refused(&secret) {
-        SlimError::Encrypted { entry } => assert_eq!(entry, "secret.txt"),
+        error @ SlimError::Encrypted { .. } => {
+            assert_eq!(error.kind(), Kind::Encrypted);
+            assert!(error.to_string().contains("secret.txt"), "{error}");
+        }
         other => panic!("{other}"),
     }
 
@@ -118,12 +131,111 @@ fn bytes_that_lie_are_refused_and_named() {
         other => panic!("{other}"),
     }
 
-    let mut lying = module(&[item("long.txt", text)]);
-    let at = directory_record(&lying, "long.txt");
-    lying[at + 24] += 1;
-    let error = refused(&lying);
-    assert!(error.to_string().contains("long.txt"), "{error}");
-    assert_eq!(error.kind(), Kind::Refused);
+    // One more than there is, one less, and none.
+    for stored in [false, true] {
+        for said in [text.len() + 1, text.len() - 1, 0] {
+            let mut long = item("long.txt", text);
+            long.stored = stored;
+            let mut lying = module(&[long]);
+            let at = directory_record(&lying, "long.txt");
+            lying[at + 24] = u8::try_from(said).unwrap();
+            let error = refused(&lying);
+            assert!(error.to_string().contains("long.txt"), "{error}");
+            assert_eq!(error.kind(), Kind::SizeLies, "{stored} {said}: {error}");
+        }
+    }
+}
+
+#[test]
+fn split_archives_are_refused() {
+    let whole = module(&[item("a.txt", "x")]);
+    // The end of the directory: this file's number, and that of the directory's first.
+    let end = whole.len() - 22;
+    assert!(whole[end..].starts_with(b"PK\x05\x06"));
+    for at in [4, 6] {
+        let mut split = whole.clone();
+        split[end + at] = 1;
+        assert_eq!(refused(&split).kind(), Kind::MultiDisk, "{at}");
+    }
+    let mut elsewhere = whole.clone();
+    let at = directory_record(&whole, "a.txt");
+    elsewhere[at + 34] = 1;
+    match refused(&elsewhere) {
+        error @ SlimError::MultiDisk { .. } => assert!(error.to_string().contains("a.txt")),
+        other => panic!("{other}"),
+    }
+}
+
+/// Many entries that are the same few bytes, as in zip bombs.
+#[test]
+fn entries_that_overlap_are_refused() {
+    let mut bomb = module(&[item("one.txt", "1111"), item("two.txt", "2222")]);
+    let (one, two) = (
+        directory_record(&bomb, "one.txt"),
+        directory_record(&bomb, "two.txt"),
+    );
+    let place = bomb[one + 42..one + 46].to_vec();
+    bomb[two + 42..two + 46].copy_from_slice(&place);
+    let error = refused(&bomb);
+    assert!(matches!(error, SlimError::Overlaps { .. }), "{error}");
+    assert_eq!(error.kind(), Kind::TooLarge);
+}
+
+/// A library of these entries, the last given the name of the one before it.
+fn doubled(name: &str, one: &str, other: &str) -> Vec<u8> {
+    let last = "n".repeat(name.len());
+    let inner = library("demo", "a", "1.0", &[item(name, one), item(&last, other)]);
+    patched(inner, last.as_bytes(), name.as_bytes())
+}
+
+#[test]
+fn a_library_s_refusal_names_the_library() {
+    let carrying = |inner: Vec<u8>| module(&[item("lib/a-1.0.jar", inner)]);
+    let plain = || library("demo", "a", "1.0", &[item("nnnnnnn", "x")]);
+    let evil = patched(plain(), b"nnnnnnn", b"../evil");
+    let mut secret = plain();
+    let at = directory_record(&secret, "nnnnnnn");
+    secret[at + 8] |= 1;
+    for (inner, kind) in [
+        (evil, Kind::UnsafeName),
+        (secret, Kind::Encrypted),
+        (doubled("demo/A.class", "x", "y"), Kind::Duplicate),
+    ] {
+        let error = refused(&carrying(inner));
+        assert_eq!(error.kind(), kind, "{error}");
+        assert!(error.to_string().contains("lib/a-1.0.jar!/"), "{error}");
+    }
+    // Shading leaves licences twice, and every class loader takes such a jar.
+    for inner in [
+        doubled("LICENSE", "x", "y"),
+        doubled("demo/A.class", "x", "x"),
+    ] {
+        Bench::new()
+            .slim(&carrying(inner), None)
+            .expect("it is taken");
+    }
+}
+
+#[test]
+fn a_broken_class_is_named_with_its_jar() {
+    let provided = profile(&[("b-1.0.jar", library("demo", "b", "1.0", &[class("demo/B")]))]);
+    let proof = |packaged: &[u8]| {
+        let (report, _) = Bench::new().slim(packaged, Some(&provided)).unwrap();
+        report.proof.unwrap()
+    };
+    let own = proof(&module(&[item("demo/Bad.class", "no class")]));
+    assert_eq!(own.outcome, Outcome::Refused);
+    assert!(matches!(&own.faults[0].fault, Fault::Broken { entry } if entry == "demo/Bad.class"));
+    assert_eq!(own.faults[0].needed_by, "demo/Bad");
+
+    let inner = library("acme", "a", "1.0", &[item("acme/Bad.class", "no class")]);
+    let unreached = proof(&module(&[item("lib/a-1.0.jar", inner)]));
+    assert_eq!(unreached.outcome, Outcome::LinksWithGaps);
+    let told = unreached.gaps[0].to_string();
+    assert!(
+        told.contains("lib/a-1.0.jar!/acme/Bad.class is no class file"),
+        "{told}"
+    );
 }
 
 #[test]

@@ -6,7 +6,7 @@ use common::{
     Bench, base, class, item, jar, library, module, module_declaring, profile, raw, read,
 };
 use ferry_ark::Manifest;
-use ferry_slim::{BaseProfile, Kind, Limits, SlimError, Stamp, inspect};
+use ferry_slim::{BaseProfile, Kind, Limits, Outcome, SlimError, Stamp, inspect};
 
 fn guava(version: &str) -> Vec<u8> {
     library(
@@ -119,12 +119,18 @@ fn deflated_libraries_are_read_too() {
 }
 
 #[test]
-fn a_library_that_is_no_zip_is_kept_as_it_is() {
+fn a_library_that_is_no_zip_is_kept_as_it_is_and_told() {
     let odd = item("lib/odd-1.0.jar", "not a zip at all");
     let provided = profile(&[("guava-32.1.3-jre.jar", guava("32.1.3-jre"))]);
     let (report, slimmed) = Bench::new().slim(&module(&[odd]), Some(&provided)).unwrap();
     assert_eq!(report.kept.len(), 1);
     assert_eq!(read(&slimmed, "lib/odd-1.0.jar"), b"not a zip at all");
+    let proof = report.proof.unwrap();
+    assert_eq!(proof.outcome, Outcome::LinksWithGaps);
+    assert_eq!(
+        proof.gaps[0].to_string(),
+        "ClassFormatError: lib/odd-1.0.jar is no jar that can be read, needed by lib.odd-1.0.jar (lib/odd-1.0.jar)"
+    );
 }
 
 #[test]

@@ -102,7 +102,7 @@ fn list(folder: &Path, below: &Path, depth: usize, files: &mut Vec<PathBuf>) -> 
 /// Reads a jar: its size, its manifest, its digest.
 ///
 /// # Errors
-/// `too-large`, `not-a-biz`, `jar-refused`.
+/// `too-large`, `not-a-biz`, and those of a jar that is refused.
 pub fn inspect(jar: &Path, limit: u64) -> Result<Built, Stop> {
     let unreadable = |error: io::Error| {
         Stop::new(
@@ -118,7 +118,12 @@ pub fn inspect(jar: &Path, limit: u64) -> Result<Built, Stop> {
     let biz = ferry_slim::inspect(jar).map_err(|error| {
         let reason = match error.kind() {
             Kind::NotABiz => Reason::NotABiz,
-            Kind::TooLarge => Reason::TooLarge,
+            Kind::UnsafeName => Reason::JarUnsafeName,
+            Kind::Duplicate => Reason::JarDuplicate,
+            Kind::Encrypted => Reason::JarEncrypted,
+            Kind::MultiDisk => Reason::JarMultiDisk,
+            Kind::SizeLies => Reason::JarSizeLies,
+            Kind::TooLarge => Reason::JarBomb,
             Kind::Io => Reason::BuildFailed,
             _ => Reason::JarRefused,
         };

@@ -19,8 +19,8 @@ use ferry_events::{
 };
 use ferry_runtime::{Done, Effects, Environment, Failure, Feeder, Hands, Job};
 use ferry_slim::{
-    BaseProfile, Kind, Limits, Report, Rules, RulesFile, SlimError, Stamp, Verdict, Versions,
-    Wishes,
+    BaseProfile, Fault, Finding, Kind, Limits, Report, Rules, RulesFile, SlimError, Stamp, Verdict,
+    Versions, Wishes,
 };
 use tracing::{info, warn};
 
@@ -170,7 +170,13 @@ impl SlimmerEffects {
             .map_err(|error| store(&error))?;
         if verdict.outcome == ferry_slim::Outcome::Refused {
             let detail = format!("pool {pool}: {}; report {digest}", refused(verdict));
-            return Err(Stop::new(Reason::DoesNotLink, detail).into());
+            // Nothing of the base is amiss then: the module was built badly.
+            let broken = |fault: &Finding| matches!(fault.fault, Fault::Broken { .. });
+            let reason = match verdict.faults.iter().any(broken) {
+                true => Reason::ClassBroken,
+                false => Reason::DoesNotLink,
+            };
+            return Err(Stop::new(reason, detail).into());
         }
         Ok(Proof {
             gaps: u32::try_from(verdict.gaps.len()).unwrap_or(u32::MAX),
@@ -284,7 +290,12 @@ fn refusal(error: &SlimError) -> Failure {
     let reason = match error.kind() {
         Kind::NotABiz => Reason::NotABiz,
         Kind::Refused => Reason::JarRefused,
-        Kind::TooLarge => Reason::TooLarge,
+        Kind::UnsafeName => Reason::JarUnsafeName,
+        Kind::Duplicate => Reason::JarDuplicate,
+        Kind::Encrypted => Reason::JarEncrypted,
+        Kind::MultiDisk => Reason::JarMultiDisk,
+        Kind::SizeLies => Reason::JarSizeLies,
+        Kind::TooLarge => Reason::JarBomb,
         Kind::Profile => Reason::ProfileUnavailable,
         Kind::Mismatch => Reason::BaseMismatch,
         Kind::Caller => Reason::OurFault,

@@ -62,7 +62,20 @@ pub fn library(group: &str, artifact: &str, version: &str, more: &[Item]) -> Vec
 }
 
 pub fn class(name: &str) -> Item {
-    item(&format!("{name}.class"), format!("\u{1}class {name}"))
+    item(&format!("{name}.class"), class_file(name))
+}
+
+/// A class file without members.
+pub fn class_file(name: &str) -> Vec<u8> {
+    let mut bytes = vec![0xca, 0xfe, 0xba, 0xbe, 0, 0, 0, 61, 0, 5];
+    for (utf8, name) in [(2, name), (4, "java/lang/Object")] {
+        bytes.extend([7, 0, utf8, 1]);
+        bytes.extend(u16::try_from(name.len()).unwrap().to_be_bytes());
+        bytes.extend(name.as_bytes());
+    }
+    // Public; itself, its super class; no interface, field, method, attribute.
+    bytes.extend([0, 0x21, 0, 1, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0]);
+    bytes
 }
 
 /// A class file without members: all that linking asks for is its super class.

@@ -7,6 +7,7 @@ mod hand;
 mod herd;
 pub mod push;
 pub mod rollout;
+pub mod slim;
 mod steps;
 
 pub use figures::Figures;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
-use ferry_rig::bench::{push, rollout};
+use ferry_rig::bench::{push, rollout, slim};
 use ferry_rig::screen::Screen;
 use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
@@ -30,6 +30,8 @@ enum What {
     Push(PushArgs),
     /// One module onto many simulated bases, against what their installations alone take
     Rollout(RolloutArgs),
+    /// Slimming jars of some sizes, beside cp, zip -d and Maven
+    Slim(SlimArgs),
 }
 
 #[derive(clap::Args)]
@@ -61,10 +63,25 @@ struct RolloutArgs {
     json: bool,
 }
 
+#[derive(clap::Args)]
+struct SlimArgs {
+    /// How often each is measured
+    #[arg(long, default_value_t = 5)]
+    runs: usize,
+    /// Sizes of the jars, in MB
+    #[arg(long, value_delimiter = ',', default_values_t = [5, 50, 200])]
+    sizes: Vec<u64>,
+    /// Print an array of objects instead
+    #[arg(long)]
+    json: bool,
+}
+
 #[tokio::main]
 async fn main() -> Result<ExitCode> {
     let what = Args::parse().what;
-    let (What::Push(PushArgs { json, .. }) | What::Rollout(RolloutArgs { json, .. })) = what;
+    let (What::Push(PushArgs { json, .. })
+    | What::Rollout(RolloutArgs { json, .. })
+    | What::Slim(SlimArgs { json, .. })) = what;
     let screen = if json {
         Screen::beside_data()
     } else {
@@ -103,6 +120,14 @@ async fn figures(what: What, screen: &Screen) -> Result<(String, Value)> {
             };
             let sizes = rollout::measure(&plan, screen).await?;
             Ok((rollout::text(&sizes, &plan), serde_json::to_value(&sizes)?))
+        }
+        What::Slim(args) => {
+            let plan = slim::Plan {
+                runs: args.runs.max(1),
+                sizes: args.sizes,
+            };
+            let rows = slim::measure(&plan, screen).await?;
+            Ok((slim::table(&rows), slim::object(&rows)?))
         }
     }
 }
