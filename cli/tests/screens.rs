@@ -233,6 +233,16 @@ fn bases() {
 fn bases_to_be_restarted() {
     let bases = world::restarting_bases();
     insta::assert_snapshot!(screen::bases(&bases, world::now(), Paint::Plain));
+    // What a person has to do, what failed and what does not come to its turn is told where one looks first.
+    let status = Status::of(
+        LineView::default(),
+        Vec::new(),
+        bases,
+        Vec::new(),
+        Vec::new(),
+        world::now(),
+    );
+    insta::assert_snapshot!(screen::status(&status, world::now(), Paint::Plain));
 }
 
 #[test]

@@ -148,7 +148,7 @@ pub(super) fn differs(base: &BaseView, it: &WantedView, now: Timestamp) -> Optio
 }
 
 /// How far a restart is.
-fn restart_words(restart: &RestartView, now: Timestamp) -> String {
+pub(super) fn restart_words(restart: &RestartView, now: Timestamp) -> String {
     let since = age(now, restart.since);
     let why = restart.why.as_deref().map(|why| one_line(why, LINE_MAX));
     let why = why.map(|why| format!("; {why}")).unwrap_or_default();

@@ -1,6 +1,7 @@
 //! What is seen on the screen: data in, text out. Nothing here reads a clock, a
 //! terminal or a file.
 
+mod attention;
 mod base;
 mod can;
 mod change;
@@ -22,6 +23,7 @@ mod text;
 mod why;
 mod words;
 
+pub use attention::Attention;
 pub use base::bases;
 pub use can::can;
 pub use change::{asked, settled};
@@ -37,7 +39,7 @@ pub use run::{end_of_run, run, stop};
 pub use runs::runs;
 pub use slim::{profile, profile_diff, slimmed};
 pub use slim_page::slim_page;
-pub use status::{Attention, Status, status};
+pub use status::{Status, status};
 pub use text::{age, bytes, elapsed, one_line, short, took};
 pub use why::why;
 pub use words::event_words;
