@@ -76,6 +76,11 @@ impl Watch {
         self.misses
     }
 
+    /// Whether the last look was missed.
+    pub fn is_silent(&self) -> bool {
+        self.misses > 0
+    }
+
     /// A base answered. Whether the fact has to be read to know what to make of it.
     pub fn looked(&mut self, shown: &[ModuleOnBase]) -> bool {
         self.misses = 0;

@@ -131,15 +131,16 @@ async fn look_again(
     let key = Key::new("base", &[&base.name]);
     let mut watch = Watch::default();
     let mut last_seen: Option<Timestamp> = None;
-    let mut silent = false;
     loop {
         let settings = feeder.config().verifier.clone();
-        let pace = if silent { &paces.missed } else { &paces.all };
+        let pace = match watch.is_silent() {
+            true => &paces.missed,
+            false => &paces.all,
+        };
         pace.turn(settings.pause()).await;
         let next = Instant::now() + settings.poll;
         let arklet = Arklet::new(web.clone(), base.arklet.clone(), settings.health_timeout);
         let looked = tokio::try_join!(arklet.health(), arklet.modules());
-        silent = looked.is_err();
         let report = match looked {
             Ok((health, modules)) => {
                 let now = clock.now();
