@@ -2,7 +2,7 @@
 
 mod world;
 
-use ferry_api::{Action, BaseState, CanView, LetterState, LineView, RunState};
+use ferry_api::{Action, BaseState, BaseView, CanView, LetterState, LineView, RunState};
 use ferry_cli::screen::{self, Paint, Status};
 use ferry_events::Body;
 
@@ -229,35 +229,26 @@ fn bases() {
     insta::assert_snapshot!(screen::bases(&world::bases(), world::now(), Paint::Plain));
 }
 
+/// `ferry status` where there are bases and nothing else.
+fn status_of(bases: Vec<BaseView>) -> String {
+    let (line, now) = (LineView::default(), world::now());
+    let status = Status::of(line, Vec::new(), bases, Vec::new(), Vec::new(), now);
+    screen::status(&status, now, Paint::Plain)
+}
+
 #[test]
 fn bases_to_be_restarted() {
     let bases = world::restarting_bases();
     insta::assert_snapshot!(screen::bases(&bases, world::now(), Paint::Plain));
     // What a person has to do, what failed and what does not come to its turn is told where one looks first.
-    let status = Status::of(
-        LineView::default(),
-        Vec::new(),
-        bases,
-        Vec::new(),
-        Vec::new(),
-        world::now(),
-    );
-    insta::assert_snapshot!(screen::status(&status, world::now(), Paint::Plain));
+    insta::assert_snapshot!(status_of(bases));
 }
 
 #[test]
 fn bases_that_differ() {
     let bases = world::differing_bases();
     insta::assert_snapshot!(screen::bases(&bases, world::now(), Paint::Plain));
-    let status = Status::of(
-        LineView::default(),
-        Vec::new(),
-        bases,
-        Vec::new(),
-        Vec::new(),
-        world::now(),
-    );
-    insta::assert_snapshot!(screen::status(&status, world::now(), Paint::Plain));
+    insta::assert_snapshot!(status_of(bases));
 }
 
 #[test]

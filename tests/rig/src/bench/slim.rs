@@ -14,7 +14,6 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use procfs::process::Process;
 use serde::Serialize;
-use serde_json::Value;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
@@ -320,12 +319,4 @@ pub fn table(rows: &[Row]) -> String {
         ]);
     }
     table.to_string()
-}
-
-/// For machines.
-///
-/// # Errors
-/// Never: numbers and texts.
-pub fn object(rows: &[Row]) -> Result<Value> {
-    Ok(serde_json::to_value(rows)?)
 }

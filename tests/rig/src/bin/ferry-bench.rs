@@ -127,7 +127,7 @@ async fn figures(what: What, screen: &Screen) -> Result<(String, Value)> {
                 sizes: args.sizes,
             };
             let rows = slim::measure(&plan, screen).await?;
-            Ok((slim::table(&rows), slim::object(&rows)?))
+            Ok((slim::table(&rows), serde_json::to_value(&rows)?))
         }
     }
 }
