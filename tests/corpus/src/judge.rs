@@ -3,11 +3,11 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use ferry_rig::base::Base;
-use ferry_slim::{Outcome, Verdict};
+use ferry_rig::{base::Base, maven::base_jar, tools};
+use ferry_slim::{BaseProfile, Limits, Outcome, Report, Stamp, Verdict, Wishes, read_jdk, slim_as};
 use serde_json::json;
 
 use crate::case::Case;
@@ -55,6 +55,33 @@ impl Judged {
     }
 }
 
+/// A slimmed jar.
+pub struct Slimmed {
+    /// Where it lies.
+    pub jar: PathBuf,
+    /// What slimming did.
+    pub report: Report,
+}
+
+/// What the demo's base holds, and its Java.
+///
+/// # Errors
+/// When there is no JDK, or the base cannot be built or read.
+pub async fn profile() -> Result<BaseProfile> {
+    let java = read_jdk(&tools::jdk()?.home)?;
+    Ok(BaseProfile::load(&base_jar().await?, Limits::default())?.with_java(java))
+}
+
+/// Slims a jar to beside it.
+///
+/// # Errors
+/// As [`slim_as`].
+pub fn slimmed(jar: &Path, profile: &BaseProfile, wishes: &Wishes) -> Result<Slimmed> {
+    let (to, limits) = (jar.with_extension("slimmed.jar"), Limits::default());
+    let report = slim_as(jar, Some(profile), wishes, &Stamp::packaged(), &to, limits)?;
+    Ok(Slimmed { jar: to, report })
+}
+
 /// Installs a slimmed jar on a base whose files are in `folder`, and takes it
 /// away again.
 ///
@@ -64,9 +91,9 @@ pub async fn install(
     base: &Base,
     folder: &Path,
     case: &Case,
-    jar: &Path,
-    (name, version): (&str, &str),
+    Slimmed { jar, report }: &Slimmed,
 ) -> Result<Result<String, String>> {
+    let (name, version) = (&report.name, &report.version);
     let answer = folder.join("tmp").join(&case.name);
     fs::remove_file(&answer).ok();
     let biz = json!({

@@ -18,4 +18,4 @@ mod judge;
 
 pub use build::{Built, build};
 pub use case::{Case, cases};
-pub use judge::{Judged, install, table};
+pub use judge::{Judged, Slimmed, install, profile, slimmed, table};

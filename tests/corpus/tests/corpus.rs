@@ -2,10 +2,10 @@
 //! and then installed on a real base, whatever the proof says.
 
 use anyhow::{Context, Result, ensure};
-use ferry_corpus::{Case, Judged, build, cases, install, table};
+use ferry_corpus::{Case, Judged, build, cases, install, profile, slimmed, table};
 use ferry_rig::base::{Base, Options};
 use ferry_rig::maven::base_jar;
-use ferry_slim::{BaseProfile, Limits, Report, Stamp, read_jdk, slim_as};
+use ferry_slim::Report;
 
 /// All cases; while one is worked on, those whose names begin as `FERRY_CORPUS` says.
 fn wanted() -> Result<Vec<Case>> {
@@ -44,31 +44,14 @@ async fn what_is_foretold_is_what_happens() -> Result<()> {
     let jar = base_jar().await?;
     let at = folder.path().join("base");
     let base = Base::start(Options::new("corpus", &at)).await?;
-    let java = read_jdk(&ferry_rig::tools::jdk()?.home)?;
-    let profile = BaseProfile::load(&jar, Limits::default())?.with_java(java);
+    let profile = profile().await?;
     let (mut judged, mut wrong) = (Vec::new(), Vec::new());
     for built in build(wanted()?, &jar, folder.path()).await? {
-        let slimmed = built.jar.with_extension("slimmed.jar");
-        let stamp = Stamp::packaged();
-        let report = slim_as(
-            &built.jar,
-            Some(&profile),
-            &built.case.wishes(),
-            &stamp,
-            &slimmed,
-            Limits::default(),
-        )
-        .with_context(|| built.case.name.clone())?;
-        wrong.extend(wrong_in(&report, &built.case));
-        let verdict = report.proof.expect("there is a profile");
-        let ran = install(
-            &base,
-            &at,
-            &built.case,
-            &slimmed,
-            (&report.name, &report.version),
-        )
-        .await?;
+        let slimmed = slimmed(&built.jar, &profile, &built.case.wishes())
+            .with_context(|| built.case.name.clone())?;
+        wrong.extend(wrong_in(&slimmed.report, &built.case));
+        let ran = install(&base, &at, &built.case, &slimmed).await?;
+        let verdict = slimmed.report.proof.expect("there is a profile");
         judged.push(Judged {
             case: built.case,
             verdict,

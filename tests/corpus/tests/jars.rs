@@ -6,27 +6,13 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use ferry_corpus::{Built, build, cases, install};
+use ferry_corpus::{Built, Slimmed, build, cases, install, profile, slimmed};
 use ferry_rig::base::{Base, Options};
 use ferry_rig::maven::{Maven, base_jar, demo_dir};
-use ferry_slim::{
-    BaseProfile, Identity, Limits, Outcome, Report, Stamp, convert, inspect, read_jdk, slim,
-};
+use ferry_slim::{Identity, Limits, Outcome, Wishes, convert, inspect};
 use serde_json::json;
 use zip::write::SimpleFileOptions;
 use zip::{ZipArchive, ZipWriter};
-
-async fn profile() -> Result<BaseProfile> {
-    let java = read_jdk(&ferry_rig::tools::jdk()?.home)?;
-    Ok(BaseProfile::load(&base_jar().await?, Limits::default())?.with_java(java))
-}
-
-fn slimmed(jar: &Path, profile: &BaseProfile) -> Result<(Report, PathBuf)> {
-    let output = jar.with_extension("slimmed.jar");
-    let limits = Limits::default();
-    let report = slim(jar, Some(profile), &Stamp::packaged(), &output, limits)?;
-    Ok((report, output))
-}
 
 /// `demo/hello` with a pom that knows nothing of Koupleless: a jar that runs by itself.
 async fn spring_boot_jar(folder: &Path) -> Result<PathBuf> {
@@ -97,7 +83,7 @@ async fn a_converted_spring_boot_jar_is_installed_and_answers() -> Result<()> {
     );
     entries_moved(&plain, &biz)?;
 
-    let (report, jar) = slimmed(&biz, &profile().await?)?;
+    let Slimmed { jar, report } = slimmed(&biz, &profile().await?, &Wishes::default())?;
     let proof = report.proof.as_ref().context("there is a profile")?;
     assert_ne!(proof.outcome, Outcome::Refused, "{:#?}", proof.faults);
     let base = Base::start(Options::new("converted", &folder.path().join("base"))).await?;
@@ -208,16 +194,9 @@ async fn broken_classes_and_plain_jars_do_what_was_foretold() -> Result<()> {
         ("reached", vec![("demo/Answer.class", bad)], false),
         ("odd", vec![("lib/odd-1.0.jar", bad)], true),
     ] {
-        let (report, jar) = slimmed(&with(plain, name, &more)?, &profile)?;
-        let proof = report.proof.context("there is a profile")?;
-        let ran = install(
-            &base,
-            &at,
-            &plain.case,
-            &jar,
-            (&report.name, &report.version),
-        )
-        .await?;
+        let it = slimmed(&with(plain, name, &more)?, &profile, &Wishes::default())?;
+        let ran = install(&base, &at, &plain.case, &it).await?;
+        let proof = it.report.proof.context("there is a profile")?;
         said.push(format!("{name}: {}: {ran:?}", proof.outcome));
         let foretold = match links {
             true => proof.outcome != Outcome::Refused && ran.is_ok(),
@@ -249,15 +228,8 @@ async fn broken_classes_and_plain_jars_do_what_was_foretold() -> Result<()> {
         ..Identity::default()
     };
     convert(&bare, &identity, &biz, limits)?.context("it is no biz yet")?;
-    let (report, jar) = slimmed(&biz, &profile)?;
-    let ran = install(
-        &base,
-        &at,
-        &plain.case,
-        &jar,
-        (&report.name, &report.version),
-    )
-    .await?;
+    let it = slimmed(&biz, &profile, &Wishes::default())?;
+    let ran = install(&base, &at, &plain.case, &it).await?;
     assert_eq!(ran, Ok(plain.case.answer.clone()));
     Ok(())
 }
