@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use ferry_slim::{
-    BaseProfile, Diff, Growth, Identity, Limits, Outcome, Past, Rules, RulesFile, SlimError, Stamp,
-    Versions, Wishes, convert, jdk_home, read_jdk, slim_as,
+    BaseProfile, Diff, Growth, Identity, Limits, Outcome, Past, Rules, SlimError, Stamp, Versions,
+    Wishes, convert, jdk_home, read_jdk, rules, slim_as,
 };
 use serde::Serialize;
 
@@ -91,7 +91,7 @@ impl WishesArgs {
     fn read(&self) -> Result<Wishes> {
         let mut files = Vec::new();
         for path in &self.rules {
-            files.extend(RulesFile::load(path).map_err(told)?);
+            files.extend(rules::load(path).map_err(told)?);
         }
         Ok(Wishes {
             versions: match self.versions {

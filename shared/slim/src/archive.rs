@@ -4,12 +4,13 @@
 //! Source of the layout: PKWARE's APPNOTE, 4.3.12 (central directory).
 
 use std::collections::BTreeMap;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{BufReader, Read, Seek, SeekFrom, Write};
 
 use tempfile::SpooledTempFile;
 use zip::ZipArchive;
 
 use crate::SlimError;
+use crate::library::Nested;
 use crate::limits::{Budget, SPOOL_IN_MEMORY};
 
 const CENTRAL_SIGNATURE: [u8; 4] = *b"PK\x01\x02";
@@ -152,6 +153,20 @@ impl<R: Read + Seek> Archive<R> {
         Ok(Some(bytes))
     }
 
+    /// A nested jar, opened; none where it is no zip.
+    pub(crate) fn nested(
+        &mut self,
+        index: usize,
+        budget: &mut Budget,
+    ) -> Result<Option<Archive<Nested>>, SlimError> {
+        let spool = self.spool(index, budget, &mut std::io::sink())?;
+        match Archive::open(BufReader::new(spool), Some(&self.label(index)), budget) {
+            Ok(jar) => Ok(Some(jar)),
+            Err(SlimError::NotAZip { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// A nested jar, unpacked to where it can be sought in.
     pub(crate) fn spool(
         &mut self,
@@ -221,7 +236,7 @@ fn directory<R: Read + Seek>(
         source: Some(source.into()),
     };
     reader.seek(SeekFrom::Start(start)).map_err(broken)?;
-    let mut reader = std::io::BufReader::new(reader);
+    let mut reader = BufReader::new(reader);
     let (mut entries, mut seen) = (Vec::<Entry>::new(), BTreeMap::new());
     // Where each entry begins in the file, how many bytes it has there at least, and its name.
     let mut places: Vec<(u64, u64, String)> = Vec::new();

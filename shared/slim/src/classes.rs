@@ -12,7 +12,7 @@ use crate::limits::{Budget, MAX_MANIFEST};
 
 /// A class file has at most 65,535 constants of at most 65,535 bytes; the
 /// largest of a base's 27,000 has 0.5 MB.
-const MAX_CLASS: u64 = 16 << 20;
+pub(crate) const MAX_CLASS: u64 = 16 << 20;
 
 /// The release that versions of multi-release jars are picked for, where the
 /// base's is not known: the oldest that Spring Boot 3 runs on.

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use ferry_ark::ManifestError;
+use ferry_events::Reason;
 use serde::Serialize;
 
 use crate::family::Family;
@@ -236,6 +237,24 @@ pub enum SlimError {
         /// Each library, by name.
         conflicts: Vec<Conflict>,
     },
+}
+
+impl Kind {
+    /// Why a run stops for it, where the jar itself is to blame; of all else the caller knows best.
+    #[must_use]
+    pub fn reason(self) -> Option<Reason> {
+        match self {
+            Self::NotABiz => Some(Reason::NotABiz),
+            Self::Refused => Some(Reason::JarRefused),
+            Self::UnsafeName => Some(Reason::JarUnsafeName),
+            Self::Duplicate => Some(Reason::JarDuplicate),
+            Self::Encrypted => Some(Reason::JarEncrypted),
+            Self::MultiDisk => Some(Reason::JarMultiDisk),
+            Self::SizeLies => Some(Reason::JarSizeLies),
+            Self::TooLarge => Some(Reason::JarBomb),
+            Self::Profile | Self::Mismatch | Self::Caller | Self::Io => None,
+        }
+    }
 }
 
 impl SlimError {

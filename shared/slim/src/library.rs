@@ -211,10 +211,7 @@ impl Library {
 
     /// Each class's whole name.
     pub(crate) fn class_names(&self) -> impl Iterator<Item = String> {
-        self.each_class().map(|(package, class)| match package {
-            "" => class.to_owned(),
-            _ => format!("{package}/{class}"),
-        })
+        self.each_class().map(whole_name)
     }
 
     pub(crate) fn has_class(&self, package: &str, class: &str) -> bool {
@@ -242,6 +239,18 @@ pub(crate) fn class_of(entry: &str) -> Option<(&str, &str)> {
     };
     let (package, class) = path.rsplit_once('/').unwrap_or(("", path));
     (class != "module-info" && class != "package-info").then_some((package, class))
+}
+
+/// A class's whole name by its entry, whatever the release; none for all else.
+pub(crate) fn class_name(entry: &str) -> Option<String> {
+    class_of(entry).map(whole_name)
+}
+
+fn whole_name((package, class): (&str, &str)) -> String {
+    match package {
+        "" => class.to_owned(),
+        _ => format!("{package}/{class}"),
+    }
 }
 
 /// Whether frameworks look for an entry by its name through the module's class

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufReader, Read, Seek};
 
+use ferry_events::artifact::RulesFile;
 use ferry_link::{Verdict, mentions};
 
 use crate::SlimError;
@@ -15,7 +16,7 @@ use crate::error::Kind;
 use crate::inspect::is_library;
 use crate::library::Library;
 use crate::limits::Budget;
-use crate::rules::{Rule, Rules, RulesFile};
+use crate::rules::{self, Rule, Rules};
 
 /// The rules that lie in the jar itself.
 pub(crate) fn carried<R: Read + Seek>(
@@ -23,10 +24,10 @@ pub(crate) fn carried<R: Read + Seek>(
     budget: &mut Budget,
 ) -> Result<Vec<RulesFile>, SlimError> {
     let mut files = Vec::new();
-    for name in RulesFile::NAMES {
-        let name = format!("{}/{name}", RulesFile::FOLDER);
+    for name in rules::NAMES {
+        let name = format!("{}/{name}", rules::FOLDER);
         if let Some(index) = archive.position(&name) {
-            let bytes = archive.read_small(index, RulesFile::MAX, budget)?;
+            let bytes = archive.read_small(index, rules::MAX, budget)?;
             let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
             files.push(RulesFile { name, text });
         }

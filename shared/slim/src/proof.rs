@@ -2,7 +2,7 @@
 //! left out, the base profile. Comes out: [`Verdict`].
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufReader, Cursor, Read, Seek};
+use std::io::{Cursor, Read, Seek};
 use std::mem::take;
 
 use ferry_ark::{ArkManifest, Manifest};
@@ -12,7 +12,7 @@ use crate::SlimError;
 use crate::archive::Archive;
 use crate::classes::{USUAL_RELEASE, each_class, manifest};
 use crate::inspect::is_library;
-use crate::library::{Library, class_of};
+use crate::library::{Library, class_name, class_of};
 use crate::limits::{Budget, MAX_MANIFEST};
 use crate::profile::{BaseProfile, OWN};
 use crate::shake::Instead;
@@ -65,15 +65,13 @@ pub(crate) fn prove_module<R: Read + Seek>(
             carried.collect(&mut jar, Some(&name), release, budget)?;
             continue;
         }
-        let spool = archive.spool(index, budget, &mut std::io::sink())?;
-        match Archive::open(BufReader::new(spool), Some(&name), budget) {
-            Ok(mut jar) => carried.collect(&mut jar, Some(&name), release, budget)?,
-            Err(SlimError::NotAZip { .. }) => carried.broken.push(Broken {
+        match archive.nested(index, budget)? {
+            Some(mut jar) => carried.collect(&mut jar, Some(&name), release, budget)?,
+            None => carried.broken.push(Broken {
                 entry: name,
                 class: None,
                 at_root: false,
             }),
-            Err(error) => return Err(error),
         }
     }
 
@@ -220,12 +218,7 @@ fn seals(manifest: Option<&Manifest>) -> bool {
 
 /// The class that an entry should be, by where it lies.
 fn class_by_place(entry: &str) -> Option<String> {
-    let path = entry.rsplit_once("!/").map_or(entry, |(_, path)| path);
-    let (package, class) = class_of(path)?;
-    Some(match package {
-        "" => class.to_owned(),
-        _ => format!("{package}/{class}"),
-    })
+    class_name(entry.rsplit_once("!/").map_or(entry, |(_, path)| path))
 }
 
 /// Names of classes, one a line, without comments.

@@ -11,70 +11,60 @@ mod read;
 use std::io::Read as _;
 use std::path::Path;
 
+use ferry_events::artifact::RulesFile;
 use serde::Serialize;
 
 use crate::library::Library;
 use crate::{SlimError, io_error};
 
-/// One file of rules.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RulesFile {
-    /// Its name as people find it, such as `conf/ark/rules.txt`.
-    pub name: String,
-    /// What it says; none: it is too large, not UTF-8 or no plain file.
-    pub text: Option<String>,
+/// The files that are looked for below [`FOLDER`].
+pub const NAMES: [&str; 4] = [
+    "rules.txt",
+    "bootstrap.properties",
+    "bootstrap.yml",
+    "bootstrap.yaml",
+];
+/// Where they lie below a project's folder, and in a jar.
+pub const FOLDER: &str = "conf/ark";
+/// The largest file that is read, in bytes: some hundred rules.
+pub const MAX: u64 = 32 << 10;
+
+/// Reads a file, or those of a folder: of its `conf/ark/`, else of itself.
+///
+/// # Errors
+/// [`SlimError::Io`] where there is no such file, or a folder holds none.
+pub fn load(path: &Path) -> Result<Vec<RulesFile>, SlimError> {
+    if !path.is_dir() {
+        return Ok(vec![file(path)?]);
+    }
+    for folder in [path.join(FOLDER), path.to_owned()] {
+        let files: Vec<RulesFile> = NAMES
+            .iter()
+            .map(|name| folder.join(name))
+            .filter(|path| path.is_file())
+            .map(|path| file(&path))
+            .collect::<Result<_, _>>()?;
+        if !files.is_empty() {
+            return Ok(files);
+        }
+    }
+    let none = format!("it holds none of {}", NAMES.join(", "));
+    let source = std::io::Error::new(std::io::ErrorKind::NotFound, none);
+    Err(io_error("read the rules of", path, source))
 }
 
-impl RulesFile {
-    /// The files that are looked for below a project's `conf/ark/`.
-    pub const NAMES: [&'static str; 4] = [
-        "rules.txt",
-        "bootstrap.properties",
-        "bootstrap.yml",
-        "bootstrap.yaml",
-    ];
-    /// Where they lie below a project's folder, and in a jar.
-    pub const FOLDER: &'static str = "conf/ark";
-    /// The largest that is read, in bytes: some hundred rules.
-    pub const MAX: u64 = 32 << 10;
-
-    /// Reads a file, or those of a folder: of its `conf/ark/`, else of itself.
-    ///
-    /// # Errors
-    /// [`SlimError::Io`] where there is no such file, or a folder holds none.
-    pub fn load(path: &Path) -> Result<Vec<Self>, SlimError> {
-        if !path.is_dir() {
-            return Ok(vec![Self::of(path)?]);
-        }
-        for folder in [path.join(Self::FOLDER), path.to_owned()] {
-            let files: Vec<Self> = Self::NAMES
-                .iter()
-                .map(|name| folder.join(name))
-                .filter(|file| file.is_file())
-                .map(|file| Self::of(&file))
-                .collect::<Result<_, _>>()?;
-            if !files.is_empty() {
-                return Ok(files);
-            }
-        }
-        let none = format!("it holds none of {}", Self::NAMES.join(", "));
-        let source = std::io::Error::new(std::io::ErrorKind::NotFound, none);
-        Err(io_error("read the rules of", path, source))
-    }
-
-    fn of(path: &Path) -> Result<Self, SlimError> {
-        let reading = |source| io_error("read", path, source);
-        let file = std::fs::File::open(path).map_err(reading)?;
-        let mut bytes = Vec::new();
-        file.take(Self::MAX + 1)
-            .read_to_end(&mut bytes)
-            .map_err(reading)?;
-        let small = bytes.len() as u64 <= Self::MAX;
-        Ok(Self {
-            name: path.display().to_string(),
-            text: String::from_utf8(bytes).ok().filter(|_| small),
-        })
-    }
+fn file(path: &Path) -> Result<RulesFile, SlimError> {
+    let reading = |source| io_error("read", path, source);
+    let file = std::fs::File::open(path).map_err(reading)?;
+    let mut bytes = Vec::new();
+    file.take(MAX + 1)
+        .read_to_end(&mut bytes)
+        .map_err(reading)?;
+    let small = bytes.len() as u64 <= MAX;
+    Ok(RulesFile {
+        name: path.display().to_string(),
+        text: String::from_utf8(bytes).ok().filter(|_| small),
+    })
 }
 
 /// A rule, and what it got wrong.

@@ -10,16 +10,16 @@
 //! whole.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufReader, Cursor, Read, Seek};
+use std::io::{Cursor, Read, Seek};
 
 use ferry_link::{mentions, names};
 use serde::Serialize;
 
 use crate::SlimError;
 use crate::archive::Archive;
-use crate::error::Kind;
+use crate::classes::MAX_CLASS;
 use crate::inspect::is_library;
-use crate::library::{Library, class_of};
+use crate::library::{Library, class_name};
 use crate::limits::Budget;
 use crate::rewrite::{Failed, rewrite};
 
@@ -58,8 +58,6 @@ pub(crate) type Instead = BTreeMap<String, Vec<u8>>;
 /// A file that is no class is looked through for names up to this size; a
 /// larger one is no configuration.
 const MAX_TEXT: u64 = 1 << 20;
-/// As for all that reads classes: see [`crate::classes`].
-const MAX_CLASS: u64 = 16 << 20;
 
 /// Reduces what may be.
 pub(crate) fn shake<R: Read + Seek>(
@@ -96,7 +94,7 @@ pub(crate) fn shake<R: Read + Seek>(
         if !is_library(&entry) || !stays(&entry) {
             continue;
         }
-        let Some(mut jar) = nested(archive, index, &entry, budget)? else {
+        let Some(mut jar) = archive.nested(index, budget)? else {
             continue;
         };
         let signed = jar
@@ -123,7 +121,7 @@ pub(crate) fn shake<R: Read + Seek>(
         if !may.contains(&entry) {
             continue;
         }
-        let Some(mut jar) = nested(archive, index, &entry, budget)? else {
+        let Some(mut jar) = archive.nested(index, budget)? else {
             continue;
         };
         let needed = |name: &str| class_name(name).is_none_or(|class| reached.contains(&class));
@@ -181,29 +179,6 @@ fn whole(library: &Library, entry: &str, why: String) -> Shaken {
         saved: 0,
         whole: Some(why),
     }
-}
-
-/// A nested jar; none where it is no zip.
-fn nested<R: Read + Seek>(
-    archive: &mut Archive<R>,
-    index: usize,
-    entry: &str,
-    budget: &mut Budget,
-) -> Result<Option<Archive<crate::library::Nested>>, SlimError> {
-    let spool = archive.spool(index, budget, &mut std::io::sink())?;
-    match Archive::open(BufReader::new(spool), Some(entry), budget) {
-        Ok(jar) => Ok(Some(jar)),
-        Err(error) if error.kind() == Kind::TooLarge => Err(error),
-        Err(_) => Ok(None),
-    }
-}
-
-/// A class by its entry, whatever the release; none for all else.
-fn class_name(entry: &str) -> Option<String> {
-    class_of(entry).map(|(package, class)| match package {
-        "" => class.to_owned(),
-        _ => format!("{package}/{class}"),
-    })
 }
 
 /// Who mentions whom.

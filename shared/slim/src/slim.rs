@@ -134,18 +134,15 @@ pub fn slim_as(
         instead: Instead::new(),
         limits,
     };
-    let (mut decision, mut proof) = way.decided()?;
-    if let Some(first) = proof.take() {
-        proof = Some(match wishes.versions {
-            Versions::Same => first,
-            Versions::Compatible => {
-                let (settled, last) = settle(&libraries, decision, first, &mut |compatible| {
-                    way.with(compatible)
-                })?;
-                decision = settled;
-                last
-            }
-        });
+    let mut decision = way.decided()?;
+    let mut proof = None;
+    if wishes.versions == Versions::Compatible
+        && let Some(first) = way.proof(&decision)?
+    {
+        let (settled, last) = settle(&libraries, decision, first, &mut |compatible| {
+            way.with(compatible)
+        })?;
+        (decision, proof) = (settled, Some(last));
     }
     let mut shaken = Vec::new();
     if wishes.shake {
@@ -153,9 +150,9 @@ pub fn slim_as(
         let stays = |name: &str| !gone.contains(name);
         let budget = &mut Budget::new(limits);
         (way.instead, shaken) = shake(way.archive, &libraries, &stays, budget)?;
-        if !way.instead.is_empty() {
-            proof = way.proof(&decision)?;
-        }
+    }
+    if proof.is_none() || !way.instead.is_empty() {
+        proof = way.proof(&decision)?;
     }
     let instead = way.instead;
     if let Some(proof) = &mut proof {
@@ -212,8 +209,8 @@ impl<R: Read + Seek> Way<'_, R> {
             .map_err(|conflicts| SlimError::Mismatch { conflicts })
     }
 
-    /// The decision with every other version kept, and its proof.
-    fn decided(&mut self) -> Result<(Decision, Option<Verdict>), SlimError> {
+    /// The decision with every other version kept.
+    fn decided(&mut self) -> Result<Decision, SlimError> {
         let mut decision = self.decide()?;
         if let Some(rule) = &self.wanted.rules.same_only {
             same_only(&decision, self.libraries, rule)?;
@@ -238,8 +235,7 @@ impl<R: Read + Seek> Way<'_, R> {
                 decision = self.decide()?;
             }
         }
-        let verdict = self.proof(&decision)?;
-        Ok((decision, verdict))
+        Ok(decision)
     }
 
     fn with(&mut self, compatible: &BTreeSet<String>) -> Result<(Decision, Verdict), SlimError> {

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use ferry_slim::{Outcome, Rules, RulesFile, Versions, Wishes};
+use ferry_slim::{Outcome, Rules, RulesFile, Versions, Wishes, rules};
 use serde::Deserialize;
 
 /// A module of the corpus.
@@ -80,7 +80,7 @@ impl Case {
             .rules
             .iter()
             .map(|(name, text)| RulesFile {
-                name: format!("{}/{name}", RulesFile::FOLDER),
+                name: format!("{}/{name}", rules::FOLDER),
                 text: Some(text.clone()),
             })
             .collect();

@@ -117,15 +117,8 @@ pub fn inspect(jar: &Path, limit: u64) -> Result<Built, Stop> {
     }
     let biz = ferry_slim::inspect(jar).map_err(|error| {
         let reason = match error.kind() {
-            Kind::NotABiz => Reason::NotABiz,
-            Kind::UnsafeName => Reason::JarUnsafeName,
-            Kind::Duplicate => Reason::JarDuplicate,
-            Kind::Encrypted => Reason::JarEncrypted,
-            Kind::MultiDisk => Reason::JarMultiDisk,
-            Kind::SizeLies => Reason::JarSizeLies,
-            Kind::TooLarge => Reason::JarBomb,
             Kind::Io => Reason::BuildFailed,
-            _ => Reason::JarRefused,
+            kind => kind.reason().unwrap_or(Reason::JarRefused),
         };
         Stop::new(reason, chain(&error))
     })?;

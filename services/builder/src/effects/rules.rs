@@ -6,7 +6,7 @@
 
 use ferry_events::artifact::RulesFile;
 use ferry_runtime::Failure;
-use ferry_slim::RulesFile as Slimmed;
+use ferry_slim::rules;
 
 use super::mirror::{Blob, Mirror};
 use crate::decide::build::BuildWork;
@@ -14,10 +14,10 @@ use crate::decide::build::BuildWork;
 /// Reads what there is.
 pub(super) async fn read(mirror: &Mirror, work: &BuildWork) -> Result<Vec<RulesFile>, Failure> {
     let mut files = Vec::new();
-    for name in Slimmed::NAMES {
+    for name in rules::NAMES {
         for folder in folders(&work.settings.path) {
-            let name = format!("{folder}{}/{name}", Slimmed::FOLDER);
-            let blob = mirror.blob(&work.commit, &name, Slimmed::MAX).await;
+            let name = format!("{folder}{}/{name}", rules::FOLDER);
+            let blob = mirror.blob(&work.commit, &name, rules::MAX).await;
             let text = match blob.map_err(|error| error.failure())? {
                 Blob::None => continue,
                 Blob::TooLarge(_) | Blob::NoFile => None,

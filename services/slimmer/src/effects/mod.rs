@@ -19,8 +19,8 @@ use ferry_events::{
 };
 use ferry_runtime::{Done, Effects, Environment, Failure, Feeder, Hands, Job};
 use ferry_slim::{
-    BaseProfile, Fault, Finding, Kind, Limits, Report, Rules, RulesFile, SlimError, Stamp, Verdict,
-    Versions, Wishes,
+    BaseProfile, Fault, Finding, Kind, Limits, Report, Rules, SlimError, Stamp, Verdict, Versions,
+    Wishes,
 };
 use tracing::{info, warn};
 
@@ -196,21 +196,13 @@ fn wishes(packaged: &Packaged, config: &Config) -> Wishes {
         })
     };
     let slim = own.unwrap_or_else(central);
-    let rules: Vec<RulesFile> = packaged
-        .rules
-        .iter()
-        .map(|file| RulesFile {
-            name: file.name.clone(),
-            text: file.text.clone(),
-        })
-        .collect();
     Wishes {
         versions: match slim.compatible {
             true => Versions::Compatible,
             false => Versions::Same,
         },
         shake: slim.shake,
-        rules: Rules::read(&rules),
+        rules: Rules::read(&packaged.rules),
     }
 }
 
@@ -288,21 +280,13 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 fn refusal(error: &SlimError) -> Failure {
     let reason = match error.kind() {
-        Kind::NotABiz => Reason::NotABiz,
-        Kind::Refused => Reason::JarRefused,
-        Kind::UnsafeName => Reason::JarUnsafeName,
-        Kind::Duplicate => Reason::JarDuplicate,
-        Kind::Encrypted => Reason::JarEncrypted,
-        Kind::MultiDisk => Reason::JarMultiDisk,
-        Kind::SizeLies => Reason::JarSizeLies,
-        Kind::TooLarge => Reason::JarBomb,
         Kind::Profile => Reason::ProfileUnavailable,
         Kind::Mismatch => Reason::BaseMismatch,
-        Kind::Caller => Reason::OurFault,
         Kind::Io => match error {
             SlimError::Io { source, .. } | SlimError::Spool { source, .. } => disk_reason(source),
             _ => Reason::StoreFailed,
         },
+        kind => kind.reason().unwrap_or(Reason::OurFault),
     };
     let stop = Stop::new(reason, chain(error));
     match (error.kind(), reason) {

@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 
 use saphyr::{LoadableYamlNode, Yaml};
 
-use super::{By, Rule, RuleTold, Rules, RulesFile};
+use ferry_events::artifact::RulesFile;
+
+use super::{By, MAX, Rule, RuleTold, Rules};
 
 const EXCLUDES: &str = "excludes";
 const INCLUDES: &str = "includes";
@@ -53,7 +55,7 @@ pub(super) fn read(files: &[RulesFile]) -> Rules {
                 place: file.name.clone(),
                 what: format!(
                     "it was not read, and does nothing: it is no plain file of UTF-8 of at most {} bytes",
-                    RulesFile::MAX
+                    MAX
                 ),
             });
             continue;

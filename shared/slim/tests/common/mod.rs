@@ -67,8 +67,13 @@ pub fn class(name: &str) -> Item {
 
 /// A class file without members.
 pub fn class_file(name: &str) -> Vec<u8> {
+    class_file_of(name, "java/lang/Object")
+}
+
+/// A class file without members: all that linking asks for is its super class.
+fn class_file_of(name: &str, super_class: &str) -> Vec<u8> {
     let mut bytes = vec![0xca, 0xfe, 0xba, 0xbe, 0, 0, 0, 61, 0, 5];
-    for (utf8, name) in [(2, name), (4, "java/lang/Object")] {
+    for (utf8, name) in [(2, name), (4, super_class)] {
         bytes.extend([7, 0, utf8, 1]);
         bytes.extend(u16::try_from(name.len()).unwrap().to_be_bytes());
         bytes.extend(name.as_bytes());
@@ -78,17 +83,9 @@ pub fn class_file(name: &str) -> Vec<u8> {
     bytes
 }
 
-/// A class file without members: all that linking asks for is its super class.
+/// An entry of a class that descends from another.
 pub fn real_class(name: &str, super_class: &str) -> Item {
-    let mut bytes = vec![0xca, 0xfe, 0xba, 0xbe, 0, 0, 0, 61, 0, 5];
-    for (utf8, name) in [(2, name), (4, super_class)] {
-        bytes.extend([7, 0, utf8, 1]);
-        bytes.extend(u16::try_from(name.len()).unwrap().to_be_bytes());
-        bytes.extend(name.as_bytes());
-    }
-    // Public; itself, its super class; no interface, field, method, attribute.
-    bytes.extend([0, 0x21, 0, 1, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0]);
-    item(&format!("{name}.class"), bytes)
+    item(&format!("{name}.class"), class_file_of(name, super_class))
 }
 
 pub fn manifest(more: &str) -> Item {
