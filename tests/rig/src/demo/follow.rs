@@ -17,7 +17,7 @@ use crate::stack::Recorder;
 
 /// The longest silence in a run is a build; with real artifacts at hand it takes
 /// seconds, and a machine that is busy ten times as long.
-const SILENCE: Duration = Duration::from_secs(150);
+pub(super) const SILENCE: Duration = Duration::from_secs(150);
 
 /// What caused the run.
 #[derive(Debug, Clone, Copy)]

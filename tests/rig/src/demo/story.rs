@@ -8,7 +8,7 @@ use ferry_cli::screen::{short, took};
 use ferry_events::Reason;
 
 use super::checks::Checks;
-use super::follow::{Cause, Ended, clock, follow};
+use super::follow::{Cause, Ended, SILENCE, clock, follow};
 use super::parts::Parts;
 use super::{MODULE, PATH, jars};
 use crate::git::Push;
@@ -112,7 +112,8 @@ pub(super) async fn tell(parts: &Parts, screen: &Screen, checks: &mut Checks) ->
             (clock(), deploy(parts, chapter).await?)
         };
         let ended = follow(&mut *parts.events.lock().await, cause, began, screen).await?;
-        let view = parts.stack.client().run(&ended.run.to_string()).await?;
+        // The gateway's view may be a moment behind the bus that told of the end.
+        let view = parts.stack.wait_run(ended.run, SILENCE).await?;
         screen.line("");
         let answers = judge(parts, chapter, &ended, &view, checks).await;
         told.push(Told {
