@@ -6,8 +6,8 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::commands::{
     approve, audit, base, bases, bus, can, completions, config, dead, deploy, events, history,
-    init, line, logs, module, modules, plan, pushes, rollback, run, runs, show, slim, status,
-    token, watch, why,
+    init, line, logs, module, modules, plan, pushes, report, rollback, run, runs, show, slim,
+    status, token, watch, why,
 };
 use crate::exit::Exit;
 use crate::up;
@@ -58,6 +58,8 @@ pub enum Task {
     Watch(watch::Args),
     /// Print a run's build log
     Logs(logs::Args),
+    /// Show what a run's slimming left out and kept, and the proof that it links
+    Report(report::Args),
     /// Run a commit whose hook was missed, or again
     Run(run::Args),
     /// Roll out a jar that was built elsewhere

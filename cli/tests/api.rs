@@ -20,7 +20,8 @@ use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use ferry_api::{
-    CanQuery, EventsQuery, LetterState, LettersQuery, LineView, LogQuery, Problem, RunsQuery,
+    CanQuery, EventsQuery, LetterState, LettersQuery, LineView, LogQuery, Problem, ReportQuery,
+    RunsQuery,
 };
 use ferry_events::RunId;
 use serde_json::{Value, json};
@@ -115,6 +116,17 @@ async fn log(UrlPath(_): UrlPath<String>, Query(query): Query<LogQuery>) -> Resp
     sse(events)
 }
 
+async fn report(Query(query): Query<ReportQuery>) -> Response {
+    match query.pool.as_deref() {
+        None | Some("prod") => Json(world::report()).into_response(),
+        Some(_) => problem(
+            StatusCode::NOT_FOUND,
+            "no-report",
+            "run 1a2b has no report for that pool, but for prod",
+        ),
+    }
+}
+
 async fn wish(State(gateway): State<Gateway>, body: Bytes) -> Response {
     let mut asked = gateway.asked.lock().expect("a lock");
     asked.push(String::from_utf8_lossy(&body).into_owned());
@@ -170,6 +182,7 @@ async fn serve() -> (String, Gateway) {
         )
         .route("/runs/{id}", get(run))
         .route("/runs/{id}/log", get(log))
+        .route("/runs/{id}/report", get(report))
         .route("/runs/{id}/approve", post(wish))
         .route("/runs/{id}/promote", post(wish))
         .route("/line", get(line))
@@ -298,6 +311,32 @@ impl Done {
             self.out
         );
     }
+}
+
+/// What slimming did is there to read long after: as words, as JSON, as a page.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_report_of_a_run() {
+    let rig = Rig::new().await;
+    let good = short(world::good_run());
+    let grew = "3.0 MiB more than";
+    rig.ferry(&["show", &good])
+        .await
+        .is(0, &["slimmed", grew, "new lib/money-2.1.0.jar"]);
+    rig.ferry(&["report", &good, "--html", "report.html"])
+        .await
+        .is(
+            0,
+            &["left out", "spring-core-6.1.6.jar", "since", "+3.0 MiB"],
+        );
+    let page = std::fs::read_to_string(rig.path().join("report.html")).expect("a page");
+    assert!(page.contains("lib/money-2.1.0.jar"), "{page}");
+    let json = rig
+        .ferry(&["report", &good, "--pool", "prod", "--json"])
+        .await;
+    assert_eq!(json.json()["newer"], true, "as it was made");
+    rig.ferry(&["report", &good, "--pool", "pre"])
+        .await
+        .is(5, &["no report for that pool", "but for prod"]);
 }
 
 /// Acts of a module come as they are kept, a line each, past a pipe that breaks; `--since` is a moment by then.

@@ -21,6 +21,7 @@ pub mod module;
 pub mod modules;
 pub mod plan;
 pub mod pushes;
+pub mod report;
 pub mod rollback;
 pub mod run;
 pub mod runs;
@@ -53,6 +54,7 @@ pub async fn run(cli: Cli) -> Result<Exit> {
         Task::Audit(task) => audit::run(task).await,
         Task::Watch(args) => watch::run(args).await,
         Task::Logs(args) => logs::run(args).await,
+        Task::Report(args) => report::run(args).await,
         Task::Run(args) => run::run(args).await,
         Task::Deploy(args) => deploy::run(args).await,
         Task::Rollback(args) => rollback::run(args).await,

@@ -2,6 +2,8 @@
 //!
 //! In: an event. Out: a sentence, safe for a terminal.
 
+use std::collections::BTreeMap;
+
 use ferry_events::gate::Verdict;
 use ferry_events::joint::{Progress, Word};
 use ferry_events::line::Act;
@@ -347,27 +349,11 @@ fn packaged(it: &artifact::Packaged) -> String {
 }
 
 fn published(release: &artifact::Release) -> String {
-    let mut by_jar: Vec<(&artifact::Slimmed, Vec<&str>)> = Vec::new();
-    for (pool, slimmed) in &release.pools {
-        match by_jar
-            .iter_mut()
-            .find(|(one, _)| one.digest == slimmed.digest)
-        {
-            Some((_, pools)) => pools.push(pool),
-            None => by_jar.push((slimmed, vec![pool])),
-        }
-    }
-    let jars: Vec<String> = by_jar
-        .iter()
-        .map(|(slimmed, pools)| {
-            format!(
-                "{}, {} left out, {} kept{}, for {}",
-                bytes(slimmed.size),
-                count(slimmed.left_out as usize, "library").replace("librarys", "libraries"),
-                slimmed.kept,
-                links(slimmed.proof.as_ref()),
-                pools.join(", ")
-            )
+    let jars: Vec<String> = jars(&release.pools)
+        .into_iter()
+        .map(|(jar, since)| match since {
+            Some(since) => format!("{jar}; {since}"),
+            None => jar,
         })
         .collect();
     format!(
@@ -376,6 +362,33 @@ fn published(release: &artifact::Release) -> String {
         release.version(),
         jars.join("; ")
     )
+}
+
+/// The slimmed jars, once where pools share one, each with how it differs from the one before.
+pub fn jars(pools: &BTreeMap<String, artifact::Slimmed>) -> Vec<(String, Option<String>)> {
+    let mut by_jar: Vec<(&artifact::Slimmed, Vec<&str>)> = Vec::new();
+    for (pool, slimmed) in pools {
+        match by_jar
+            .iter_mut()
+            .find(|(one, _)| one.digest == slimmed.digest)
+        {
+            Some((_, pools)) => pools.push(pool),
+            None => by_jar.push((slimmed, vec![pool])),
+        }
+    }
+    let jar = |(slimmed, pools): &(&artifact::Slimmed, Vec<&str>)| {
+        let since = slimmed.since.as_ref();
+        let text = format!(
+            "{}, {} left out, {} kept{}, for {}",
+            bytes(slimmed.size),
+            count(slimmed.left_out as usize, "library").replace("librarys", "libraries"),
+            slimmed.kept,
+            links(slimmed.proof.as_ref()),
+            pools.join(", ")
+        );
+        (text, since.map(|it| clean(&it.to_string())))
+    };
+    by_jar.iter().map(jar).collect()
 }
 
 fn links(proof: Option<&artifact::Proof>) -> String {

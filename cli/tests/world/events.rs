@@ -57,6 +57,8 @@ fn release() -> artifact::Release {
         left_out: 41,
         kept: 1,
         proof: None,
+        report: None,
+        since: None,
     };
     artifact::Release {
         own: None,

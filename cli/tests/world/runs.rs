@@ -1,11 +1,14 @@
 //! Runs of each sort, and what a person sees on their way: pushes, commands, the log of a build.
 
+use std::collections::BTreeMap;
+
 use chrono::TimeDelta;
 use ferry_api::{
     CommandAnswer, CommandState, CommandView, EnvironmentState, EnvironmentView, LogLine, LogView,
     PushState, PushView, RetryView, RunKind, RunOf, RunState, RunSummary, RunView, StepTime,
     StepView, StopView, TaskState, TaskView,
 };
+use ferry_events::artifact::{Change, LibraryChange, Proof, Since, Slimmed};
 use ferry_events::rollout::Direction;
 use ferry_events::{Digest, Reason, RunId, Service, Stop, verify};
 
@@ -120,6 +123,56 @@ pub(super) fn on_base(base: &str, state: TaskState, running: Option<&str>) -> Ta
     }
 }
 
+/// A jar that grew by a library.
+fn slimmed() -> Slimmed {
+    Slimmed {
+        digest: Digest::of(b"slimmed"),
+        version: VERSION.into(),
+        size: 3_180_000,
+        profile: Some(Digest::of(b"profile")),
+        left_out: 41,
+        kept: 1,
+        proof: Some(Proof { gaps: 0 }),
+        report: Some(Digest::of(b"report")),
+        since: Some(Since {
+            version: BEFORE.into(),
+            bytes: 3_145_728,
+            libraries: vec![LibraryChange {
+                entry: "lib/money-2.1.0.jar".into(),
+                change: Change::New,
+                bytes: 3_145_728,
+            }],
+            more: 0,
+        }),
+    }
+}
+
+/// The report of its slimming, as another slimmer may have written it: with a field more.
+pub fn report() -> serde_json::Value {
+    serde_json::json!({
+        "name": "hello",
+        "version": VERSION,
+        "packaged": Digest::of(b"packaged"),
+        "digest": Digest::of(b"slimmed"),
+        "bytes_before": 25_000_000,
+        "bytes_after": 3_180_000,
+        "left_out": [
+            {"entry": "lib/spring-core-6.1.6.jar", "bytes": 1_800_000, "version": "6.1.6", "why": "same-bytes", "base": "spring-core-6.1.6.jar"},
+        ],
+        "kept": [{"entry": "lib/money-2.1.0.jar", "bytes": 3_145_728, "version": "2.1.0", "why": "base-lacks"}],
+        "declared_libraries": [],
+        "notes": [],
+        "since": {
+            "version": BEFORE,
+            "bytes": 3_145_728,
+            "new": [{"entry": "lib/money-2.1.0.jar", "bytes": 3_145_728, "version": "2.1.0"}],
+            "gone": [],
+            "changed": [],
+        },
+        "newer": true,
+    })
+}
+
 /// The run that succeeded.
 pub fn good_view() -> RunView {
     RunView {
@@ -127,6 +180,7 @@ pub fn good_view() -> RunView {
         push: Some(push_id()),
         command: None,
         packaged: Some(Digest::of(b"packaged")),
+        slimmed: BTreeMap::from([("prod".to_owned(), slimmed())]),
         own: Vec::new(),
         version: Some(VERSION.into()),
         environments: vec![EnvironmentView {
@@ -181,6 +235,7 @@ pub fn moving_view() -> RunView {
     view.summary.began_at = at(150_000);
     view.version = None;
     view.packaged = None;
+    view.slimmed.clear();
     view.environments[0] = EnvironmentView {
         name: "prod".into(),
         state: EnvironmentState::Waiting,

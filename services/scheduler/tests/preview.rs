@@ -11,7 +11,7 @@ use ferry_events::{
     question::{Answer, Preview, Question},
     rollout::{Direction, Plan},
 };
-use ferry_runtime::{Context, Decide};
+use ferry_runtime::{Context, Decide, Reply};
 use ferry_scheduler::Scheduler;
 use world::{World, fails_on, run, well};
 
@@ -31,20 +31,23 @@ fn ask(world: &World, run: Option<RunId>, environment: Option<&str>) -> Answer {
         config: Arc::new(world.config.clone()),
         revision: Digest::of(b"configuration"),
     };
-    Scheduler.answer(&question, &states, &context)
+    match Scheduler.answer(&question, &states, &context) {
+        Reply::Say(answer) => answer,
+        Reply::Fetch(digest) => panic!("the scheduler has nothing in the store: {digest}"),
+    }
 }
 
 fn previews(world: &World, run: Option<RunId>, environment: Option<&str>) -> Vec<Preview> {
     match ask(world, run, environment) {
         Answer::Plan(previews) => previews,
-        Answer::Refused(stop) => panic!("refused: {stop}"),
+        other => panic!("{other:?}"),
     }
 }
 
 fn refused(world: &World, run: Option<RunId>, environment: Option<&str>) -> Stop {
     match ask(world, run, environment) {
         Answer::Refused(stop) => stop,
-        Answer::Plan(previews) => panic!("{previews:?}"),
+        other => panic!("{other:?}"),
     }
 }
 

@@ -38,6 +38,8 @@ fn a_refusal_that_comes_before_its_change_is_not_lost() {
             module: "cart".into(),
             packaged: release(1).packaged,
             stop: Stop::new(Reason::NotABiz, "no Ark-Biz-Name"),
+            pool: None,
+            report: None,
         }
         .into(),
     );

@@ -217,6 +217,8 @@ impl History {
                     module: module.into(),
                     packaged: Digest::of(b"x"),
                     stop: ferry_events::Stop::new(ferry_events::Reason::NotABiz, "no"),
+                    pool: None,
+                    report: None,
                 };
                 self.say(refused.into());
                 continue;

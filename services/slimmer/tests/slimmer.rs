@@ -6,12 +6,13 @@ use ferry_bus::{Bus, MemoryBus, Start, User, Write, config_store};
 use ferry_config::Config;
 use ferry_events::{
     Body, Digest, Event, EventId, Kind, Reason, RunId, Scope, Service, Timestamp,
-    artifact::{Biz, Own, Packaged, RulesFile, Slim},
+    artifact::{Biz, Change, Own, Packaged, RulesFile, Since, Slim},
+    question::{Answer, Question},
     subject,
 };
 use ferry_fake_base::jar::{FakeJar, library_jar};
 use ferry_runtime::{Environment, Hands, Settings, run};
-use ferry_slimmer::{Slimmer, SlimmerEffects};
+use ferry_slimmer::{Slimmer, SlimmerEffects, decide::last_key};
 use futures::StreamExt;
 use uuid::Uuid;
 
@@ -102,34 +103,64 @@ async fn slim_as(
     folder: &Path,
     base_jar: &Path,
     jar: &[u8],
-    (set, rules): (Option<Own>, Vec<RulesFile>),
+    wanted: (Option<Own>, Vec<RulesFile>),
 ) -> (MemoryBus, Body) {
-    let bus = MemoryBus::default();
-    let config = serde_json::to_vec(&config(base_jar)).unwrap();
-    config_store::put(&bus, config.into(), 0).await.unwrap();
-    let file = folder.join("module.jar");
-    std::fs::write(&file, jar).unwrap();
-    let digest = Digest::of(jar);
-    bus.put_jar(&digest, &file).await.unwrap();
+    let slimmer = Running::start(folder, base_jar).await;
+    let body = slimmer.slim(1, jar, wanted).await;
+    (slimmer.stop().await, body)
+}
 
-    let own: Arc<dyn Bus> = Arc::new(bus.as_user(User::Service(Service::Slimmer)));
-    let environment = Environment {
-        secrets_root: folder.to_owned(),
-        data_dir: folder.to_owned(),
-        hands: Hands::new(own.clone()),
-    };
-    let effects = SlimmerEffects::new(environment);
-    let running = run(Slimmer, effects, own, Settings::default()).await;
-    let event = Event {
-        id: EventId(Uuid::from_u128(1)),
-        source: Service::Builder,
-        time: Timestamp::from_timestamp_millis(1_700_000_000_000).unwrap(),
-        scope: Scope::module(None, "cart"),
-        cause: None,
-        body: Packaged {
-            own: set,
+/// The run of a number.
+fn run_of(number: u64) -> RunId {
+    RunId::of("shop", "main", number, "cart")
+}
+
+/// A slimmer that runs.
+struct Running {
+    bus: MemoryBus,
+    folder: std::path::PathBuf,
+    service: ferry_runtime::Running,
+}
+
+impl Running {
+    async fn start(folder: &Path, base_jar: &Path) -> Self {
+        let bus = MemoryBus::default();
+        let config = serde_json::to_vec(&config(base_jar)).unwrap();
+        config_store::put(&bus, config.into(), 0).await.unwrap();
+        let own: Arc<dyn Bus> = Arc::new(bus.as_user(User::Service(Service::Slimmer)));
+        let environment = Environment {
+            secrets_root: folder.to_owned(),
+            data_dir: folder.to_owned(),
+            hands: Hands::new(own.clone()),
+        };
+        let effects = SlimmerEffects::new(environment);
+        Self {
+            service: run(Slimmer, effects, own, Settings::default()).await,
+            folder: folder.to_owned(),
+            bus,
+        }
+    }
+
+    async fn stop(self) -> MemoryBus {
+        assert!(self.service.drain().await);
+        self.bus
+    }
+
+    /// Says that a run's jar is packaged, and gives what the slimmer said of it.
+    async fn slim(
+        &self,
+        number: u64,
+        jar: &[u8],
+        (own, rules): (Option<Own>, Vec<RulesFile>),
+    ) -> Body {
+        let file = self.folder.join("module.jar");
+        std::fs::write(&file, jar).unwrap();
+        let digest = Digest::of(jar);
+        self.bus.put_jar(&digest, &file).await.unwrap();
+        let packaged = Packaged {
+            own,
             rules,
-            run: RunId::of("shop", "main", 1, "cart"),
+            run: run_of(number),
             module: "cart".into(),
             digest,
             size: jar.len() as u64,
@@ -139,25 +170,68 @@ async fn slim_as(
                 version: "1.0.0".into(),
                 web_context_path: Some("/cart".into()),
             },
-        }
-        .into(),
-    };
-    bus.commit(vec![Write::event(&event)].into()).await.unwrap();
-    let said = [Kind::ArtifactPublished, Kind::ArtifactRefused]
-        .map(subject::events_of)
-        .to_vec();
-    let mut answers = bus
-        .watch(subject::STREAM, said, Start::First)
+        };
+        let event = Event {
+            id: EventId(Uuid::from_u128(number.into())),
+            source: Service::Builder,
+            time: Timestamp::from_timestamp_millis(1_700_000_000_000).unwrap(),
+            scope: Scope::module(None, "cart"),
+            cause: None,
+            body: packaged.into(),
+        };
+        let event = Write::event(&event);
+        self.bus.commit(vec![event].into()).await.unwrap();
+        let said = [Kind::ArtifactPublished, Kind::ArtifactRefused].map(subject::events_of);
+        self.find(said.to_vec(), |payload| {
+            let body = Event::decode(payload).unwrap().body;
+            (body.run() == Some(run_of(number))).then_some(body)
+        })
         .await
-        .unwrap();
-    let answer = tokio::time::timeout(Duration::from_secs(30), answers.next())
-        .await
-        .expect("an answer");
-    assert!(running.drain().await);
-    let body = Event::decode(&answer.unwrap().unwrap().payload)
-        .unwrap()
-        .body;
-    (bus, body)
+    }
+
+    /// Waits for a message in which something is found.
+    async fn find<T>(&self, subjects: Vec<String>, look: impl Fn(&[u8]) -> Option<T>) -> T {
+        let mut messages = self
+            .bus
+            .watch(subject::STREAM, subjects, Start::First)
+            .await
+            .unwrap();
+        let found = async {
+            loop {
+                let message = messages.next().await.expect("a watch has no end").unwrap();
+                if let Some(found) = look(&message.payload) {
+                    return found;
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), found)
+            .await
+            .expect("the slimmer says something")
+    }
+
+    /// Waits until it is written down that a run's jar is what the module published last.
+    async fn published(&self, number: u64) {
+        let last = subject::state(Service::Slimmer, last_key("cart").as_str());
+        let run = run_of(number).to_string();
+        self.find(vec![last], |payload| {
+            std::str::from_utf8(payload)
+                .unwrap()
+                .contains(&run)
+                .then_some(())
+        })
+        .await;
+    }
+
+    /// Asks for a report as the gateway does.
+    async fn report(&self, number: u64, pool: Option<&str>) -> Answer {
+        let gateway = self.bus.as_user(User::Service(Service::Gateway));
+        let question = Question::Report {
+            run: run_of(number),
+            pool: pool.map(Into::into),
+        };
+        let answer = gateway.ask(&question, Duration::from_secs(30)).await;
+        serde_json::from_slice(&answer.unwrap()).unwrap()
+    }
 }
 
 #[tokio::test]
@@ -233,7 +307,9 @@ async fn a_jar_that_links_is_published_with_its_proof_and_report() {
     let proof = pools["rich"].proof.as_ref().expect("it was proven");
     assert_eq!(proof.gaps, 0);
     let file = folder.path().join("report");
-    bus.get_jar(&proof.report, &file).await.unwrap();
+    bus.get_jar(pools["rich"].report.as_ref().unwrap(), &file)
+        .await
+        .unwrap();
     let report: serde_json::Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
     assert_eq!(report["proof"]["outcome"], "links");
     assert_eq!(report["digest"], pools["rich"].digest.as_str());
@@ -340,4 +416,93 @@ async fn each_refusal_has_its_own_reason() {
         assert_eq!(refused.stop.reason, reason, "{}", refused.stop);
         assert!(refused.stop.detail.contains(named), "{}", refused.stop);
     }
+}
+
+fn with_library(name: &str, version: &str) -> Vec<u8> {
+    FakeJar::new("cart", "1.0.0")
+        .entry(&format!("lib/{name}-{version}.jar"), library_of(version))
+        .bytes()
+}
+
+#[tokio::test]
+async fn a_jar_is_compared_with_the_one_before_and_the_report_tells_it_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let slimmer = Running::start(folder.path(), &base_jar(folder.path())).await;
+    let nothing = || (None, Vec::new());
+    let since = |body: &Body, pool: &str| -> Option<Since> {
+        let Body::ArtifactPublished(published) = body else {
+            panic!("{body:?}")
+        };
+        published.release.pools[pool].since.clone()
+    };
+    let first = slimmer
+        .slim(1, &FakeJar::new("cart", "1.0.0").bytes(), nothing())
+        .await;
+    assert_eq!(since(&first, "plain"), None, "there is nothing before it");
+    slimmer.published(1).await;
+
+    // The base of the rich pool has the library: only in the plain one the jar grows.
+    let second = slimmer
+        .slim(2, &with_library("money", "2.1.0"), nothing())
+        .await;
+    let (plain, rich) = (since(&second, "plain").unwrap(), since(&second, "rich"));
+    let [library] = plain.libraries.as_slice() else {
+        panic!("{plain:?}")
+    };
+    assert_eq!(
+        (library.entry.as_str(), library.change, plain.more),
+        ("lib/money-2.1.0.jar", Change::New, 0)
+    );
+    assert!(library.bytes > 0 && plain.bytes > 0, "{plain:?}");
+    assert_eq!(rich.unwrap().libraries, []);
+    slimmer.published(2).await;
+
+    let third = slimmer
+        .slim(3, &with_library("money", "2.0.0"), nothing())
+        .await;
+    let told = since(&third, "rich").unwrap();
+    assert_eq!(
+        told.libraries[0].change,
+        Change::New,
+        "not the base's: kept"
+    );
+    let told = since(&third, "plain").unwrap();
+    assert_eq!(told.libraries[0].change, Change::Changed, "{told}");
+
+    let Answer::Report(report) = slimmer.report(2, Some("plain")).await else {
+        panic!("no report")
+    };
+    assert_eq!(report["since"]["new"][0]["entry"], "lib/money-2.1.0.jar");
+    assert_eq!(report["kept"][0]["entry"], "lib/money-2.1.0.jar");
+    slimmer.stop().await;
+}
+
+#[tokio::test]
+async fn reports_are_asked_for_by_run_and_pool() {
+    let folder = tempfile::tempdir().unwrap();
+    let slimmer = Running::start(folder.path(), &base_jar(folder.path())).await;
+    let jar = module("acme/Gone");
+    let refused = slimmer.slim(1, &jar, (None, Vec::new()));
+    let Body::ArtifactRefused(refused) = refused.await else {
+        panic!("not refused")
+    };
+    assert_eq!(refused.pool.as_deref(), Some("rich"));
+    assert!(refused.report.is_some());
+    let Answer::Report(report) = slimmer.report(1, None).await else {
+        panic!("no report of what was refused")
+    };
+    assert_eq!(report["proof"]["outcome"], "refused");
+
+    let no = async |number, pool| match slimmer.report(number, pool).await {
+        Answer::Refused(stop) => stop,
+        other => panic!("{other:?}"),
+    };
+    let stop = no(1, Some("plain")).await;
+    assert_eq!(stop.reason, Reason::NoReport);
+    assert!(stop.detail.contains("but for rich"), "{}", stop.detail);
+    assert_eq!(no(9, None).await.reason, Reason::NoReport);
+    // One that could not be read has none.
+    slimmer.slim(2, b"no jar", (None, Vec::new())).await;
+    assert_eq!(no(2, None).await.reason, Reason::NoReport);
+    slimmer.stop().await;
 }

@@ -47,6 +47,7 @@ pub mod log;
 pub mod module;
 mod plan;
 pub mod problem;
+mod report;
 pub mod route;
 pub mod run;
 pub mod stop;
@@ -71,6 +72,7 @@ pub use log::{LogLine, LogQuery, LogView};
 pub use module::{LiveView, ModuleView};
 pub use plan::{EnvironmentPlan, PlanQuery, PlanView};
 pub use problem::Problem;
+pub use report::{ReportQuery, ReportView};
 pub use run::{
     EnvironmentState, EnvironmentView, RetryView, RunState, RunSummary, RunView, RunsQuery,
     StepView, TaskState, TaskView,

@@ -9,8 +9,8 @@ use crate::{
     AuditQuery, BaseRequest, BaseView, CanQuery, CanView, CloseRequest, CommandAnswer, CommandView,
     DeployQuery, EventsQuery, Health, HistoryQuery, HistoryView, HookAnswer, LetterSummary,
     LetterView, LettersQuery, LineView, LogLine, LogQuery, LogView, ModuleView, PlanQuery,
-    PlanView, PushView, Ready, RollbackRequest, RolloutRequest, RunRequest, RunSummary, RunView,
-    RunsQuery, StretchRequest, WhyQuery, WhyView,
+    PlanView, PushView, Ready, ReportQuery, ReportView, RollbackRequest, RolloutRequest,
+    RunRequest, RunSummary, RunView, RunsQuery, StretchRequest, WhyQuery, WhyView,
 };
 
 /// The JSON schema of a type, made by a generator that collects what it refers to.
@@ -220,6 +220,15 @@ pub const ROUTES: &[Route] = &[
                     shape::<LogLine>,
                 ),
             ],
+        )
+    },
+    Route {
+        query: Some(shape::<ReportQuery>),
+        ..read(
+            "/runs/{id}/report",
+            "getReport",
+            "What a run's slimming left out and kept, and the proof that it links.",
+            &[json(200, "The report.", shape::<ReportView>)],
         )
     },
     Route {

@@ -2,6 +2,9 @@
 //!
 //! In: serde. Out: [`RunSummary`], [`RunView`] and their parts.
 
+use std::collections::BTreeMap;
+
+use ferry_events::artifact::Slimmed;
 use ferry_events::line::Standing;
 use ferry_events::rollout::Direction;
 use ferry_events::run::RunKind;
@@ -123,6 +126,9 @@ pub struct RunView {
     /// The version that it brings, once its jar is slimmed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+    /// The jar of each pool, by the pool's name, once it is slimmed.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub slimmed: BTreeMap<String, Slimmed>,
     /// What the module set for itself in its `.ferry.toml` at the commit, by its keys.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub own: Vec<String>,

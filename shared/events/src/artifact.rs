@@ -1,6 +1,6 @@
 //! Jars: as built (packaged), as installed (slimmed), and the release that holds them together.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -97,6 +97,12 @@ pub struct Slimmed {
     /// Whether it links on that base; none where there is no profile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<Proof>,
+    /// The name in the store of the report: what went, what stayed, what is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<Digest>,
+    /// How it differs from that pool's jar of the module's version before; none: there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Since>,
 }
 
 /// The proof that a slimmed jar links on its base. One that does not is refused.
@@ -104,8 +110,74 @@ pub struct Slimmed {
 pub struct Proof {
     /// How many classes and members are missing that are optional by nature; 0: everything is there.
     pub gaps: u32,
-    /// The name in the store of the report: what went, what stayed, what is missing.
-    pub report: Digest,
+}
+
+/// How a slimmed jar differs from the one of the version before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Since {
+    /// The version before.
+    pub version: String,
+    /// How many bytes it has more; fewer where it is negative.
+    pub bytes: i64,
+    /// Libraries that differ, what weighs most first; at most [`Since::LIBRARIES`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub libraries: Vec<LibraryChange>,
+    /// How many libraries differ besides; the report has them all.
+    #[serde(default)]
+    pub more: u32,
+}
+
+/// A library that a slimmed jar carries, and the one before did not carry just so.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LibraryChange {
+    /// The entry, such as `lib/guava-32.1.3-jre.jar`.
+    pub entry: String,
+    /// What became of it.
+    pub change: Change,
+    /// How many bytes that brings; negative where it takes some away.
+    pub bytes: i64,
+}
+
+/// What became of a library.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Change {
+    /// It was not carried before.
+    New,
+    /// It is not carried any more.
+    Gone,
+    /// It is another version, or other bytes.
+    Changed,
+}
+
+impl Since {
+    /// How many libraries are told: enough to see what a push brings, few enough for an event.
+    pub const LIBRARIES: usize = 5;
+}
+
+impl fmt::Display for Since {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let size = |bytes: i64| bytesize::ByteSize(bytes.unsigned_abs()).display().iec();
+        match self.bytes {
+            0 => write!(f, "as large as {}", self.version)?,
+            more @ 1.. => write!(f, "{} more than {}", size(more), self.version)?,
+            less => write!(f, "{} less than {}", size(less), self.version)?,
+        }
+        for (index, one) in self.libraries.iter().enumerate() {
+            let (between, entry) = (if index == 0 { ": " } else { ", " }, &one.entry);
+            let bytes = size(one.bytes);
+            match (one.change, one.bytes < 0) {
+                (Change::New, _) => write!(f, "{between}new {entry} ({bytes})")?,
+                (Change::Gone, _) => write!(f, "{between}gone {entry} ({bytes})")?,
+                (Change::Changed, false) => write!(f, "{between}changed {entry} (+{bytes})")?,
+                (Change::Changed, true) => write!(f, "{between}changed {entry} (-{bytes})")?,
+            }
+        }
+        match self.more {
+            0 => Ok(()),
+            more => write!(f, ", and {more} more"),
+        }
+    }
 }
 
 /// What rollouts carry: one packaged artifact, and a slimmed one for each pool.
@@ -157,4 +229,10 @@ pub struct Refused {
     pub packaged: Digest,
     /// Why.
     pub stop: Stop,
+    /// The pool for which it was refused; none: it would be for any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<String>,
+    /// The name in the store of the report, where it came to one: what went, what stayed, what is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<Digest>,
 }

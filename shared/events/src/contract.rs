@@ -133,7 +133,7 @@ static GATEWAY: Contract = Contract {
         Service::Installer,
         Service::Verifier,
     ],
-    asks: &[Service::Scheduler],
+    asks: &[Service::Slimmer, Service::Scheduler],
     stores_jars: true,
     watches: true,
     ..NOTHING
@@ -160,8 +160,10 @@ static BUILDER: Contract = Contract {
 };
 
 static SLIMMER: Contract = Contract {
-    takes: &[ArtifactPackaged],
+    // Its own too: what it published last is what a module's next jar is compared with.
+    takes: &[ArtifactPackaged, ArtifactPublished],
     takes_commands: true,
+    answers: true,
     says: &[
         ArtifactPublished,
         ArtifactRefused,

@@ -22,6 +22,13 @@ pub enum Question {
         /// Only this environment; none: all of the module's, in order.
         environment: Option<String>,
     },
+    /// The report of a run's slimming.
+    Report {
+        /// The run.
+        run: RunId,
+        /// The pool whose jar it is about; none: the one that was refused, else the first.
+        pool: Option<String>,
+    },
 }
 
 impl Question {
@@ -29,6 +36,7 @@ impl Question {
     pub fn service(&self) -> Service {
         match self {
             Self::Plan { .. } => Service::Scheduler,
+            Self::Report { .. } => Service::Slimmer,
         }
     }
 }
@@ -39,6 +47,8 @@ impl Question {
 pub enum Answer {
     /// What would be done, an environment each.
     Plan(Vec<Preview>),
+    /// A slimming's report, as `ferry slim --report` writes it.
+    Report(serde_json::Value),
     /// There is no answer.
     Refused(Stop),
 }

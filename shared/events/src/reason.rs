@@ -357,6 +357,10 @@ reasons! {
         "The bus stopped delivering the message, and the service left no word about it.",
         SET_ASIDE,
         "Read the service's log of that time, then hand the message in again with `ferry dead replay`.";
+    NoReport = "no-report",
+        "There is no report of that run's slimming: it has not come so far, was not slimmed for that pool, or its jar could not be read.",
+        REFUSED,
+        "See how far it came with `ferry show RUN`.";
     LetterGone = "letter-gone",
         "There is no such dead letter any more, or its message is gone.",
         REFUSED,

@@ -1,4 +1,5 @@
-//! Questions that only read: the states that they need are loaded, and the pure half answers.
+//! Questions that only read: the states that they need are loaded, and the pure half answers, or names
+//! the report in the store that does.
 //!
 //! In: questions from the bus. Out: answers. Nothing is written, and nothing waits for it.
 
@@ -6,7 +7,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use ferry_bus::{Asked, Bus, BusError};
 use ferry_events::{
-    Reason, Stop,
+    Digest, Reason, Stop,
     question::{Answer, Question},
     subject,
 };
@@ -15,7 +16,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use crate::{Clock, Context, Decide, Key, Stored};
+use crate::{Clock, Context, Decide, Key, Reply, Stored};
 
 /// Answers until the service drains.
 pub(crate) async fn answer<D: Decide>(
@@ -54,7 +55,10 @@ pub(crate) async fn answer<D: Decide>(
 async fn reply<D: Decide>(decide: &D, bus: &dyn Bus, asked: Asked, context: &Context) {
     let answer = match serde_json::from_slice::<Question>(&asked.payload) {
         Ok(question) => match states(decide, bus, &question, context).await {
-            Ok(states) => decide.answer(&question, &states, context),
+            Ok(states) => match decide.answer(&question, &states, context) {
+                Reply::Say(answer) => answer,
+                Reply::Fetch(digest) => fetch(bus, &digest).await,
+            },
             Err(error) => Answer::Refused(Stop::new(Reason::OurFault, error.to_string())),
         },
         Err(error) => Answer::Refused(Stop::new(Reason::Malformed, error.to_string())),
@@ -84,4 +88,32 @@ async fn states<D: Decide>(
         states.insert(key, stored.state);
     }
     Ok(states)
+}
+
+/// The largest report that is read to answer a question, in bytes: a few hundred libraries with all that is
+/// missing of them take one or two million.
+const REPORT_MAX: u64 = 16 << 20;
+
+async fn fetch(bus: &dyn Bus, digest: &Digest) -> Answer {
+    match report(bus, digest).await {
+        Ok(answer) => answer,
+        Err(BusError::Missing(what)) => Answer::Refused(Stop::new(Reason::NoReport, what)),
+        Err(error) => Answer::Refused(Stop::new(Reason::StoreFailed, error.to_string())),
+    }
+}
+
+async fn report(bus: &dyn Bus, digest: &Digest) -> Result<Answer, BusError> {
+    let failed = |error| BusError::Io(format!("report {digest} cannot be read"), error);
+    let folder = tempfile::tempdir().map_err(failed)?;
+    let file = folder.path().join("report.json");
+    bus.get_jar(digest, &file).await?;
+    let bytes = tokio::fs::metadata(&file).await.map_err(failed)?.len();
+    if bytes > REPORT_MAX {
+        let why = format!("report {digest} has {bytes} bytes; {REPORT_MAX} are read");
+        return Err(BusError::Damaged(why));
+    }
+    let text = tokio::fs::read(&file).await.map_err(failed)?;
+    serde_json::from_slice(&text)
+        .map(Answer::Report)
+        .map_err(|error| BusError::Damaged(format!("report {digest} is no JSON: {error}")))
 }

@@ -136,6 +136,21 @@ impl<S> Decision<S> {
     }
 }
 
+/// What a question is answered with.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reply {
+    /// This.
+    Say(Answer),
+    /// The report that the store holds under this name.
+    Fetch(Digest),
+}
+
+impl From<Answer> for Reply {
+    fn from(answer: Answer) -> Self {
+        Self::Say(answer)
+    }
+}
+
 /// A failure of ours: the message is tried again, then dead-lettered.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -205,12 +220,13 @@ pub trait Decide: Send + Sync + 'static {
         question: &Question,
         states: &BTreeMap<Key, Self::State>,
         context: &Context,
-    ) -> Answer {
+    ) -> Reply {
         let _ = (question, states, context);
-        Answer::Refused(Stop::new(
+        let stop = Stop::new(
             Reason::OurFault,
             format!("the {} answers no such question", self.service()),
-        ))
+        );
+        Answer::Refused(stop).into()
     }
 
     /// What follows from an input. A stale or repeated input gives the same state and nothing said.

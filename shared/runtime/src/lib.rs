@@ -31,7 +31,7 @@ mod witness;
 pub use args::{Args, Environment, start};
 pub use clock::Clock;
 mod health;
-pub use decide::{Concern, Context, Decide, Decision, Fault, Input, Key, Say, Slot};
+pub use decide::{Concern, Context, Decide, Decision, Fault, Input, Key, Reply, Say, Slot};
 pub use effects::{Done, Effects, Hands, Job};
 pub use registry::Feeder;
 pub use retry::{Failure, Policy, Retry};

@@ -12,7 +12,7 @@ use std::io::Read as _;
 use std::path::Path;
 
 use ferry_events::artifact::RulesFile;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::library::Library;
 use crate::{SlimError, io_error};
@@ -68,7 +68,7 @@ fn file(path: &Path) -> Result<RulesFile, SlimError> {
 }
 
 /// A rule, and what it got wrong.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct RuleTold {
     /// The rule, such as `excludes = acme:money`.
     pub rule: String,

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Cursor, Read, Seek};
 
 use ferry_link::{mentions, names};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::SlimError;
 use crate::archive::Archive;
@@ -24,7 +24,7 @@ use crate::limits::Budget;
 use crate::rewrite::{Failed, rewrite};
 
 /// A library that was reduced, or why it was not.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shaken {
     /// The entry.
     pub entry: String,
@@ -35,7 +35,7 @@ pub struct Shaken {
     /// How many bytes it became smaller by.
     pub saved: u64,
     /// Why it stays whole; none where it was reduced.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub whole: Option<String>,
 }
 

@@ -11,7 +11,7 @@ use std::path::Path;
 use ferry_ark::manifest::keys;
 use ferry_ark::{ArkManifest, Manifest};
 use ferry_link::Verdict;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::archive::Archive;
@@ -32,14 +32,14 @@ use crate::wishes::{Versions, Wishes};
 use crate::{SlimError, io_error};
 
 /// What slimming did.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     /// `Ark-Biz-Name`.
     pub name: String,
     /// `Ark-Biz-Version`, stamped.
     pub version: String,
     /// `web-context-path` with a leading slash, where the module has one.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub web_context_path: Option<String>,
     /// SHA-256 of the packaged jar, as 64 hexadecimal digits.
     pub packaged: String,
@@ -50,7 +50,7 @@ pub struct Report {
     /// Size of the slimmed jar in bytes.
     pub bytes_after: u64,
     /// Digest of the base profile; none where there was none.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile: Option<String>,
     /// What the base provides, by entry.
     pub left_out: Vec<Choice>,
@@ -61,17 +61,17 @@ pub struct Report {
     /// What the module's owner should know, a sentence each.
     pub notes: Vec<String>,
     /// What the project's own rules got wrong.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<RuleTold>,
     /// Libraries that are carried in part, and why the others are not, where
     /// the module asked for it.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shaken: Vec<Shaken>,
     /// Whether the slimmed jar links on the base; none without a profile.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<Verdict>,
     /// The difference to an earlier version, where one was compared with.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Growth>,
 }
 

@@ -160,6 +160,8 @@ impl Story {
             left_out: 12,
             kept: 1,
             proof: None,
+            report: None,
+            since: None,
         };
         let release = Release {
             own: None,

@@ -42,10 +42,10 @@ use std::collections::BTreeMap;
 use ferry_bus::Keep;
 use ferry_config::Config;
 use ferry_events::line::Stretch;
-use ferry_events::question::{Answer, Question};
+use ferry_events::question::Question;
 use ferry_events::restart::Turn;
 use ferry_events::{Body, Command, Event, RunId, Scope, Service, Timestamp, Verb};
-use ferry_runtime::{Context, Decide, Decision, Fault, Input, Key};
+use ferry_runtime::{Context, Decide, Decision, Fault, Input, Key, Reply};
 use serde::{Deserialize, Serialize};
 
 /// A finished run's record is kept this long, for redeliveries of what it heard; a month, as long as
@@ -250,8 +250,8 @@ impl Decide for Scheduler {
         question: &Question,
         states: &BTreeMap<Key, State>,
         context: &Context,
-    ) -> Answer {
-        preview::answer(question, states, context)
+    ) -> Reply {
+        preview::answer(question, states, context).into()
     }
 
     fn decide(

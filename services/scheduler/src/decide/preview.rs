@@ -26,7 +26,9 @@ use super::{
 
 /// The states that a question needs.
 pub(super) fn keys(question: &Question, config: &Config) -> Vec<Key> {
-    let Question::Plan { module, run, .. } = question;
+    let Question::Plan { module, run, .. } = question else {
+        return Vec::new();
+    };
     let environments = config.environments_of_module(module);
     let units = environments.into_iter().map(|name| unit_key(module, name));
     let others = run.iter().map(|run| run_key(*run));
@@ -88,7 +90,11 @@ pub(super) fn answer(
         module,
         run,
         environment,
-    } = question;
+    } = question
+    else {
+        let detail = "the scheduler answers no such question";
+        return Answer::Refused(Stop::new(Reason::OurFault, detail));
+    };
     let config = &context.config;
     if config.module(module).is_none() {
         return Answer::Refused(Stop::new(Reason::UnknownModule, module.clone()));

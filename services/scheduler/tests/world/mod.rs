@@ -195,6 +195,8 @@ pub fn release(n: u64) -> Release {
         left_out: 0,
         kept: 0,
         proof: None,
+        report: None,
+        since: None,
     };
     Release {
         own: None,

@@ -2,6 +2,7 @@
 //!
 //! In: a packaged artifact. Out: its release, or the stop with its cause.
 
+mod past;
 mod profiles;
 
 use std::{
@@ -19,13 +20,13 @@ use ferry_events::{
 };
 use ferry_runtime::{Done, Effects, Environment, Failure, Feeder, Hands, Job};
 use ferry_slim::{
-    BaseProfile, Fault, Finding, Kind, Limits, Report, Rules, SlimError, Stamp, Verdict, Versions,
-    Wishes,
+    BaseProfile, Fault, Finding, Growth, Kind, Limits, Past, Report, Rules, SlimError, Stamp,
+    Verdict, Versions, Wishes,
 };
 use tracing::{info, warn};
 
 use self::profiles::Profiles;
-use crate::{Slimmer, decide};
+use crate::{Slimmer, decide::Outcome};
 
 /// The slimmer's effects.
 pub struct SlimmerEffects {
@@ -44,7 +45,7 @@ impl SlimmerEffects {
         }
     }
 
-    async fn slim(&self, packaged: &Packaged, config: &Config) -> Result<Release, Failure> {
+    async fn slim(&self, packaged: &Packaged, config: &Config) -> Result<Release, No> {
         let folder = tempfile::tempdir_in(&self.folder)
             .map_err(|error| disk("a folder for the jar", &error))?;
         let jar = folder.path().join("packaged.jar");
@@ -57,6 +58,7 @@ impl SlimmerEffects {
             None => Stamp::packaged(),
         };
         let wishes = wishes(packaged, config);
+        let last = past::last(&self.hands, &packaged.module).await;
         let mut pools = BTreeMap::new();
         // Pools of one base build share a profile, and so a jar.
         let mut made: BTreeMap<Option<PathBuf>, Slimmed> = BTreeMap::new();
@@ -84,8 +86,12 @@ impl SlimmerEffects {
                         }
                     };
                     let output = folder.path().join(format!("slimmed-{}.jar", made.len()));
+                    let past = match last.get(name) {
+                        Some(report) => past::read(&self.hands, report, folder.path()).await,
+                        None => None,
+                    };
                     let slimmed = self
-                        .one(name, &jar, profile, (&wishes, &stamp), output)
+                        .one(name, (&jar, past), profile, (&wishes, &stamp), output)
                         .await?;
                     made.insert(pool.base_jar.clone(), slimmed.clone());
                     slimmed
@@ -107,30 +113,36 @@ impl SlimmerEffects {
     async fn one(
         &self,
         pool: &str,
-        jar: &Path,
+        (jar, past): (&Path, Option<Past>),
         profile: Option<Arc<BaseProfile>>,
         (wishes, stamp): (&Wishes, &Stamp),
         output: PathBuf,
-    ) -> Result<Slimmed, Failure> {
+    ) -> Result<Slimmed, No> {
         let (input, to) = (jar.to_owned(), output.clone());
         let (wishes, stamp) = (wishes.clone(), stamp.clone());
         let slimming = move || {
             let (profile, limits) = (profile.as_deref(), Limits::default());
             ferry_slim::slim_as(&input, profile, &wishes, &stamp, &to, limits)
         };
-        let report = tokio::task::spawn_blocking(slimming)
+        let mut report = tokio::task::spawn_blocking(slimming)
             .await
             .map_err(|error| Failure::OurFault(format!("slimming panicked: {error}")))?
             .map_err(|error| refusal(&error))?;
+        report.since = past.map(|past| Growth::of(&past, &report));
         tell(&report);
         let digest: Digest = report
             .digest
             .parse()
             .map_err(|error| Failure::OurFault(format!("{error}")))?;
-        let proof = match &report.proof {
-            Some(verdict) => Some(self.keep(pool, verdict, &report, &output).await?),
-            None => None,
-        };
+        let kept = self.keep(&report, &output).await?;
+        let proof = report.proof.as_ref();
+        if let Some(verdict) = proof.filter(|it| it.outcome == ferry_slim::Outcome::Refused) {
+            // Then the report is all that is kept.
+            return Err(does_not_link(pool, verdict, kept));
+        }
+        let proof = proof.map(|verdict| Proof {
+            gaps: u32::try_from(verdict.gaps.len()).unwrap_or(u32::MAX),
+        });
         self.hands
             .put_jar(&digest, &output)
             .await
@@ -147,17 +159,13 @@ impl SlimmerEffects {
             left_out: u32::try_from(report.left_out.len()).unwrap_or(u32::MAX),
             kept: u32::try_from(report.kept.len()).unwrap_or(u32::MAX),
             proof,
+            report: Some(kept),
+            since: report.since.as_ref().map(past::told),
         })
     }
 
-    /// Keeps the report, and stops where the jar does not link: then the report is all that is kept.
-    async fn keep(
-        &self,
-        pool: &str,
-        verdict: &Verdict,
-        report: &Report,
-        jar: &Path,
-    ) -> Result<Proof, Failure> {
+    /// Keeps the report beside the jars.
+    async fn keep(&self, report: &Report, jar: &Path) -> Result<Digest, Failure> {
         let text = serde_json::to_vec(report)
             .map_err(|error| Failure::OurFault(format!("the report: {error}")))?;
         let (digest, file) = (Digest::of(&text), jar.with_extension("report.json"));
@@ -168,21 +176,36 @@ impl SlimmerEffects {
             .put_jar(&digest, &file)
             .await
             .map_err(|error| store(&error))?;
-        if verdict.outcome == ferry_slim::Outcome::Refused {
-            let detail = format!("pool {pool}: {}; report {digest}", refused(verdict));
-            // Nothing of the base is amiss then: the module was built badly.
-            let broken = |fault: &Finding| matches!(fault.fault, Fault::Broken { .. });
-            let reason = match verdict.faults.iter().any(broken) {
-                true => Reason::ClassBroken,
-                false => Reason::DoesNotLink,
-            };
-            return Err(Stop::new(reason, detail).into());
-        }
-        Ok(Proof {
-            gaps: u32::try_from(verdict.gaps.len()).unwrap_or(u32::MAX),
-            report: digest,
-        })
+        Ok(digest)
     }
+}
+
+/// Why there is no slimmed jar.
+enum No {
+    /// The work failed, and the runtime knows what to do.
+    Failed(Failure),
+    /// The jar was looked through, and there is a report of it.
+    Refused(Outcome),
+}
+
+impl<F: Into<Failure>> From<F> for No {
+    fn from(failure: F) -> Self {
+        Self::Failed(failure.into())
+    }
+}
+
+fn does_not_link(pool: &str, verdict: &Verdict, report: Digest) -> No {
+    // Nothing of the base is amiss where a class is broken: the module was built badly.
+    let broken = |fault: &Finding| matches!(fault.fault, Fault::Broken { .. });
+    let reason = match verdict.faults.iter().any(broken) {
+        true => Reason::ClassBroken,
+        false => Reason::DoesNotLink,
+    };
+    let detail = format!("pool {pool}: {}; report {report}", refused(verdict));
+    No::Refused(Outcome::Refused {
+        stop: Stop::new(reason, detail),
+        report: Some((pool.to_owned(), report)),
+    })
 }
 
 /// What the module wants: what it set at its commit, else what the configuration says of it.
@@ -241,12 +264,17 @@ fn tell(report: &Report) {
 
 #[async_trait]
 impl Effects<Slimmer> for SlimmerEffects {
-    async fn perform(&self, job: Job<Packaged>) -> Done<decide::Outcome> {
+    async fn perform(&self, job: Job<Packaged>) -> Done<Outcome> {
         let slimmed = self.slim(&job.work, &job.config).await;
-        if let Err(failure) = &slimmed {
-            warn!(module = job.work.module, ?failure, "not slimmed");
+        let result = match slimmed {
+            Ok(release) => Ok(Outcome::Slimmed(Box::new(release))),
+            Err(No::Refused(outcome)) => Ok(outcome),
+            Err(No::Failed(failure)) => Err(failure),
+        };
+        if !matches!(result, Ok(Outcome::Slimmed(_))) {
+            warn!(module = job.work.module, ?result, "not slimmed");
         }
-        Done::of(slimmed, |slimmed| slimmed.map(Box::new))
+        Done::of(result, |result| result.unwrap_or_else(Outcome::from))
     }
 
     /// Reads the profiles before the first push needs them.

@@ -21,8 +21,8 @@ use crate::{
     AuditQuery, BaseRequest, BaseView, CanQuery, CanView, CloseRequest, CommandAnswer, CommandView,
     DeployQuery, EventsQuery, Health, HistoryQuery, HistoryView, LetterSummary, LetterView,
     LettersQuery, LineView, LogLine, LogView, ModuleView, PlanQuery, PlanView, PushView, Ready,
-    RollbackRequest, RolloutRequest, RunRequest, RunSummary, RunView, RunsQuery, StreamedEvent,
-    StretchRequest, WhyQuery, WhyView,
+    ReportQuery, ReportView, RollbackRequest, RolloutRequest, RunRequest, RunSummary, RunView,
+    RunsQuery, StreamedEvent, StretchRequest, WhyQuery, WhyView,
 };
 
 /// How long a connection may take. A gateway on the other side of the world
@@ -229,6 +229,14 @@ impl Client {
     /// See [`ClientError`].
     pub async fn plan(&self, module: &str, query: &PlanQuery) -> Result<PlanView, ClientError> {
         self.get(&["modules", module, "plan"], query).await
+    }
+
+    /// `GET /runs/{id}/report`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn report(&self, id: &str, query: &ReportQuery) -> Result<ReportView, ClientError> {
+        self.get(&["runs", id, "report"], query).await
     }
 
     /// `GET /events`: events as they happen. A broken connection is taken up

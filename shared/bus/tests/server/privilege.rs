@@ -148,7 +148,9 @@ fn may_publish(service: Service, contract: &Contract, subject: &str) -> bool {
             .iter()
             .any(|kind| (kind.subject(), kind.predicate()) == (*what, *done)),
         ["ferry", "commands", taker, _] => contract.commands.iter().any(|one| one.name() == *taker),
-        ["ferry", "ask", asked] => service == Service::Gateway && *asked == "scheduler",
+        ["ferry", "ask", asked] => {
+            service == Service::Gateway && ["slimmer", "scheduler"].contains(asked)
+        }
         ["ferry", "state", ..] => own("ferry.state."),
         ["ferry", "facts", ..] => contract.keeps_facts && own("ferry.facts."),
         ["ferry", "timers", "set", ..] => own("ferry.timers.set."),
@@ -207,6 +209,7 @@ fn subscribes() -> BTreeSet<String> {
         "ferry.config.current",
         "ferry.ask.>",
         "ferry.ask.scheduler",
+        "ferry.ask.slimmer",
         "ferry.ask.installer",
         "ferry.logs.>",
         "ferry.dead.>",
@@ -329,8 +332,11 @@ async fn every_user_is_denied_what_is_not_its_own() -> Result<()> {
             }
             let heard = trying.heard().await?;
             for subject in some {
-                let asked = user == User::Service(Service::Scheduler)
-                    && subject.as_str() == "ferry.ask.scheduler";
+                let asked = match subject.as_str() {
+                    "ferry.ask.scheduler" => user == User::Service(Service::Scheduler),
+                    "ferry.ask.slimmer" => user == User::Service(Service::Slimmer),
+                    _ => false,
+                };
                 let may = subject.starts_with(&format!("_INBOX_{user}.")) || asked;
                 let refused = refused(&heard, "subscription", subject);
                 if may == refused {

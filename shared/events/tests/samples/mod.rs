@@ -75,9 +75,17 @@ fn release() -> artifact::Release {
                 profile: Some(Digest::of(b"profile")),
                 left_out: 3,
                 kept: 1,
-                proof: Some(artifact::Proof {
-                    gaps: 2,
-                    report: Digest::of(b"report"),
+                proof: Some(artifact::Proof { gaps: 2 }),
+                report: Some(Digest::of(b"report")),
+                since: Some(artifact::Since {
+                    version: "1.0.0-bbbbbbbb-0123456789ab".into(),
+                    bytes: 3 << 20,
+                    libraries: vec![artifact::LibraryChange {
+                        entry: "lib/money-2.1.0.jar".into(),
+                        change: artifact::Change::New,
+                        bytes: 3 << 20,
+                    }],
+                    more: 1,
                 }),
             },
         )]),
@@ -305,6 +313,8 @@ pub fn bodies() -> Vec<Body> {
             module: "cart".into(),
             packaged: Digest::of(b"packaged"),
             stop: stop(),
+            pool: Some("prod".into()),
+            report: Some(Digest::of(b"report")),
         }
         .into(),
         run::Queued {

@@ -126,6 +126,8 @@ impl Decide for Publisher {
                     module: packaged.module.clone(),
                     packaged: packaged.digest.clone(),
                     stop,
+                    pool: None,
+                    report: None,
                 };
                 Ok(done(state).say(Scope::module(None, &packaged.module), refused))
             }

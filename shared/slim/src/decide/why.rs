@@ -1,19 +1,19 @@
 //! What became of one library, and why: for reports and for people. Goes in:
 //! the decision. Comes out: JSON by serde, a sentence by `Display`.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::family::Family;
 
 /// One library and what was decided on it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Choice {
     /// The entry, such as `lib/guava-32.1.3-jre.jar`.
     pub entry: String,
     /// Its size in bytes.
     pub bytes: u64,
     /// The version, where the jar tells.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
     /// Why.
     #[serde(flatten)]
@@ -21,7 +21,7 @@ pub struct Choice {
 }
 
 /// Why a library was left out or kept; `Display` is for people.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "why", rename_all = "kebab-case")]
 pub enum Why {
     /// Out: the base has the very same bytes.
@@ -48,7 +48,7 @@ pub enum Why {
         /// The base's files.
         base: Vec<String>,
         /// The few classes that the base's jars do without.
-        #[serde(skip_serializing_if = "Vec::is_empty")]
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
         lacking: Vec<String>,
     },
     /// Out: the base's version serves: all that the module refers to links
@@ -62,7 +62,7 @@ pub enum Why {
         /// The rule, and where it stands.
         rule: String,
         /// The base's version; none where the base has no such library.
-        #[serde(skip_serializing_if = "Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         base: Option<String>,
     },
     /// Out: only what the project's own rules leave to the base refers to it.

@@ -33,7 +33,10 @@ impl Slims {
 #[async_trait]
 impl Effects<Slimmer> for Slims {
     async fn perform(&self, job: Job<Packaged>) -> Done<Outcome> {
-        Done::of(self.slim(&job).await, |result| result)
+        Done::of(self.slim(&job).await, |result| match result {
+            Ok(release) => Outcome::Slimmed(release),
+            Err(stop) => stop.into(),
+        })
     }
 }
 
@@ -72,6 +75,8 @@ impl Slims {
             left_out: 0,
             kept: 0,
             proof: None,
+            report: None,
+            since: None,
         };
         let pools = job.config.pools_of_module(&packaged.module);
         Ok(Box::new(Release {

@@ -8,6 +8,8 @@ mod gates;
 #[path = "tasks.rs"]
 mod tasks;
 
+use std::collections::BTreeMap;
+
 use ferry_api::{
     EnvironmentState, EnvironmentView, RunState, RunSummary, RunView, RunsQuery, StepView, WaitView,
 };
@@ -158,6 +160,7 @@ fn unknown(id: RunId, module: &str, at: Timestamp) -> RunView {
         push: None,
         command: None,
         packaged: None,
+        slimmed: BTreeMap::new(),
         own: Vec::new(),
         version: None,
         environments: Vec::new(),
@@ -208,6 +211,7 @@ fn progress(run: &mut RunView, event: &Event, received_at: Option<Timestamp>) {
         Body::ArtifactPublished(it) => {
             run.version = Some(it.release.version().to_owned());
             run.packaged = Some(it.release.packaged.clone());
+            run.slimmed = it.release.pools.clone();
             end(run, "slim", None, at, None);
         }
         Body::ArtifactRefused(it) => end(run, "slim", None, at, Some(&it.stop)),

@@ -107,10 +107,15 @@ pub fn told(event: &Event) -> Option<Told> {
                 Some(1) => "; it links with one optional gap".to_owned(),
                 Some(gaps) => format!("; it links with {gaps} optional gaps"),
             };
+            // Of pools that differ, the one that grew most.
+            let since = it.release.pools.values().filter_map(|it| it.since.as_ref());
+            let since = since.max_by_key(|since| since.bytes);
+            let since = since.map(|since| format!("; its jar is {}", line(&since.to_string())));
             let text = format!(
-                "version {} was made ready for {}{gaps}",
+                "version {} was made ready for {}{gaps}{}",
                 line(it.release.version()),
-                named(&pools)
+                named(&pools),
+                since.unwrap_or_default()
             );
             Told::new(Run, text)
         }

@@ -18,6 +18,7 @@ mod log;
 mod plan;
 mod reads;
 mod refusal;
+mod report;
 mod why;
 
 use axum::Router;
@@ -41,6 +42,7 @@ pub fn router(app: App) -> Router {
         .route("/runs", get(reads::runs))
         .route("/runs/{id}", get(reads::run))
         .route("/runs/{id}/log", get(log::read))
+        .route("/runs/{id}/report", get(report::read))
         .route("/runs/{id}/approve", post(line::approve))
         .route("/runs/{id}/promote", post(line::promote))
         .route("/line", get(line::show))

@@ -62,6 +62,10 @@ pub(super) async fn read(
                 Refusal::new(StatusCode::CONFLICT, code, stop.detail).next(stop.reason.next_step())
             );
         }
+        Answer::Report(_) => {
+            let what = "the scheduler gave another answer than a plan";
+            return Err(Refusal::unavailable("bad-answer", what));
+        }
     };
     let environments = previews
         .into_iter()
