@@ -178,6 +178,7 @@ pub async fn measure(plan: &Plan, screen: &Screen) -> Result<Vec<Row>> {
         let begun = Instant::now();
         maven.package(&project, &["-Pfat"]).await?;
         by_maven.push(millis(begun.elapsed()));
+        thinned(&project.join("target/hello-1.0.0-ark-biz.jar"))?;
     }
     let medians: Vec<f64> = jobs.iter().map(|job| median(&job.times)).collect();
     let mut rows: Vec<Row> = jobs
@@ -302,6 +303,16 @@ fn excluded_project(to: &Path) -> Result<PathBuf> {
     }
     fs::write(to.join("pom.xml"), told)?;
     Ok(to.to_owned())
+}
+
+/// Makes sure that upstream's way did what it is compared for.
+fn thinned(jar: &Path) -> Result<()> {
+    let jar = ZipArchive::new(File::open(jar)?)?;
+    let left = jar.file_names().filter(|it| it.starts_with("lib/")).count();
+    if left > 0 {
+        bail!("Maven's excludes left {left} libraries in the jar: this is no comparison");
+    }
+    Ok(())
 }
 
 /// A table to read.
