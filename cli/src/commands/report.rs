@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use ferry_api::ReportQuery;
-use ferry_slim::Report;
+use ferry_slim::{Diff, Report};
 
 use super::Json;
 use crate::exit::Exit;
@@ -45,8 +45,17 @@ pub async fn run(args: Args) -> Result<Exit> {
         output.print(&found, |_| String::new())?;
         return Ok(Exit::Success);
     }
-    let report: Report = serde_json::from_value(found.0.clone().into())
-        .context("another Ferry made this report; `--json` prints it as it is")?;
+    let json = serde_json::Value::from(found.0.clone());
+    // The run of a base has the difference between two builds of it.
+    if let Ok(diff) = serde_json::from_value::<Diff>(json.clone())
+        && args.html.is_none()
+    {
+        output.print(&found, |paint| screen::profile_diff(&diff, paint))?;
+        return Ok(Exit::Success);
+    }
+    let report: Report = serde_json::from_value(json).context(
+        "this is no report of a module's slimming that is known here; `--json` prints it",
+    )?;
     if let Some(file) = &args.html {
         std::fs::write(file, screen::slim_page(&report))
             .with_context(|| format!("{} cannot be written", file.display()))?;

@@ -14,7 +14,7 @@ use ferry_events::{Stop, Timestamp};
 use super::paint::{Toned, indent, plain, table};
 use super::runs::state as run_state;
 use super::text::{age, clean, elapsed, millis, moment, one_line, short, took};
-use super::words::{answered, jars, of};
+use super::words::{answered, jars, of, profiled};
 use super::{Paint, Tone, gate};
 
 /// Lines of a cause that a screen shows; `ferry logs` has the rest.
@@ -106,6 +106,9 @@ fn about(run: &RunView, now: Timestamp) -> Vec<Vec<Toned>> {
         if let Some(since) = since {
             row("size", since);
         }
+    }
+    if let Some(it) = &run.profile {
+        row("base", profiled(it));
     }
     if !run.own.is_empty() {
         row(

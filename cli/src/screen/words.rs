@@ -43,6 +43,7 @@ pub fn event_words(event: &Event) -> String {
         Body::ArtifactRefused(it) => {
             format!("{} cannot be installed: {}", it.module, because(&it.stop))
         }
+        Body::ProfilePublished(it) => format!("base {}: {}", it.module, profiled(it)),
         Body::RunQueued(it) => queued(it),
         Body::RunStarted(it) => format!("run {} of {} began", it.run.short(), it.module),
         Body::RunFinished(it) => finished(it),
@@ -389,6 +390,26 @@ pub fn jars(pools: &BTreeMap<String, artifact::Slimmed>) -> Vec<(String, Option<
         (text, since.map(|it| clean(&it.to_string())))
     };
     by_jar.iter().map(jar).collect()
+}
+
+/// What a build of a base provides, and what it does not any more.
+pub fn profiled(it: &artifact::Profiled) -> String {
+    let libraries = count(it.libraries as usize, "library").replace("librarys", "libraries");
+    let classes = |number: u32| count(number as usize, "class").replace("classs", "classes");
+    let gone = match (it.classes_gone, it.members_gone) {
+        (0, 0) if it.report.is_none() => "; the first".to_owned(),
+        (0, 0) => "; nothing of the one before is gone".to_owned(),
+        (gone, members) => format!(
+            "; {} and {} of the one before are gone",
+            classes(gone),
+            count(members as usize, "member")
+        ),
+    };
+    format!(
+        "profile {} of {libraries}, {}{gone}",
+        it.profile.short(),
+        classes(it.classes)
+    )
 }
 
 fn links(proof: Option<&artifact::Proof>) -> String {

@@ -181,6 +181,7 @@ pub fn good_view() -> RunView {
         command: None,
         packaged: Some(Digest::of(b"packaged")),
         slimmed: BTreeMap::from([("prod".to_owned(), slimmed())]),
+        profile: None,
         own: Vec::new(),
         version: Some(VERSION.into()),
         environments: vec![EnvironmentView {

@@ -4,7 +4,13 @@
 #[allow(dead_code, reason = "each test file uses its part")]
 mod world;
 
-use ferry_events::{Body, Reason, Stop, Verb, artifact::Refused, build, line::Stretch};
+use ferry_config::ModuleKind;
+use ferry_events::{
+    Body, Reason, Stop, Verb,
+    artifact::{Profiled, Published, Refused},
+    build,
+    line::Stretch,
+};
 use insta::assert_snapshot;
 use world::{World, release, run, story, well};
 
@@ -44,6 +50,58 @@ fn a_refusal_that_comes_before_its_change_is_not_lost() {
         .into(),
     );
     world.feed(World::change(1));
+    assert_snapshot!(story(&world));
+}
+
+/// The jar of a base is not rolled out: its run ends well with its profile, before its change is known too.
+#[test]
+fn the_run_of_a_base_ends_with_its_profile() {
+    let profiled = || -> Body {
+        Profiled {
+            run: run(1),
+            module: "cart".into(),
+            commit: None,
+            packaged: release(1).packaged,
+            profile: release(1).packaged,
+            stored: release(1).packaged,
+            libraries: 3,
+            classes: 9,
+            report: None,
+            classes_gone: 0,
+            members_gone: 0,
+        }
+        .into()
+    };
+    let mut stories = Vec::new();
+    for early in [false, true] {
+        let mut world = World::new(well());
+        world.config.modules.get_mut("cart").expect("a module").kind = ModuleKind::Base;
+        if early {
+            world.feed(profiled());
+        }
+        world.feed(World::change(1));
+        if !early {
+            world.feed(profiled());
+            world.feed(profiled());
+        }
+        stories.push(story(&world));
+    }
+    assert_snapshot!(stories.join("\n\nits profile first\n"));
+}
+
+/// What was a base's when its run began, and a module's when its jar was slimmed, has nowhere to go.
+#[test]
+fn a_base_that_became_a_module_on_its_way_ends_with_a_reason() {
+    let mut world = World::new(well());
+    world.config.modules.get_mut("cart").expect("a module").kind = ModuleKind::Base;
+    world.feed(World::change(1));
+    world.config.modules.get_mut("cart").expect("a module").kind = ModuleKind::Module;
+    world.feed(
+        Published {
+            release: release(1),
+        }
+        .into(),
+    );
     assert_snapshot!(story(&world));
 }
 

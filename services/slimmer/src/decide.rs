@@ -1,10 +1,11 @@
 //! What the slimmer decides: to slim each packaged artifact once for its run, and to say the result.
 //!
 //! Two kinds of aggregates: a run's artifact (`slim.<run>`), and what a module published last
-//! (`last.<module>`), with which its next jar is compared.
+//! (`last.<module>`): the reports with which its next jar is compared; of a base, the profile against which
+//! others are slimmed.
 //!
-//! In: `artifact.packaged`, the result of slimming, questions for reports. Out: `artifact.published` or
-//! `artifact.refused`, answers.
+//! In: `artifact.packaged`, the result of slimming, questions for reports. Out: `artifact.published`,
+//! `profile.published` or `artifact.refused`, answers.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +13,7 @@ use ferry_bus::Keep;
 use ferry_config::Config;
 use ferry_events::{
     Body, Digest, Event, Reason, RunId, Scope, Service, Stop, Timestamp,
-    artifact::{Packaged, Published, Refused, Release, Slimmed},
+    artifact::{Packaged, Profiled, Published, Refused, Release, Slimmed},
     question::{Answer, Question},
 };
 use ferry_runtime::{Concern, Context, Decide, Decision, Fault, Input, Key, Reply, Slot};
@@ -37,12 +38,20 @@ pub struct State {
     /// When a module published them, and with which run; none: they are a run's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     published: Option<(Timestamp, RunId)>,
+    /// The profile of a base that it published, by its name in the store.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    profile: Option<Digest>,
 }
 
 impl State {
     /// The reports, by pool.
     pub fn reports(&self) -> &BTreeMap<String, Digest> {
         &self.reports
+    }
+
+    /// The name in the store of the profile of a base.
+    pub fn profile(&self) -> Option<&Digest> {
+        self.profile.as_ref()
     }
 
     fn of_run(packaged: &Packaged) -> Self {
@@ -53,15 +62,11 @@ impl State {
     }
 
     /// The later one counts, in whatever order they come.
-    fn publish(&self, at: Timestamp, release: &Release) -> Self {
-        let published = Some((at, release.run));
-        if published <= self.published {
-            return self.clone();
-        }
-        Self {
-            reports: reports_of(release),
-            published,
-            ..Self::default()
+    fn publish(&self, at: Timestamp, run: RunId, last: Self) -> Self {
+        let published = Some((at, run));
+        match published <= self.published {
+            true => self.clone(),
+            false => Self { published, ..last },
         }
     }
 }
@@ -89,6 +94,8 @@ pub fn last_key(module: &str) -> Key {
 pub enum Outcome {
     /// A jar for each pool.
     Slimmed(Box<Release>),
+    /// What a base provides.
+    Profiled(Box<Profiled>),
     /// There is none.
     Refused {
         /// Why.
@@ -117,6 +124,7 @@ impl Decide for Slimmer {
         match &event.body {
             Body::ArtifactPackaged(packaged) => vec![run_key(packaged.run)],
             Body::ArtifactPublished(published) => vec![last_key(&published.release.module)],
+            Body::ProfilePublished(profiled) => vec![last_key(&profiled.module)],
             _ => Vec::new(),
         }
     }
@@ -167,7 +175,20 @@ impl Decide for Slimmer {
         let same = Decision::to(state.clone());
         if let Input::Event(event) = input {
             return Ok(match &event.body {
-                Body::ArtifactPublished(it) => Decision::to(state.publish(event.time, &it.release)),
+                Body::ArtifactPublished(it) => {
+                    let last = State {
+                        reports: reports_of(&it.release),
+                        ..State::default()
+                    };
+                    Decision::to(state.publish(event.time, it.release.run, last))
+                }
+                Body::ProfilePublished(it) => {
+                    let last = State {
+                        profile: Some(it.stored.clone()),
+                        ..State::default()
+                    };
+                    Decision::to(state.publish(event.time, it.run, last))
+                }
                 Body::ArtifactPackaged(it) if state.packaged.is_none() => {
                     Decision::to(State::of_run(it))
                 }
@@ -202,6 +223,11 @@ impl Decide for Slimmer {
         Ok(match outcome {
             Outcome::Slimmed(release) => {
                 done(reports_of(&release)).say(scope, Published { release: *release })
+            }
+            Outcome::Profiled(profiled) => {
+                let report = profiled.report.clone();
+                let reports = report.map(|report| (profiled.module.clone(), report));
+                done(reports.into_iter().collect()).say(scope, *profiled)
             }
             Outcome::Refused { stop, report } => {
                 let (pool, digest) = report.clone().unzip();

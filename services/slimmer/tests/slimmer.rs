@@ -53,6 +53,7 @@ forge = "github"
 secret = "env:SHOP"
 [modules.cart]
 repository = "shop"
+pools = ["plain", "rich"]
 [environments.prod]
 [pools.plain]
 environment = "prod"
@@ -61,6 +62,16 @@ bases = [{{ name = "plain-1", arklet = "http://127.0.0.1:1001", url = "http://12
 environment = "prod"
 base_jar = "{}"
 bases = [{{ name = "rich-1", arklet = "http://127.0.0.1:1002", url = "http://127.0.0.1:2002" }}]
+[modules.shop-base]
+repository = "shop"
+kind = "base"
+[modules.order]
+repository = "shop"
+pools = ["built"]
+[pools.built]
+environment = "prod"
+base = "shop-base"
+bases = [{{ name = "built-1", arklet = "http://127.0.0.1:1003", url = "http://127.0.0.1:2003" }}]
 "#,
         base_jar.display()
     );
@@ -147,8 +158,14 @@ impl Running {
     }
 
     /// Says that a run's jar is packaged, and gives what the slimmer said of it.
-    async fn slim(
+    async fn slim(&self, number: u64, jar: &[u8], wanted: (Option<Own>, Vec<RulesFile>)) -> Body {
+        self.slim_of("cart", number, jar, wanted).await
+    }
+
+    /// The same, of another module.
+    async fn slim_of(
         &self,
+        module: &str,
         number: u64,
         jar: &[u8],
         (own, rules): (Option<Own>, Vec<RulesFile>),
@@ -161,7 +178,7 @@ impl Running {
             own,
             rules,
             run: run_of(number),
-            module: "cart".into(),
+            module: module.into(),
             digest,
             size: jar.len() as u64,
             commit: Some(COMMIT.into()),
@@ -181,7 +198,12 @@ impl Running {
         };
         let event = Write::event(&event);
         self.bus.commit(vec![event].into()).await.unwrap();
-        let said = [Kind::ArtifactPublished, Kind::ArtifactRefused].map(subject::events_of);
+        let said = [
+            Kind::ArtifactPublished,
+            Kind::ArtifactRefused,
+            Kind::ProfilePublished,
+        ]
+        .map(subject::events_of);
         self.find(said.to_vec(), |payload| {
             let body = Event::decode(payload).unwrap().body;
             (body.run() == Some(run_of(number))).then_some(body)
@@ -210,8 +232,8 @@ impl Running {
     }
 
     /// Waits until it is written down that a run's jar is what the module published last.
-    async fn published(&self, number: u64) {
-        let last = subject::state(Service::Slimmer, last_key("cart").as_str());
+    async fn published(&self, module: &str, number: u64) {
+        let last = subject::state(Service::Slimmer, last_key(module).as_str());
         let run = run_of(number).to_string();
         self.find(vec![last], |payload| {
             std::str::from_utf8(payload)
@@ -439,7 +461,7 @@ async fn a_jar_is_compared_with_the_one_before_and_the_report_tells_it_whole() {
         .slim(1, &FakeJar::new("cart", "1.0.0").bytes(), nothing())
         .await;
     assert_eq!(since(&first, "plain"), None, "there is nothing before it");
-    slimmer.published(1).await;
+    slimmer.published("cart", 1).await;
 
     // The base of the rich pool has the library: only in the plain one the jar grows.
     let second = slimmer
@@ -455,7 +477,7 @@ async fn a_jar_is_compared_with_the_one_before_and_the_report_tells_it_whole() {
     );
     assert!(library.bytes > 0 && plain.bytes > 0, "{plain:?}");
     assert_eq!(rich.unwrap().libraries, []);
-    slimmer.published(2).await;
+    slimmer.published("cart", 2).await;
 
     let third = slimmer
         .slim(3, &with_library("money", "2.0.0"), nothing())
@@ -504,5 +526,74 @@ async fn reports_are_asked_for_by_run_and_pool() {
     // One that could not be read has none.
     slimmer.slim(2, b"no jar", (None, Vec::new())).await;
     assert_eq!(no(2, None).await.reason, Reason::NoReport);
+    slimmer.stop().await;
+}
+
+#[tokio::test]
+async fn a_build_of_a_base_is_what_its_pools_modules_are_slimmed_against() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = base_jar(folder.path());
+    let base = std::fs::read(&path).unwrap();
+    let slimmer = Running::start(folder.path(), &path).await;
+    let nothing = || (None, Vec::new());
+    let order = FakeJar::new("order", "1.0.0")
+        .library("money-2.1.0.jar", library())
+        .bytes();
+
+    // Nothing is known of the base: the module waits for a person, not for luck.
+    let Body::ArtifactRefused(refused) = slimmer.slim_of("order", 1, &order, nothing()).await
+    else {
+        panic!("not refused")
+    };
+    assert_eq!(refused.stop.reason, Reason::ProfileUnavailable);
+    assert!(refused.stop.detail.contains("`ferry run shop-base"));
+
+    let Body::ProfilePublished(first) = slimmer.slim_of("shop-base", 2, &base, nothing()).await
+    else {
+        panic!("no profile")
+    };
+    assert_eq!((first.libraries, first.report.clone()), (1, None));
+    slimmer.published("shop-base", 2).await;
+    let Body::ArtifactPublished(published) = slimmer.slim_of("order", 3, &order, nothing()).await
+    else {
+        panic!("not published")
+    };
+    let slimmed = &published.release.pools["built"];
+    assert_eq!((slimmed.left_out, slimmed.kept), (1, 0));
+    assert_eq!(slimmed.profile.as_ref(), Some(&first.profile));
+
+    // The next build has another class of its own, and no library that the module brings.
+    let next = library_jar(&[
+        (
+            "BOOT-INF/classes/acme/Other.class",
+            &class_file("acme/Other", "java/lang/Object"),
+        ),
+        ("BOOT-INF/lib/coins-1.0.0.jar", &library_of("1.0.0")),
+    ]);
+    let Body::ProfilePublished(second) = slimmer.slim_of("shop-base", 4, &next, nothing()).await
+    else {
+        panic!("no profile")
+    };
+    assert_eq!(second.classes_gone, 1);
+    let Answer::Report(report) = slimmer.report(4, None).await else {
+        panic!("no difference")
+    };
+    assert_eq!(report["classes_gone"], serde_json::json!(["acme/Base"]));
+    slimmer.published("shop-base", 4).await;
+    let Body::ArtifactPublished(published) = slimmer.slim_of("order", 5, &order, nothing()).await
+    else {
+        panic!("not published")
+    };
+    assert_eq!(
+        published.release.pools["built"].profile.as_ref(),
+        Some(&second.profile)
+    );
+
+    // A jar that is none of a base changes nothing.
+    let Body::ArtifactRefused(refused) = slimmer.slim_of("shop-base", 6, &order, nothing()).await
+    else {
+        panic!("not refused")
+    };
+    assert_eq!(refused.stop.reason, Reason::NotABase);
     slimmer.stop().await;
 }

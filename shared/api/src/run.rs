@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use ferry_events::artifact::Slimmed;
+use ferry_events::artifact::{Profiled, Slimmed};
 use ferry_events::line::Standing;
 use ferry_events::rollout::Direction;
 use ferry_events::run::RunKind;
@@ -129,6 +129,9 @@ pub struct RunView {
     /// The jar of each pool, by the pool's name, once it is slimmed.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub slimmed: BTreeMap<String, Slimmed>,
+    /// What the build of a base provides, once its profile is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<Profiled>,
     /// What the module set for itself in its `.ferry.toml` at the commit, by its keys.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub own: Vec<String>,

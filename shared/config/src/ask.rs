@@ -8,7 +8,10 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use url::Url;
 
-use crate::model::{Base, Config, Gateway, Installer, Module, Pool, Repository, Role, Token};
+use crate::model::{
+    BASE_JAR, BIZ_JAR, Base, Config, Gateway, Installer, Module, ModuleKind, Pool, Repository,
+    Role, Token,
+};
 
 impl Config {
     /// The module of this name.
@@ -50,7 +53,9 @@ impl Config {
 
     /// The pools to which a module goes, sorted by name; none for an unknown one.
     pub fn pools_of_module(&self, module: &str) -> Vec<(&str, &Pool)> {
-        let Some(module) = self.module(module) else {
+        let module = self.module(module);
+        // A base's own jar goes nowhere.
+        let Some(module) = module.filter(|it| it.kind == ModuleKind::Module) else {
             return Vec::new();
         };
         self.pools
@@ -63,6 +68,12 @@ impl Config {
             })
             .map(|(name, pool)| (name.as_str(), pool))
             .collect()
+    }
+
+    /// Whether it is the jar of a base, whose builds are not rolled out.
+    pub fn is_base(&self, module: &str) -> bool {
+        self.module(module)
+            .is_some_and(|it| it.kind == ModuleKind::Base)
     }
 
     /// The environments, in order, in which a module has a pool with bases.
@@ -279,6 +290,14 @@ pub(crate) fn full_name_of(url: &str) -> String {
 }
 
 impl Module {
+    /// The glob that finds its jar: `jar`, where a base does not say its own, what Spring Boot makes.
+    pub fn jar_glob(&self) -> &str {
+        match self.kind {
+            ModuleKind::Base if self.jar == BIZ_JAR => BASE_JAR,
+            _ => &self.jar,
+        }
+    }
+
     /// The globs whose change concerns it: `paths`, else all below `path`.
     pub fn path_globs(&self) -> Vec<String> {
         if !self.paths.is_empty() {

@@ -531,3 +531,27 @@ fn keys_that_nest_without_end_are_refused() {
         assert!(parse(&[(PathBuf::from("ferry.toml"), text)]).is_err());
     }
 }
+
+#[test]
+fn the_jar_of_a_base_is_not_rolled_out_and_a_pool_names_one() {
+    let base = |more: &str| {
+        format!("{GOOD}\n[modules.shop-base]\nrepository = \"hello\"\nkind = \"base\"\n{more}")
+    };
+    let pool = |line: &str| {
+        base("").replace(
+            "environment = \"prod\"\n",
+            &format!("environment = \"prod\"\n{line}\n"),
+        )
+    };
+    assert_eq!(one(&pool("base = \"shop-base\"")), [""; 0]);
+    let said = [
+        one(&base("soak = \"1s\"\npools = [\"prod\"]\n")),
+        one(&pool("base = \"hello\"")),
+        one(&pool("base = \"shop-bass\"")),
+        one(&pool("base = \"shop-base\"\nbase_jar = \"base.jar\"")),
+        one(&base(
+            "[releases.all]\n[releases.all.modules.hello]\n[releases.all.modules.shop-base]\n",
+        )),
+    ];
+    insta::assert_snapshot!(said.map(|lines| lines.join("\n")).join("\n\n"));
+}

@@ -455,6 +455,7 @@ fn config() -> impl Strategy<Value = Config> {
                         Pool {
                             environment: places[place.index(places.len())].clone(),
                             base_jar: None,
+                            base: None,
                             bases_file: None,
                             drain,
                             metaspace_growth: u64::from(count as u32 % 3) * (8 << 20),

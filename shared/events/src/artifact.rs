@@ -218,6 +218,37 @@ pub struct Published {
     pub release: Release,
 }
 
+/// `profile.published`: what a build of a base provides is known, and slimmed against from now on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Profiled {
+    /// The run.
+    pub run: RunId,
+    /// The base, as the configuration names it.
+    pub module: String,
+    /// The commit that it was built from; none for a jar that was uploaded without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    /// The base's jar, as built.
+    pub packaged: Digest,
+    /// The digest of what it provides: slimmed artifacts name it.
+    pub profile: Digest,
+    /// The name in the store of the profile's JSON.
+    pub stored: Digest,
+    /// How many libraries it has.
+    pub libraries: u32,
+    /// How many classes it has, those of its libraries included.
+    pub classes: u32,
+    /// The name in the store of the difference to the one before; none: there is none before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<Digest>,
+    /// How many classes of the one before are gone.
+    #[serde(default)]
+    pub classes_gone: u32,
+    /// How many members are gone of classes that are still there.
+    #[serde(default)]
+    pub members_gone: u32,
+}
+
 /// `artifact.refused`: the jar cannot be installed as it is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Refused {

@@ -137,6 +137,8 @@ bodies! {
     ArtifactPublished(artifact::Published) = "artifact"."published", "0.3.0", true;
     /// The jar cannot be installed as it is.
     ArtifactRefused(artifact::Refused) = "artifact"."refused", "0.1.0", false;
+    /// A build of a base is known: what it provides is slimmed against.
+    ProfilePublished(artifact::Profiled) = "profile"."published", "0.1.0", false;
     /// A run is known.
     RunQueued(run::Queued) = "pipelinerun"."queued", "0.3.0", true;
     /// A run's first work began.
@@ -300,6 +302,7 @@ impl Body {
                 purl(&p.release.module, p.release.version(), &p.release.packaged)
             }
             Body::ArtifactRefused(p) => format!("sha256:{}", p.packaged),
+            Body::ProfilePublished(p) => format!("sha256:{}", p.profile),
             Body::RunQueued(p) => p.run.to_string(),
             Body::RunStarted(p) => p.run.to_string(),
             Body::RunFinished(p) => p.run.to_string(),
@@ -425,6 +428,7 @@ impl Body {
             Body::ArtifactPackaged(p) => p.run,
             Body::ArtifactPublished(p) => p.release.run,
             Body::ArtifactRefused(p) => p.run,
+            Body::ProfilePublished(p) => p.run,
             Body::RunQueued(p) => p.run,
             Body::RunStarted(p) => p.run,
             Body::RunFinished(p) => p.run,

@@ -161,12 +161,13 @@ static BUILDER: Contract = Contract {
 
 static SLIMMER: Contract = Contract {
     // Its own too: what it published last is what a module's next jar is compared with.
-    takes: &[ArtifactPackaged, ArtifactPublished],
+    takes: &[ArtifactPackaged, ArtifactPublished, ProfilePublished],
     takes_commands: true,
     answers: true,
     says: &[
         ArtifactPublished,
         ArtifactRefused,
+        ProfilePublished,
         CommandSettled,
         WorkRetried,
         LetterReplayed,
@@ -183,6 +184,7 @@ static SCHEDULER: Contract = Contract {
         BuildFinished,
         ArtifactPublished,
         ArtifactRefused,
+        ProfilePublished,
         RolloutRequested,
         RolloutFinished,
         TaskFinished,

@@ -42,6 +42,8 @@ macro_rules! reasons {
 
 /// It stopped before any base.
 const UNTOUCHED: &str = "Nothing was installed: every base runs what it ran before.";
+/// A base's build stopped.
+const NO_PROFILE: &str = "No base profile was made: modules are slimmed against the one before.";
 /// It stopped on the way over the bases.
 const BROUGHT_BACK: &str = "The rollout ended, and every base that it had touched was brought back to the last verified version; a base that had none is left without.";
 /// It stopped because of another module.
@@ -129,6 +131,10 @@ reasons! {
         "The jar is no ark-biz jar.",
         UNTOUCHED,
         "Build it with sofa-ark-maven-plugin; its manifest needs Ark-Biz-Name, Ark-Biz-Version and a main class.";
+    NotABase = "not-a-base",
+        "The jar is not that of a base: it has no BOOT-INF/lib.",
+        NO_PROFILE,
+        "Let `jar` of the base's module match the jar that spring-boot-maven-plugin's repackage goal makes.";
     JarRefused = "jar-refused",
         "The jar is damaged.",
         UNTOUCHED,

@@ -5,13 +5,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ferry_link::{Shape, Shapes};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::library::Library;
 use crate::profile::BaseProfile;
 
 /// The way from one build of a base to another.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Diff {
     /// Digests of both profiles.
     pub digests: [String; 2],
@@ -35,15 +35,15 @@ pub struct Diff {
 }
 
 /// A library that changed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LibraryChange {
     /// Its artifactId, else its file.
     pub library: String,
     /// The file before; none: it is new.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<String>,
     /// The file after; none: it is gone.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
 }
 

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::archive::Archive;
 use crate::limits::{Budget, Limits, MAX_MANIFEST};
+use crate::profile::LIBRARIES;
 use crate::{SlimError, io_error};
 
 /// An ark-biz jar, as its manifest and its entries tell.
@@ -62,6 +63,31 @@ pub fn inspect(path: &Path) -> Result<Biz, SlimError> {
             .count(),
         bytes,
     })
+}
+
+/// What a base's jar says of its version: `Implementation-Version`, where there is one. Its directory and
+/// its manifest are checked, its other entries are not read.
+///
+/// # Errors
+/// [`SlimError::NotABase`] for another jar, and those of reading a zip.
+pub fn base_version(path: &Path) -> Result<Option<String>, SlimError> {
+    let io = |source| io_error("read", path, source);
+    let file = File::open(path).map_err(io)?;
+    let mut budget = Budget::new(Limits::default());
+    let mut archive = Archive::open(BufReader::new(file), None, &mut budget)?;
+    let library = |name: &str| name.starts_with(LIBRARIES) && name.ends_with(".jar");
+    if !archive.entries.iter().any(|entry| library(&entry.name)) {
+        return Err(SlimError::NotABase);
+    }
+    let Some(index) = archive.position(MANIFEST_PATH) else {
+        return Ok(None);
+    };
+    let bytes = archive.read_small(index, MAX_MANIFEST, &mut budget)?;
+    let manifest = match bytes {
+        Some(bytes) => Manifest::parse(&bytes)?,
+        None => return Ok(None),
+    };
+    Ok(manifest.get("Implementation-Version").map(str::to_owned))
 }
 
 /// Whether an entry is a library that may be left out. What lies deeper, as

@@ -34,7 +34,7 @@ pub use family::Family;
 pub use ferry_events::artifact::RulesFile;
 pub use ferry_link::{Fault, Finding, Outcome, Verdict};
 pub use growth::{Carried, Changed, Growth, Past};
-pub use inspect::{Biz, inspect};
+pub use inspect::{Biz, base_version, inspect};
 pub use jdk::{jdk_home, read_jdk};
 pub use library::Library;
 pub use limits::{Limits, MAX_ENTRIES, MAX_UNPACKED};

@@ -2,7 +2,7 @@
 //!
 //! In: the configuration. Out: [`Settings`], kept in the build's state, and the build's id.
 
-use ferry_config::Config;
+use ferry_config::{Config, ModuleKind};
 use ferry_events::{Digest, ids, push::ChangeMerged};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -18,6 +18,9 @@ pub struct Settings {
     pub jdk: Option<String>,
     /// Glob below `path` that finds the jar.
     pub jar: String,
+    /// Whether it is the jar of a base.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub base: bool,
 }
 
 /// The settings of a module; none when the configuration does not have it.
@@ -31,7 +34,8 @@ pub fn of(config: &Config, module: &str) -> Option<Settings> {
         path: module.path.clone(),
         goals: module.goals.clone(),
         jdk: module.jdk.as_ref().map(home),
-        jar: module.jar.clone(),
+        jar: module.jar_glob().to_owned(),
+        base: module.kind == ModuleKind::Base,
     })
 }
 

@@ -99,11 +99,20 @@ fn list(folder: &Path, below: &Path, depth: usize, files: &mut Vec<PathBuf>) -> 
     Ok(())
 }
 
+/// What a jar has to be.
+#[derive(Clone, Copy, Debug)]
+pub enum Made<'a> {
+    /// A module's.
+    Module,
+    /// That of a base of this name.
+    Base(&'a str),
+}
+
 /// Reads a jar: its size, its manifest, its digest.
 ///
 /// # Errors
-/// `too-large`, `not-a-biz`, and those of a jar that is refused.
-pub fn inspect(jar: &Path, limit: u64) -> Result<Built, Stop> {
+/// `too-large`, `not-a-biz`, `not-a-base`, and those of a jar that is refused.
+pub fn inspect(jar: &Path, limit: u64, made: Made<'_>) -> Result<Built, Stop> {
     let unreadable = |error: io::Error| {
         Stop::new(
             Reason::BuildFailed,
@@ -115,9 +124,23 @@ pub fn inspect(jar: &Path, limit: u64) -> Result<Built, Stop> {
         let detail = format!("the jar has {size} bytes; [builder] artifact_limit is {limit}");
         return Err(Stop::new(Reason::TooLarge, detail));
     }
-    let biz = ferry_slim::inspect(jar).map_err(|error| {
+    let identity = match made {
+        Made::Module => ferry_slim::inspect(jar).map(|biz| Biz {
+            name: biz.name,
+            version: biz.version,
+            web_context_path: biz.web_context_path,
+        }),
+        // Its manifest names no biz.
+        Made::Base(name) => ferry_slim::base_version(jar).map(|version| Biz {
+            name: name.to_owned(),
+            version: version.unwrap_or_else(|| "unknown".to_owned()),
+            web_context_path: None,
+        }),
+    };
+    let biz = identity.map_err(|error| {
         let reason = match error.kind() {
             Kind::Io => Reason::BuildFailed,
+            Kind::Profile => Reason::NotABase,
             kind => kind.reason().unwrap_or(Reason::JarRefused),
         };
         Stop::new(reason, chain(&error))
@@ -131,11 +154,7 @@ pub fn inspect(jar: &Path, limit: u64) -> Result<Built, Stop> {
         rules: Vec::new(),
         digest: Digest::from_hash(hasher.finalize().into()),
         size,
-        biz: Biz {
-            name: biz.name,
-            version: biz.version,
-            web_context_path: biz.web_context_path,
-        },
+        biz,
     })
 }
 
@@ -222,11 +241,9 @@ mod tests {
     #[test]
     fn what_is_no_biz_is_told_apart() {
         let folder = sources(&["a.jar"]);
-        let stop = inspect(&folder.path().join("a.jar"), 100).unwrap_err();
+        let inspect = |limit| inspect(&folder.path().join("a.jar"), limit, Made::Module);
+        let stop = inspect(100).unwrap_err();
         assert_eq!(stop.reason, Reason::JarRefused, "{stop}");
-        assert_eq!(
-            inspect(&folder.path().join("a.jar"), 0).unwrap_err().reason,
-            Reason::TooLarge
-        );
+        assert_eq!(inspect(0).unwrap_err().reason, Reason::TooLarge);
     }
 }

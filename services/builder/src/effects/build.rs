@@ -261,14 +261,19 @@ async fn keep(
     builder: &Builder,
     place: &Place,
 ) -> Result<Built, Failure> {
-    let (sources, settings, limit) = (
+    let (sources, settings, module, limit) = (
         place.sources.clone(),
         work.settings.clone(),
+        work.module.clone(),
         builder.artifact_limit,
     );
     let found = tokio::task::spawn_blocking(move || {
         let jar = artifact::find(&sources, &settings.path, &settings.jar)?;
-        artifact::inspect(&jar, limit).map(|built| (jar, built))
+        let kind = match settings.base {
+            true => artifact::Made::Base(&module),
+            false => artifact::Made::Module,
+        };
+        artifact::inspect(&jar, limit, kind).map(|built| (jar, built))
     });
     let (jar, built) = found
         .await

@@ -84,6 +84,7 @@ pub fn config(bases: &[(&str, &str, &str)]) -> Config {
         .collect();
     let pool = Pool {
         environment: ENVIRONMENT.into(),
+        base: None,
         base_jar: None,
         bases_file: None,
         drain: None,

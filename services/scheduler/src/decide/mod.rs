@@ -181,6 +181,7 @@ impl Decide for Scheduler {
             Body::BuildFinished(p) => vec![run_key(p.run)],
             Body::ArtifactPublished(p) => vec![run_key(p.release.run)],
             Body::ArtifactRefused(p) => vec![run_key(p.run)],
+            Body::ProfilePublished(p) => vec![run_key(p.run)],
             Body::RolloutFinished(p) => vec![run_key(p.run)],
             Body::RolloutRequested(p) => vec![unit_key(&p.module, &p.environment)],
             Body::TaskFinished(p) => vec![unit_key(&p.module, &p.environment)],

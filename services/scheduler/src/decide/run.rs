@@ -33,6 +33,9 @@ pub struct Run {
     /// The release of several modules that it is part of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     joint: Option<Joint>,
+    /// Whether it made the profile of a base, where that was heard before the change.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    profiled: bool,
     /// Why it stopped before its first environment, where that was heard before the change.
     early: Option<Stop>,
     /// The environment that it is in, by its place in the list.
@@ -74,6 +77,7 @@ impl Run {
                 },
                 Body::ArtifactRefused(refused) => self.stopped(&refused.stop, context),
                 Body::ArtifactPublished(published) => self.published(&published.release, context),
+                Body::ProfilePublished(_) => self.profiled(context),
                 Body::RolloutFinished(finished) => self.passed(finished, context),
                 _ => Decision::to(self.clone()),
             }),
@@ -114,6 +118,9 @@ impl Run {
         if let Some(stop) = &run.early {
             return join(decision, run.stopped(stop, context));
         }
+        if run.profiled {
+            return join(decision, run.profiled(context));
+        }
         match run.release.clone() {
             Some(release) => join(decision, run.published(&release, context)),
             None => decision,
@@ -125,7 +132,8 @@ impl Run {
         let uri = run_uri(&context.config, queued.run);
         let scope = scope(&context.config, &queued.module);
         let (run, module) = (queued.run, queued.module.clone());
-        let nowhere = queued.environments.is_empty();
+        // The jar of a base has nowhere to go: its profile is all.
+        let nowhere = queued.environments.is_empty() && !context.config.is_base(&queued.module);
         let known = context.config.module(&module).is_some();
         let decision = Decision::to(self.clone()).say(scope.clone(), queued).say(
             scope,
@@ -152,6 +160,17 @@ impl Run {
         )
     }
 
+    /// The profile of a base is all that is wanted of it.
+    fn profiled(&self, context: &Context) -> Decision<Run> {
+        if self.queued.is_none() {
+            return Decision::to(Run {
+                profiled: true,
+                ..self.clone()
+            });
+        }
+        self.end(Outcome::Success, None, None, context)
+    }
+
     fn stopped(&self, stop: &Stop, context: &Context) -> Decision<Run> {
         if self.queued.is_none() {
             return Decision::to(Run {
@@ -171,8 +190,17 @@ impl Run {
             release: Some(release.clone()),
             ..self.clone()
         };
-        if run.queued.is_none() || run.at.is_some() {
+        let Some(queued) = run.queued.as_ref().filter(|_| run.at.is_none()) else {
             return Decision::to(run);
+        };
+        // It was a base's when its run began.
+        if queued.environments.is_empty() {
+            let detail = format!(
+                "{} had no pool with bases when its run began",
+                queued.module
+            );
+            let stop = Stop::new(Reason::NoBases, detail);
+            return run.end(Outcome::Failure, Some(stop), None, context);
         }
         run.enter(0, Aim::Release(Box::new(release.clone())), context)
     }

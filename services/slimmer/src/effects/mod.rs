@@ -2,6 +2,7 @@
 //!
 //! In: a packaged artifact. Out: its release, or the stop with its cause.
 
+mod base;
 mod past;
 mod profiles;
 
@@ -13,7 +14,7 @@ use std::{
 
 use async_trait::async_trait;
 use ferry_bus::BusError;
-use ferry_config::Config;
+use ferry_config::{Config, Pool};
 use ferry_events::{
     Digest, Reason, Stop,
     artifact::{Packaged, Proof, Release, Slim, Slimmed},
@@ -23,10 +24,14 @@ use ferry_slim::{
     BaseProfile, Fault, Finding, Growth, Kind, Limits, Past, Report, Rules, SlimError, Stamp,
     Verdict, Versions, Wishes,
 };
+use serde::Serialize;
 use tracing::{info, warn};
 
 use self::profiles::Profiles;
-use crate::{Slimmer, decide::Outcome};
+use crate::{
+    Slimmer,
+    decide::{Outcome, State},
+};
 
 /// The slimmer's effects.
 pub struct SlimmerEffects {
@@ -45,7 +50,8 @@ impl SlimmerEffects {
         }
     }
 
-    async fn slim(&self, packaged: &Packaged, config: &Config) -> Result<Release, No> {
+    /// The jar as it was built, in a folder of its own.
+    async fn packaged(&self, packaged: &Packaged) -> Result<(tempfile::TempDir, PathBuf), Failure> {
         let folder = tempfile::tempdir_in(&self.folder)
             .map_err(|error| disk("a folder for the jar", &error))?;
         let jar = folder.path().join("packaged.jar");
@@ -53,38 +59,26 @@ impl SlimmerEffects {
             .get_jar(&packaged.digest, &jar)
             .await
             .map_err(|error| store(&error))?;
+        Ok((folder, jar))
+    }
+
+    async fn slim(&self, packaged: &Packaged, config: &Config) -> Result<Release, No> {
+        let (folder, jar) = self.packaged(packaged).await?;
         let stamp = match &packaged.commit {
             Some(commit) => Stamp::commit(commit).map_err(|error| refusal(&error))?,
             None => Stamp::packaged(),
         };
         let wishes = wishes(packaged, config);
-        let last = past::last(&self.hands, &packaged.module).await;
+        let last = past::reports(&self.hands, &packaged.module).await;
         let mut pools = BTreeMap::new();
         // Pools of one base build share a profile, and so a jar.
-        let mut made: BTreeMap<Option<PathBuf>, Slimmed> = BTreeMap::new();
+        let mut made: BTreeMap<(Option<&Path>, Option<&str>), Slimmed> = BTreeMap::new();
         for (name, pool) in config.pools_of_module(&packaged.module) {
-            let slimmed = match made.get(&pool.base_jar) {
+            let build = (pool.base_jar.as_deref(), pool.base.as_deref());
+            let slimmed = match made.get(&build) {
                 Some(slimmed) => slimmed.clone(),
                 None => {
-                    let profile = match &pool.base_jar {
-                        Some(path) => Some(self.profiles.get(path).await.map_err(|error| {
-                            let why = format!("pool {name}: {}: {}", path.display(), chain(&error));
-                            let stop = Stop::new(Reason::ProfileUnavailable, why);
-                            if may_pass(&error) {
-                                Failure::Again(stop)
-                            } else {
-                                stop.into()
-                            }
-                        })?),
-                        None => {
-                            warn!(
-                                pool = name,
-                                module = packaged.module,
-                                "no base_jar: nothing is left out"
-                            );
-                            None
-                        }
-                    };
+                    let profile = self.profile(name, pool).await?;
                     let output = folder.path().join(format!("slimmed-{}.jar", made.len()));
                     let past = match last.get(name) {
                         Some(report) => past::read(&self.hands, report, folder.path()).await,
@@ -93,7 +87,7 @@ impl SlimmerEffects {
                     let slimmed = self
                         .one(name, (&jar, past), profile, (&wishes, &stamp), output)
                         .await?;
-                    made.insert(pool.base_jar.clone(), slimmed.clone());
+                    made.insert(build, slimmed.clone());
                     slimmed
                 }
             };
@@ -108,6 +102,37 @@ impl SlimmerEffects {
             own: packaged.own.clone(),
             pools,
         })
+    }
+
+    /// What the bases of a pool provide; none where nothing is known of them.
+    async fn profile(&self, name: &str, pool: &Pool) -> Result<Option<Arc<BaseProfile>>, Failure> {
+        let unavailable = |why: String| {
+            let stop = Stop::new(Reason::ProfileUnavailable, format!("pool {name}: {why}"));
+            Failure::from(stop)
+        };
+        if let Some(path) = &pool.base_jar {
+            let found = self.profiles.get(path).await.map_err(|error| {
+                let failure = unavailable(format!("{}: {}", path.display(), chain(&error)));
+                match may_pass(&error) {
+                    true => Failure::Again(failure.into_stop()),
+                    false => failure,
+                }
+            })?;
+            return Ok(Some(found));
+        }
+        let Some(base) = &pool.base else {
+            warn!(pool = name, "no base, no base_jar: nothing is left out");
+            return Ok(None);
+        };
+        let last = past::last(&self.hands, base)
+            .await
+            .map_err(|error| store(&error))?;
+        match last.as_ref().and_then(State::profile) {
+            Some(stored) => self.stored(base, stored).await.map(Some),
+            None => Err(unavailable(format!(
+                "{base} has no profile yet: push to its repository, or `ferry run {base} --commit C`"
+            ))),
+        }
     }
 
     async fn one(
@@ -164,14 +189,20 @@ impl SlimmerEffects {
         })
     }
 
-    /// Keeps the report beside the jars.
-    async fn keep(&self, report: &Report, jar: &Path) -> Result<Digest, Failure> {
+    /// Keeps a report beside the jars.
+    async fn keep(&self, report: &impl Serialize, jar: &Path) -> Result<Digest, Failure> {
         let text = serde_json::to_vec(report)
             .map_err(|error| Failure::OurFault(format!("the report: {error}")))?;
-        let (digest, file) = (Digest::of(&text), jar.with_extension("report.json"));
-        tokio::fs::write(&file, &text)
+        self.put("the report", text, jar.with_extension("report.json"))
             .await
-            .map_err(|error| disk("the report", &error))?;
+    }
+
+    /// Keeps bytes under their digest.
+    async fn put(&self, what: &str, bytes: Vec<u8>, file: PathBuf) -> Result<Digest, Failure> {
+        let digest = Digest::of(&bytes);
+        tokio::fs::write(&file, &bytes)
+            .await
+            .map_err(|error| disk(what, &error))?;
         self.hands
             .put_jar(&digest, &file)
             .await
@@ -265,13 +296,17 @@ fn tell(report: &Report) {
 #[async_trait]
 impl Effects<Slimmer> for SlimmerEffects {
     async fn perform(&self, job: Job<Packaged>) -> Done<Outcome> {
-        let slimmed = self.slim(&job.work, &job.config).await;
-        let result = match slimmed {
-            Ok(release) => Ok(Outcome::Slimmed(Box::new(release))),
-            Err(No::Refused(outcome)) => Ok(outcome),
-            Err(No::Failed(failure)) => Err(failure),
+        let result = if job.config.is_base(&job.work.module) {
+            let profiled = self.profiled(&job.work).await;
+            profiled.map(|profiled| Outcome::Profiled(Box::new(profiled)))
+        } else {
+            match self.slim(&job.work, &job.config).await {
+                Ok(release) => Ok(Outcome::Slimmed(Box::new(release))),
+                Err(No::Refused(outcome)) => Ok(outcome),
+                Err(No::Failed(failure)) => Err(failure),
+            }
         };
-        if !matches!(result, Ok(Outcome::Slimmed(_))) {
+        if matches!(result, Err(_) | Ok(Outcome::Refused { .. })) {
             warn!(module = job.work.module, ?result, "not slimmed");
         }
         Done::of(result, |result| result.unwrap_or_else(Outcome::from))

@@ -1,4 +1,4 @@
-//! What a module published last, to compare its next jar with.
+//! What a module published last: the profile of a base; the report to compare a module's next jar with.
 //!
 //! In: a module, a report's name. Out: the earlier report, or none: nothing depends on it, so that whatever
 //! is amiss with it is told in the log, and slimming goes on.
@@ -17,19 +17,30 @@ use tracing::warn;
 
 use crate::decide::{State, last_key};
 
-/// The reports of what a module published last, by pool.
-pub async fn last(hands: &Hands, module: &str) -> BTreeMap<String, Digest> {
+/// What a module published last; of a base, its profile.
+///
+/// # Errors
+/// When the bus does not answer, or the record is damaged.
+pub async fn last(hands: &Hands, module: &str) -> Result<Option<State>, BusError> {
     let subject = subject::state(Service::Slimmer, last_key(module).as_str());
-    let state = match hands.read(&subject).await {
-        Ok(None) => return BTreeMap::new(),
-        Ok(Some(record)) => serde_json::from_slice::<Stored<State>>(&record.payload)
-            .map_err(|error| BusError::Damaged(error.to_string())),
-        Err(error) => Err(error),
+    let Some(record) = hands.read(&subject).await? else {
+        return Ok(None);
     };
-    match state {
-        Ok(stored) => stored.state.reports().clone(),
+    let stored = serde_json::from_slice::<Stored<State>>(&record.payload);
+    let damaged = |error| {
+        BusError::Damaged(format!(
+            "what {module} published last cannot be read: {error}"
+        ))
+    };
+    stored.map(|stored| Some(stored.state)).map_err(damaged)
+}
+
+/// The reports of what a module published last, by pool.
+pub async fn reports(hands: &Hands, module: &str) -> BTreeMap<String, Digest> {
+    match last(hands, module).await {
+        Ok(state) => state.map_or_else(BTreeMap::new, |state| state.reports().clone()),
         Err(error) => {
-            warn!(module, %error, "what it published last cannot be read; nothing is compared");
+            warn!(module, %error, "nothing is compared");
             BTreeMap::new()
         }
     }

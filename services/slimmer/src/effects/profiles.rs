@@ -1,6 +1,7 @@
-//! Base profiles, read once a file.
+//! Base profiles, read once.
 //!
-//! In: a base's jar or a profile as JSON. Out: the profile, from memory while the file is the same.
+//! In: a base's jar or a profile as JSON; what was read from the store. Out: the profile, from memory while it
+//! is the same.
 
 use std::{
     collections::BTreeMap,
@@ -9,6 +10,7 @@ use std::{
     time::SystemTime,
 };
 
+use ferry_events::Digest;
 use ferry_slim::{BaseProfile, Limits, SlimError};
 use tokio::sync::Mutex;
 
@@ -19,9 +21,24 @@ type Mark = Option<(SystemTime, u64)>;
 #[derive(Default)]
 pub struct Profiles {
     known: Mutex<BTreeMap<PathBuf, (Mark, Arc<BaseProfile>)>>,
+    /// Those that are in the store, by the base: the last one of each.
+    stored: Mutex<BTreeMap<String, (Digest, Arc<BaseProfile>)>>,
 }
 
 impl Profiles {
+    /// The profile of a base of that name in the store, where it was the last that was read.
+    pub async fn known(&self, base: &str, stored: &Digest) -> Option<Arc<BaseProfile>> {
+        let held = self.stored.lock().await;
+        let (digest, profile) = held.get(base)?;
+        (digest == stored).then(|| profile.clone())
+    }
+
+    /// Holds a profile that was read from the store.
+    pub async fn keep(&self, base: &str, stored: &Digest, profile: Arc<BaseProfile>) {
+        let mut held = self.stored.lock().await;
+        held.insert(base.to_owned(), (stored.clone(), profile));
+    }
+
     /// The profile of a base's jar or of a profile's JSON.
     ///
     /// # Errors

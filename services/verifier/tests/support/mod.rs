@@ -173,6 +173,7 @@ pub fn base_at(name: &str, arklet: &str, url: &str) -> Base {
 pub fn config(bases: Vec<Base>) -> Config {
     let pool = Pool {
         environment: ENVIRONMENT.into(),
+        base: None,
         base_jar: None,
         bases_file: None,
         drain: None,

@@ -48,6 +48,7 @@ pub(super) fn errors(tree: &mut Tree) {
     if tree.broken.is_empty() {
         environments(tree, &mut found);
         modules(tree, &mut found);
+        pools(tree, &mut found);
         releases::errors(tree, &mut found);
     }
     policies(tree, &mut found);
@@ -232,6 +233,16 @@ fn modules(tree: &Tree, found: &mut Vec<Found>) {
         })
         .collect();
     for (name, entry) in tree.root.entries("modules") {
+        if is_base(&entry.node) {
+            for key in ["pools", "slim", "probe", "soak"] {
+                if let Some(set) = entry.node.get(key) {
+                    let message = "is of what is rolled out; the jar of a base is not";
+                    let key = format!("modules.{name}.{key}");
+                    found.push(Found::new(set.key_at, key, message));
+                }
+            }
+            continue;
+        }
         let chosen = entry.node.get("pools").map(|pools| &pools.node);
         let goes = match chosen {
             None => pools.values().any(|has| *has),
@@ -253,6 +264,41 @@ fn modules(tree: &Tree, found: &mut Vec<Found>) {
                 format!("modules.{name}"),
                 message.to_owned(),
             ));
+        }
+    }
+}
+
+/// Whether a module is the jar of a base.
+pub(super) fn is_base(module: &Node) -> bool {
+    module.text_of("kind") == Some("base")
+}
+
+/// The base of a pool must be one, and be said once.
+fn pools(tree: &Tree, found: &mut Vec<Found>) {
+    let bases: BTreeMap<&str, bool> = tree
+        .root
+        .entries("modules")
+        .map(|(name, entry)| (name.as_str(), is_base(&entry.node)))
+        .collect();
+    for (pool, entry) in tree.root.entries("pools") {
+        let Some(base) = entry.node.get("base") else {
+            continue;
+        };
+        let key = format!("pools.{pool}.base");
+        if entry.node.get("base_jar").is_some() {
+            let message = "and base_jar both say what its bases hold; leave one of them out";
+            found.push(Found::new(base.key_at, key.clone(), message));
+        }
+        // A name that is unknown is said elsewhere.
+        let named = entry
+            .node
+            .text_of("base")
+            .and_then(|name| bases.get_key_value(name));
+        if let Some((name, false)) = named {
+            let message = format!(
+                "modules.{name} is rolled out to bases; say kind = \"base\" there if it is one"
+            );
+            found.push(Found::new(base.node.at, key, message));
         }
     }
 }

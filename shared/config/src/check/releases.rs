@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::circle::circles;
-use super::meaning::Found;
+use super::meaning::{Found, is_base};
 use crate::diagnostic::nearest;
 use crate::tree::{Entry, Tree};
 
@@ -51,6 +51,14 @@ pub(super) fn errors(tree: &Tree, found: &mut Vec<Found>) {
                 });
                 continue;
             };
+            if tree
+                .root
+                .entries("modules")
+                .any(|(other, entry)| other == name && is_base(&entry.node))
+            {
+                let message = "is the jar of a base, which is not rolled out";
+                found.push(Found::new(member.key_at, key.clone(), message));
+            }
             if let Some(other) = taken.insert(name, release) {
                 let message = format!("is in releases.{other} already; a module is in one release");
                 found.push(Found::new(member.key_at, key.clone(), message));

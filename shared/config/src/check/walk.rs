@@ -66,12 +66,13 @@ pub(crate) fn walk_module_file(tree: &mut Tree, without: &[String]) -> Value {
 }
 
 /// The tables whose names are referred to.
-const KNOWN: [&str; 6] = [
+const KNOWN: [&str; 7] = [
     "tokens",
     "repositories",
     "teams",
     "environments",
     "pools",
+    "modules",
     "builder.jdks",
 ];
 

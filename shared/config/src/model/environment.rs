@@ -135,6 +135,11 @@ pub struct Pool {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>", extend("format" = "path"))]
     pub base_jar: Option<PathBuf>,
+    /// The base (a key of `modules`, of the kind `base`) from whose pushes these bases are built: the slimmer
+    /// slims against the profile of the last build of it. Instead of `base_jar`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-names" = "modules"))]
+    pub base: Option<String>,
     /// A file of more `[[bases]]`, read again when it changes. Its bases are
     /// already merged into `bases` here.
     #[serde(default, skip_serializing_if = "Option::is_none")]

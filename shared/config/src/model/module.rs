@@ -6,13 +6,16 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// One module: a Koupleless ark-biz jar, built from a folder of a repository.
+/// One module: a Koupleless ark-biz jar, built from a folder of a repository; or, by its `kind`, a base's own jar.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Module {
     /// The repository (a key of `repositories`) that holds it.
     #[schemars(extend("x-names" = "repositories"))]
     pub repository: String,
+    /// What is built. Default: `module`.
+    #[serde(default, skip_serializing_if = "ModuleKind::is_module")]
+    pub kind: ModuleKind,
     /// Folder of its `pom.xml` below the repository's root. Default: `.`.
     #[serde(default = "default_path")]
     #[schemars(extend("format" = "repository-path"))]
@@ -33,7 +36,8 @@ pub struct Module {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-names" = "builder.jdks"))]
     pub jdk: Option<String>,
-    /// Glob below `path` that finds the jar; it must match exactly one file.
+    /// Glob below `path` that finds the jar; it must match exactly one file. Default of a base:
+    /// `target/*.jar`; ask [`Module::jar_glob`].
     #[serde(default = "default_jar")]
     #[schemars(extend("format" = "glob"))]
     pub jar: String,
@@ -56,6 +60,24 @@ pub struct Module {
     /// the right version is enough.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probe: Option<Probe>,
+}
+
+/// What a build makes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ModuleKind {
+    /// A module, which is rolled out.
+    #[default]
+    Module,
+    /// The jar of a base. It is not rolled out: its profile is what the modules of the pools that name it as
+    /// their `base` are slimmed against.
+    Base,
+}
+
+impl ModuleKind {
+    fn is_module(&self) -> bool {
+        *self == Self::Module
+    }
 }
 
 /// A build tool.
@@ -126,8 +148,13 @@ fn default_goals() -> Vec<String> {
     vec!["package".to_owned()]
 }
 
+/// What sofa-ark-maven-plugin makes.
+pub(crate) const BIZ_JAR: &str = "target/*-ark-biz.jar";
+/// What spring-boot-maven-plugin makes; the jar that it was made of has another ending then.
+pub(crate) const BASE_JAR: &str = "target/*.jar";
+
 fn default_jar() -> String {
-    "target/*-ark-biz.jar".to_owned()
+    BIZ_JAR.to_owned()
 }
 
 fn default_soak() -> Duration {

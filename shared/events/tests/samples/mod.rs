@@ -317,6 +317,20 @@ pub fn bodies() -> Vec<Body> {
             report: Some(Digest::of(b"report")),
         }
         .into(),
+        artifact::Profiled {
+            run: run_id(),
+            module: "shop-base".into(),
+            commit: Some("c".repeat(40)),
+            packaged: Digest::of(b"packaged"),
+            profile: Digest::of(b"profile"),
+            stored: Digest::of(b"profile.json"),
+            libraries: 113,
+            classes: 22_500,
+            report: Some(Digest::of(b"report")),
+            classes_gone: 2,
+            members_gone: 5,
+        }
+        .into(),
         run::Queued {
             run: run_id(),
             module: "cart".into(),

@@ -59,6 +59,7 @@ pub(super) fn of(kind: Kind) -> Option<Value> {
         Kind::PushReceived
         | Kind::PushResolved
         | Kind::ArtifactRefused
+        | Kind::ProfilePublished
         | Kind::RolloutRequested
         | Kind::RolloutPlanned
         | Kind::RolloutFinished

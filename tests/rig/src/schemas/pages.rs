@@ -86,6 +86,9 @@ fn what(kind: Kind) -> &'static str {
         Kind::ArtifactPackaged => "the jar as built is in the store",
         Kind::ArtifactPublished => "the release is ready to be rolled out",
         Kind::ArtifactRefused => "the jar cannot be installed as it is",
+        Kind::ProfilePublished => {
+            "what a build of a base provides is known, and slimmed against from now on"
+        }
         Kind::RunQueued => "a run is known",
         Kind::RunStarted => "a run's first work began",
         Kind::RunFinished => "a run ended",

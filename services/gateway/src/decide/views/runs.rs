@@ -161,6 +161,7 @@ fn unknown(id: RunId, module: &str, at: Timestamp) -> RunView {
         command: None,
         packaged: None,
         slimmed: BTreeMap::new(),
+        profile: None,
         own: Vec::new(),
         version: None,
         environments: Vec::new(),
@@ -212,6 +213,10 @@ fn progress(run: &mut RunView, event: &Event, received_at: Option<Timestamp>) {
             run.version = Some(it.release.version().to_owned());
             run.packaged = Some(it.release.packaged.clone());
             run.slimmed = it.release.pools.clone();
+            end(run, "slim", None, at, None);
+        }
+        Body::ProfilePublished(it) => {
+            run.profile = Some(it.as_ref().clone());
             end(run, "slim", None, at, None);
         }
         Body::ArtifactRefused(it) => end(run, "slim", None, at, Some(&it.stop)),

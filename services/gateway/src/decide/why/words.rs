@@ -119,6 +119,19 @@ pub fn told(event: &Event) -> Option<Told> {
             );
             Told::new(Run, text)
         }
+        Body::ProfilePublished(it) => {
+            let gone = match (it.classes_gone, it.members_gone) {
+                (0, 0) => String::new(),
+                (classes, members) => {
+                    format!("; {classes} classes and {members} members of the one before are gone")
+                }
+            };
+            let text = format!(
+                "what the base provides is known, and modules are slimmed against it: profile {}{gone}",
+                it.profile.short()
+            );
+            Told::new(Module, text)
+        }
         Body::ArtifactRefused(it) => {
             let text = format!("the jar cannot be installed: {}", because(&it.stop));
             Told::new(Module, text).bad(true)
