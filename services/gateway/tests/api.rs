@@ -394,3 +394,56 @@ async fn the_commands_of_the_gateway_are_those_of_its_contract() {
     );
     assert!(gateway.commit(vec![write].into()).await.is_err());
 }
+
+/// What a base provides concerns every environment whose pools are slimmed against it.
+#[tokio::test]
+async fn the_jar_of_a_base_is_taken_from_whoever_may_operate_where_it_counts() {
+    let bus = MemoryBus::default();
+    let text = toml().replace(
+        "[pools.prod]\n",
+        "[modules.shop-base]\nrepository = \"hello\"\nkind = \"base\"\n[pools.prod]\nbase = \"shop-base\"\n",
+    );
+    let gateway = Gateway::start(&bus, &text).await;
+    let query = DeployQuery {
+        force: false,
+        commit: None,
+        why: None,
+    };
+    let base = {
+        let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+        let options = zip::write::SimpleFileOptions::default();
+        for (name, text) in [
+            (
+                "META-INF/MANIFEST.MF",
+                "Manifest-Version: 1.0\r\nImplementation-Version: 7\r\n\r\n",
+            ),
+            ("BOOT-INF/lib/a.jar", ""),
+        ] {
+            zip.start_file(name, options).unwrap();
+            std::io::Write::write_all(&mut zip, text.as_bytes()).unwrap();
+        }
+        zip.finish().unwrap().into_inner()
+    };
+    let deploy = async |token, jar: Vec<u8>| {
+        let size = jar.len() as u64;
+        let client = gateway.client(token);
+        client.deploy("shop-base", jar, size, &query).await
+    };
+    // A viewer who operates in pre, where no pool is slimmed against it.
+    let error = deploy(VIEWER, base.clone()).await.unwrap_err();
+    assert_eq!(error.problem().unwrap().status, 403);
+    assert!(error.to_string().contains("in prod"), "{error}");
+    let module = jar(
+        "Manifest-Version: 1.0\r\nArk-Biz-Name: a\r\nArk-Biz-Version: 1\r\nMain-Class: a.B\r\n\r\n",
+    );
+    let error = deploy(ADMIN, module).await.unwrap_err();
+    assert_eq!(error.problem().unwrap().code, "not-a-base");
+    deploy(ADMIN, base).await.unwrap();
+    let Verb::Deploy { biz, .. } = commands(&bus).remove(0).verb else {
+        panic!("no deploy")
+    };
+    assert_eq!(
+        (biz.name.as_str(), biz.version.as_str()),
+        ("shop-base", "7")
+    );
+}

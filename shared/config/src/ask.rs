@@ -88,6 +88,20 @@ impl Config {
         order
     }
 
+    /// The environments, in order, in which something follows from a module's run: those that it goes to; of a
+    /// base, those whose pools slim against it.
+    pub fn environments_of_run(&self, module: &str) -> Vec<&str> {
+        if !self.is_base(module) {
+            return self.environments_of_module(module);
+        }
+        let mut order = self.environments_in_order();
+        order.retain(|name| {
+            let mut pools = self.pools.values();
+            pools.any(|pool| pool.environment == *name && pool.base.as_deref() == Some(module))
+        });
+        order
+    }
+
     /// The bases on which a module runs in an environment, each with the name of
     /// its pool, sorted by the base's name.
     pub fn bases_of(&self, module: &str, environment: &str) -> Vec<(&str, &Base)> {

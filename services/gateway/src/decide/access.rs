@@ -200,10 +200,14 @@ impl Caller {
     }
 
     /// The first environment of a module in which it may not operate. A run goes
-    /// through all of them, so whoever starts one must be free to in each.
+    /// through all of them, and a base's build is slimmed against there, so whoever
+    /// starts one must be free to in each; `*` where there is none.
     #[must_use]
     pub fn not_operating<'a>(&self, config: &'a Config, module: &str) -> Option<&'a str> {
-        let environments = config.environments_of_module(module);
+        let environments = config.environments_of_run(module);
+        if environments.is_empty() && !self.may_operate(Scope::One(module), Scope::All) {
+            return Some("*");
+        }
         environments
             .into_iter()
             .find(|environment| !self.operates(module, environment))

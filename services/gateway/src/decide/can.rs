@@ -70,7 +70,7 @@ pub fn can(
 }
 
 fn needed_in(config: &Config, action: Action, module: &str, environment: &str) -> Vec<String> {
-    let all = config.environments_of_module(module);
+    let all = config.environments_of_run(module);
     if action.goes_through_all() && all.contains(&environment) {
         return all.into_iter().map(ToOwned::to_owned).collect();
     }

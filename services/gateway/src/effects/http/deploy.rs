@@ -63,7 +63,8 @@ pub(super) async fn take(
         .await
         .unwrap_or(Err(Refusal::too_slow(UPLOAD_DEADLINE)))?;
     let path = file.path().to_owned();
-    let biz = tokio::task::spawn_blocking(move || manifest(&path))
+    let base = config.is_base(&module).then(|| module.clone());
+    let biz = tokio::task::spawn_blocking(move || identity(&path, base))
         .await
         .map_err(|_| not_a_biz("the jar could not be read"))??;
 
@@ -121,21 +122,34 @@ async fn receive(jar: Body, path: &FilePath, limit: u64) -> Result<(Digest, u64)
     Ok((Digest::from_hash(hash.finalize().into()), size))
 }
 
-/// What the jar says of itself.
-fn manifest(path: &FilePath) -> Result<Biz, Refusal> {
+/// What the jar says of itself; that of a base of this name says little.
+fn identity(path: &FilePath, base: Option<String>) -> Result<Biz, Refusal> {
     use std::io::Read as _;
 
     let file = std::fs::File::open(path).map_err(|error| disk(&error))?;
     let mut jar = zip::ZipArchive::new(file).map_err(|error| not_a_biz(error.to_string()))?;
+    if base.is_some() && !jar.file_names().any(|it| it.starts_with("BOOT-INF/lib/")) {
+        let reason = Reason::NotABase;
+        let detail = "the jar has no BOOT-INF/lib";
+        let status = StatusCode::UNPROCESSABLE_ENTITY;
+        return Err(Refusal::new(status, reason.code(), detail).next(reason.next_step()));
+    }
     let mut bytes = Vec::new();
     jar.by_name("META-INF/MANIFEST.MF")
         .map_err(|_| not_a_biz("it has no META-INF/MANIFEST.MF"))?
         .take(MANIFEST_MAX)
         .read_to_end(&mut bytes)
         .map_err(|error| not_a_biz(error.to_string()))?;
-    let ark = Manifest::parse(&bytes)
-        .and_then(|manifest| ArkManifest::of(&manifest))
-        .map_err(|error| not_a_biz(error.to_string()))?;
+    let manifest = Manifest::parse(&bytes).map_err(|error| not_a_biz(error.to_string()))?;
+    if let Some(name) = base {
+        let version = manifest.get("Implementation-Version");
+        return Ok(Biz {
+            name,
+            version: version.unwrap_or("unknown").to_owned(),
+            web_context_path: None,
+        });
+    }
+    let ark = ArkManifest::of(&manifest).map_err(|error| not_a_biz(error.to_string()))?;
     Ok(Biz {
         name: ark.name,
         version: ark.version,
