@@ -13,6 +13,7 @@ mod gateway;
 mod operator;
 mod output;
 pub mod screen;
+pub mod timing;
 mod up;
 
 pub use args::command;

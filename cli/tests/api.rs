@@ -339,6 +339,24 @@ async fn the_report_of_a_run() {
         .is(5, &["no report for that pool", "but for prod"]);
 }
 
+/// The hops of a run are told in time, and their sum is the whole.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_timing_of_a_run() {
+    let rig = Rig::new().await;
+    let good = short(world::good_run());
+    rig.ferry(&["show", &good, "--timing"])
+        .await
+        .is(0, &["git asked", "slimmed, proven, stored", "builder 5."]);
+    let json = rig
+        .ferry(&["show", &good, "--timing", "--json"])
+        .await
+        .json();
+    let hops = json["hops"].as_array().expect("hops");
+    let sum: u64 = hops.iter().filter_map(|hop| hop["took_ms"].as_u64()).sum();
+    assert_eq!(json["whole_ms"], sum);
+    assert_eq!(json["bases"][0]["steps"][1]["step"], "install");
+}
+
 /// Acts of a module come as they are kept, a line each, past a pipe that breaks; `--since` is a moment by then.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_when_and_why() {

@@ -4,7 +4,8 @@ mod world;
 
 use ferry_api::{Action, BaseState, BaseView, CanView, LetterState, LineView, RunState};
 use ferry_cli::screen::{self, Paint, Status};
-use ferry_events::Body;
+use ferry_cli::timing::Timing;
+use ferry_events::{Body, RunId};
 
 fn lines(events: &[ferry_events::Event]) -> String {
     let lines: Vec<String> = events
@@ -258,6 +259,18 @@ fn modules() {
         world::now(),
         Paint::Plain
     ));
+}
+
+#[test]
+fn where_the_time_of_a_run_went() {
+    let timing = |fails: bool, run| {
+        let timing = Timing::of(run, world::began(), &world::events(fails));
+        screen::timing(&timing, Paint::Plain)
+    };
+    insta::assert_snapshot!(timing(false, world::good_run()));
+    insta::assert_snapshot!(timing(true, world::bad_run()));
+    let nothing = timing(true, RunId::of("hello", "main", 9, "hello"));
+    assert!(nothing.contains("past their time"), "{nothing}");
 }
 
 #[test]

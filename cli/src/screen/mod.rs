@@ -20,6 +20,7 @@ mod slim;
 mod slim_page;
 mod status;
 mod text;
+mod timing;
 mod why;
 mod words;
 
@@ -41,5 +42,6 @@ pub use slim::{profile, profile_diff, slimmed};
 pub use slim_page::slim_page;
 pub use status::{Status, status};
 pub use text::{age, bytes, elapsed, one_line, short, took};
+pub use timing::timing;
 pub use why::why;
 pub use words::event_words;
