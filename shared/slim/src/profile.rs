@@ -21,7 +21,8 @@ use crate::{SlimError, io_error};
 /// classes to link against.
 pub const PROFILE_FORMAT: u32 = 2;
 
-const LIBRARIES: &str = "BOOT-INF/lib/";
+/// The base's libraries.
+pub(crate) const LIBRARIES: &str = "BOOT-INF/lib/";
 /// The base's own classes, also as the name of where they come from.
 pub(crate) const OWN: &str = "BOOT-INF/classes/";
 const PLUGIN_MARK: &str = "com/alipay/sofa/ark/plugin/mark";

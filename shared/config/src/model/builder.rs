@@ -1,4 +1,4 @@
-//! `[builder]`: how commits are built. In: serde. Out: [`Builder`], [`Sandbox`].
+//! `[builder]`: how commits are built. In: serde. Out: [`Builder`], [`Snippets`], [`Sandbox`].
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::text::{GIB, MIB};
+use crate::text::{GIB, KIB, MIB};
 
 /// `[builder]`: fetches, builds, stores the jar.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -58,6 +58,8 @@ pub struct Builder {
         "additionalProperties" = serde_json::json!({ "type": "string", "format": "path" })
     ))]
     pub jdks: BTreeMap<String, PathBuf>,
+    /// How modules with `build = "snippet"` are built.
+    pub snippets: Snippets,
 }
 
 impl Default for Builder {
@@ -74,6 +76,48 @@ impl Default for Builder {
             log_lines: 40,
             artifact_limit: 512 * MIB,
             jdks: BTreeMap::new(),
+            snippets: Snippets::default(),
+        }
+    }
+}
+
+/// `[builder.snippets]`: folders of a few Java files, compiled against the base's own jar.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Snippets {
+    /// Snippets at a time, beside the `parallel` other builds: none waits for a
+    /// Maven. Only one of them compiles at any moment; the others read from git
+    /// or write to the store.
+    #[schemars(range(min = 1, max = 256))]
+    pub parallel: u32,
+    /// How long one may be compiled. A warm compiler takes some 50 ms, one
+    /// that has to start one or two seconds.
+    #[serde(with = "crate::text::duration")]
+    #[schemars(with = "String", extend("format" = "duration", "x-least" = "100ms", "x-most" = "10m"))]
+    pub timeout: Duration,
+    /// Memory of the compiler's JVM, in bytes. It keeps what it read of the
+    /// bases, some 60 MiB each.
+    #[serde(with = "crate::text::size")]
+    #[schemars(with = "String", extend("format" = "size", "x-least" = "128MiB"))]
+    pub memory: u64,
+    /// The most Java files of one snippet. More of them are a module that
+    /// wants tests and dependencies, so a pom.xml.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub files: u32,
+    /// The most bytes of all its Java files: ten thousand lines.
+    #[serde(with = "crate::text::size")]
+    #[schemars(with = "String", extend("format" = "size", "x-least" = "1KiB", "x-most" = "64MiB"))]
+    pub size: u64,
+}
+
+impl Default for Snippets {
+    fn default() -> Self {
+        Self {
+            parallel: 4,
+            timeout: Duration::from_secs(10),
+            memory: 512 * MIB,
+            files: 50,
+            size: 512 * KIB,
         }
     }
 }
