@@ -10,6 +10,7 @@ mod maven;
 mod mirror;
 mod own;
 mod process;
+mod resident;
 mod resolve;
 mod rules;
 mod run;
