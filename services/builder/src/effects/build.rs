@@ -24,7 +24,7 @@ use super::{
     own, rules,
     run::{Ended, Run, Said, judge},
     sandbox::{self, Jail, View},
-    tools,
+    snippet, tools,
 };
 use crate::decide::{
     build::{BuildWork, Built},
@@ -70,6 +70,9 @@ async fn try_build(
     said: &mut Said,
 ) -> Result<Built, Failure> {
     let builder = &config.builder;
+    if let Some(snippet) = &work.settings.snippet {
+        return snippet::build(effects, work, snippet.base_jar.as_deref(), config, said).await;
+    }
     let jail = Jail::find(builder.sandbox, &effects.places.data_dir)
         .await
         .map_err(|error| Stop::new(Reason::SandboxUnavailable, error.to_string()))?;
@@ -169,12 +172,41 @@ impl Place {
     }
 }
 
-fn trouble(what: &str, error: &io::Error) -> Failure {
+pub(super) fn trouble(what: &str, error: &io::Error) -> Failure {
     let reason = match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Reason::DiskFull,
         _ => Reason::BuildFailed,
     };
     Stop::new(reason, format!("{what} on the builder: {error}")).into()
+}
+
+async fn mirror_of(
+    effects: &BuilderEffects,
+    work: &BuildWork,
+    config: &Config,
+) -> Result<Mirror, Failure> {
+    let name = work.repository.as_str();
+    let repository = config
+        .repositories
+        .get(name)
+        .ok_or_else(|| Stop::new(Reason::UnknownRepository, name))?;
+    Mirror::open(effects, name, repository, &config.builder).await
+}
+
+/// The mirror, with the commit in it.
+pub(super) async fn commit(
+    effects: &BuilderEffects,
+    work: &BuildWork,
+    config: &Config,
+) -> Result<Mirror, Failure> {
+    let mirror = mirror_of(effects, work, config).await?;
+    let there = mirror
+        .mended(|error| Some(error), || mirror.have(&work.commit))
+        .await;
+    if !there.map_err(|error: GitError| error.failure())? {
+        return Err(Stop::new(Reason::CommitNotFound, work.commit.clone()).into());
+    }
+    Ok(mirror)
 }
 
 /// Exactly the commit's files.
@@ -184,12 +216,7 @@ async fn sources(
     config: &Config,
     place: &Place,
 ) -> Result<Mirror, Failure> {
-    let name = work.repository.as_str();
-    let repository = config
-        .repositories
-        .get(name)
-        .ok_or_else(|| Stop::new(Reason::UnknownRepository, name))?;
-    let mirror = Mirror::open(effects, name, repository, &config.builder).await?;
+    let mirror = mirror_of(effects, work, config).await?;
     let there = mirror.mended(
         |error| Some(error),
         || async {
@@ -273,10 +300,20 @@ async fn keep(
     let (jar, built) = found
         .await
         .map_err(|error| Failure::OurFault(error.to_string()))??;
+    put(effects, &built, &jar).await?;
+    Ok(built)
+}
+
+/// Puts a jar into the store under its name.
+pub(super) async fn put(
+    effects: &BuilderEffects,
+    built: &Built,
+    jar: &Path,
+) -> Result<(), Failure> {
     // The hands are patient with a silent bus; then it is worth another build later.
     effects
         .hands
-        .put_jar(&built.digest, &jar)
+        .put_jar(&built.digest, jar)
         .await
         .map_err(|error| {
             let stop = |reason| Stop::new(reason, artifact::chain(&error));
@@ -288,6 +325,5 @@ async fn keep(
                 }
                 _ => stop(Reason::StoreFailed).into(),
             }
-        })?;
-    Ok(built)
+        })
 }

@@ -15,6 +15,7 @@ mod resolve;
 mod rules;
 mod run;
 mod sandbox;
+mod snippet;
 mod tools;
 mod usage;
 
@@ -74,6 +75,7 @@ pub struct BuilderEffects {
     git: git::Git,
     locks: Arc<Locks>,
     feeder: watch::Sender<Option<Feeder<BuilderDecide>>>,
+    bench: Arc<snippet::Bench>,
 }
 
 /// One lock a name, made when it is asked for.
@@ -108,7 +110,9 @@ impl BuilderEffects {
         }
         let git = git::Git::new(&places)?;
         sandbox::prepare(&places.data_dir)?;
+        let bench = Arc::new(snippet::Bench::new(&places)?);
         Ok(Self {
+            bench,
             places,
             hands,
             git,
@@ -218,6 +222,8 @@ impl Effects<BuilderDecide> for BuilderEffects {
                     Err(unavailable) => error!("no build can run: {unavailable}"),
                 }
             }
+            let config = feeder.config();
+            self.bench.warm(&config).await;
             feeder.config_changed().await;
         }
     }

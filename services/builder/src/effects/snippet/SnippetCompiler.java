@@ -1,7 +1,8 @@
 // Compiles snippets, one after the other, in one JVM that stays.
 //
-// In: frames on standard input, each a class path, an entry's template and sources. Out: for each a frame on standard
-// output: the class files and the services that were found, or what is wrong and where. A frame is its length as a
+// In: frames on standard input, each a class path, an entry's template and sources. Out: an empty frame once it has
+// started, then for each a frame on standard output: the class files and the services that were found, or what is
+// wrong and where. A frame is its length as a
 // big-endian int, then so many bytes; a text is its UTF-8 the same way. No annotation processor and no plugin of javac
 // is looked for, so that nothing of the snippet or of the base ever runs here.
 
@@ -66,6 +67,8 @@ public final class SnippetCompiler {
         System.setOut(new PrintStream(System.err, true));
         DataInputStream in = new DataInputStream(System.in);
         SnippetCompiler compiler = new SnippetCompiler();
+        out.writeInt(0);
+        out.flush();
         while (true) {
             byte[] frame;
             try {
