@@ -108,6 +108,7 @@ async fn try_build(
         path: &work.settings.path,
         online: !maven::begins_offline(maven.is_warm(), builder.maven_seed.is_some()),
         processes: builder.processes,
+        worker: None,
         programs: vec![java_home.clone(), home_of(&mvn)],
         variables: vec![
             ("MAVEN_OPTS", maven::options(builder.memory)),

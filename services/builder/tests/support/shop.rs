@@ -1,6 +1,10 @@
 //! The demo's module in a repository, built really.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use ferry_builder::decide::{
     build::{BuildWork, Built},
@@ -34,15 +38,16 @@ pub struct Shop {
 impl Shop {
     /// The demo's module in a repository, and a configuration that builds it from the seed.
     pub async fn new(change: impl FnOnce(&mut Config)) -> Self {
-        let seed = Maven::ready().await.expect("Maven").seed().to_path_buf();
+        let maven = Maven::ready().await.expect("Maven");
+        Self::of(maven.seed(), &maven::demo_dir().join("hello"), change).await
+    }
+
+    /// A folder as a module in a repository, and a configuration that builds it from a seed.
+    pub async fn of(seed: &Path, folder: &Path, change: impl FnOnce(&mut Config)) -> Self {
         let outside = Outside::new();
-        let (repository, first) = Repository::from_folder(
-            "hello",
-            &maven::demo_dir().join("hello"),
-            outside.folder.path(),
-        )
-        .await
-        .expect("a repository");
+        let (repository, first) = Repository::from_folder("hello", folder, outside.folder.path())
+            .await
+            .expect("a repository");
         let text = format!(
             r#"
             [builder]
@@ -64,6 +69,18 @@ impl Shop {
             outside,
             repository,
             first,
+            config,
+        }
+    }
+
+    /// Another builder of the same repository, with nothing built yet.
+    pub fn twin(&self, change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = self.config.clone();
+        change(&mut config);
+        Self {
+            outside: Outside::new(),
+            repository: self.repository.clone(),
+            first: self.first.clone(),
             config,
         }
     }

@@ -1,9 +1,10 @@
 // Runs Maven again and again in one JVM, each time as its launcher would run it once.
 //
 // In: on descriptor 4, frames (four bytes of length, then so many bytes of UTF-8): "start" with the folders to
-// keep clean, a line each; "build"; "rest". Out: on descriptor 3, a frame for each: "ready"; "exit N" with a
-// line for each thing that the build left running or changed for good; "rested", likewise. What Maven writes
-// goes to descriptors 1 and 2 as ever. It needs Java 8 and plexus-classworlds, which Maven starts from.
+// keep clean, a line each; "build"; "rest". Out: on descriptor 3, "up" by itself, then a frame for each: "ready";
+// "exit N" with a line for each thing that the build left running; "rested" with one for each that is changed for
+// good. What Maven writes goes to descriptors 1 and 2 as ever. It needs Java 8 and plexus-classworlds, which Maven
+// starts from.
 //
 // Each build gets a new Maven container, new plugin class loaders and a new thread; what a build changed of the
 // JVM's own state is put back before the next. What cannot be put back is said, and the worker is replaced.
@@ -23,6 +24,7 @@ import java.net.CookieHandler;
 import java.net.ProxySelector;
 import java.net.ResponseCache;
 import java.net.URL;
+import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
@@ -66,12 +68,16 @@ public final class Worker {
     private final Map<Path, Set<String>> watched = new LinkedHashMap<>();
     private Set<Thread> threads;
 
+    /** A project of nothing, beside this class. */
+    private static final String EMPTY = "empty.xml";
+
     /** The words are those that Java would have got from Maven's launcher: its main class and Maven's arguments. */
     public static void main(String[] words) throws Exception {
         Thread.currentThread().setName("worker");
         DataInputStream requests = new DataInputStream(new FileInputStream("/proc/self/fd/4"));
         DataOutputStream replies = new DataOutputStream(new FileOutputStream("/proc/self/fd/3"));
         Worker worker = new Worker(words);
+        send(replies, "up");
         while (true) {
             byte[] request;
             try {
@@ -82,15 +88,15 @@ public final class Worker {
                 Runtime.getRuntime().halt(0);
                 return;
             }
-            byte[] reply = worker.answer(new String(request, StandardCharsets.UTF_8)).getBytes(StandardCharsets.UTF_8);
-            byte[] frame = new byte[4 + reply.length];
-            for (int at = 0; at < 4; at++) {
-                frame[at] = (byte) (reply.length >>> (24 - 8 * at));
-            }
-            System.arraycopy(reply, 0, frame, 4, reply.length);
-            replies.write(frame);
-            replies.flush();
+            send(replies, worker.answer(new String(request, StandardCharsets.UTF_8)));
         }
+    }
+
+    private static void send(DataOutputStream replies, String text) throws IOException {
+        byte[] reply = text.getBytes(StandardCharsets.UTF_8);
+        byte[] frame = ByteBuffer.allocate(4 + reply.length).putInt(reply.length).put(reply).array();
+        replies.write(frame);
+        replies.flush();
     }
 
     private Worker(String[] words) throws Exception {
@@ -98,7 +104,9 @@ public final class Worker {
         // A build may look at these, and shall see what it would see in a JVM of its own.
         System.setProperty("sun.java.command", String.join(" ", words));
         String path = System.getProperty("java.class.path");
-        System.setProperty("java.class.path", path.substring(path.indexOf(File.pathSeparatorChar) + 1));
+        int own = path.indexOf(File.pathSeparatorChar);
+        String kit = path.substring(0, own);
+        System.setProperty("java.class.path", path.substring(own + 1));
         // The JVM keeps jars that were opened by URL; the next build has others under the same names.
         new URL("jar:file:/none.jar!/").openConnection().setDefaultUseCaches(false);
         launcher.setSystemClassLoader(Thread.currentThread().getContextClassLoader());
@@ -109,6 +117,39 @@ public final class Worker {
             realms.add(((ClassRealm) realm).getId());
         }
         state = new State();
+        state.keepOnce(once(new File(kit, EMPTY).getPath()));
+    }
+
+    /**
+     * The properties that Maven itself sets once in a JVM: there after its first run, and not after its second when
+     * they were taken away between. A build in a JVM of its own has them, so they stay.
+     */
+    private Properties once(String empty) throws Exception {
+        List<String> words = new ArrayList<>(Arrays.asList("-B", "-q", "-o", "-f", empty, "validate"));
+        for (String argument : arguments) {
+            if (argument.startsWith("-Dmaven.repo.local=") || argument.startsWith("-Dstyle.color=")) {
+                words.add(argument);
+            }
+        }
+        String project = System.getProperty("maven.multiModuleProjectDirectory");
+        Properties once = new Properties();
+        for (int run = 0; run < 2; run++) {
+            // What a repository has in .mvn is for its builds.
+            System.setProperty("maven.multiModuleProjectDirectory", new File(empty).getParent());
+            int exit = run(words.toArray(new String[0]));
+            if (exit != 0) {
+                throw new IllegalStateException("a build of nothing ended with " + exit);
+            }
+            if (run == 0) {
+                once = (Properties) System.getProperties().clone();
+            } else {
+                once.keySet().removeAll(System.getProperties().keySet());
+            }
+            state.putBack(new TreeSet<>());
+            forget();
+        }
+        System.setProperty("maven.multiModuleProjectDirectory", project);
+        return once;
     }
 
     private String answer(String request) throws Exception {
@@ -122,7 +163,7 @@ public final class Worker {
         }
         Collection<String> left = new TreeSet<>();
         if (request.equals("build")) {
-            int exit = build();
+            int exit = run(arguments.clone());
             running(left);
             return "exit " + exit + lines(left);
         }
@@ -145,11 +186,11 @@ public final class Worker {
     }
 
     /** As Maven's launcher does it, on a thread like that of a new JVM. */
-    private int build() throws InterruptedException {
+    private int run(String[] words) throws InterruptedException {
         int[] exit = {100};
         Thread main = new Thread(null, () -> {
             try {
-                launcher.launch(arguments.clone());
+                launcher.launch(words);
                 exit[0] = launcher.getExitCode();
             } catch (Throwable error) {
                 error.printStackTrace();
@@ -255,6 +296,12 @@ public final class Worker {
         private final Handler[] handlers = Logger.getLogger("").getHandlers();
         private final Level level = Logger.getLogger("").getLevel();
         private final LogManager logging = LogManager.getLogManager();
+
+        /** Takes these for something that was there from the beginning. */
+        void keepOnce(Properties once) {
+            properties.putAll(once);
+            System.setProperties((Properties) properties.clone());
+        }
 
         void putBack(Collection<String> left) {
             System.setOut(out);

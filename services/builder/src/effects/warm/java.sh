@@ -8,7 +8,7 @@ while [ "$left" -gt 0 ]; do
   word=$1 left=$((left - 1))
   shift
   if [ -n "$path" ]; then
-    word=@KIT@:$word path=
+    word=${0%/bin/java}:$word path=
   elif [ -z "$main" ]; then
     case "$word" in
     -classpath | -cp) path=1 ;;

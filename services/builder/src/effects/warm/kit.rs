@@ -21,6 +21,7 @@ use super::super::process;
 
 const WORKER: &str = include_str!("Worker.java");
 const JAVA: &str = include_str!("java.sh");
+const EMPTY: &str = include_str!("empty.xml");
 /// A cold compiler takes a second or two.
 const COMPILE_LIMIT: Duration = Duration::from_secs(60);
 /// Lines of the compiler that are kept.
@@ -93,7 +94,7 @@ impl Kits {
         // Which JDK and Maven they are, and not only where: both are replaced in place.
         let release = fs::read_to_string(java_home.join("release")).unwrap_or_default();
         let jar = about(&launcher).map_err(cannot)?;
-        let key = format!("{WORKER}{JAVA}{release}{jar}{}", java_home.display());
+        let key = format!("{WORKER}{JAVA}{EMPTY}{release}{jar}{}", java_home.display());
         let kit = self.root.join(Digest::of(key.as_bytes()).short());
         if kit.is_dir() {
             return Ok(kit);
@@ -104,7 +105,7 @@ impl Kits {
             .tempdir_in(&self.root)
             .map_err(cannot)?;
         compile(java_home, &launcher, new.path()).await?;
-        script(java_home, &kit, new.path()).map_err(cannot)?;
+        script(java_home, new.path()).map_err(cannot)?;
         fs::rename(new.path(), &kit).map_err(cannot)?;
         drop(new.keep());
         Ok(kit)
@@ -151,11 +152,10 @@ async fn compile(java_home: &Path, launcher: &Path, to: &Path) -> Result<(), Str
     }
 }
 
-fn script(java_home: &Path, kit: &Path, to: &Path) -> io::Result<()> {
+fn script(java_home: &Path, to: &Path) -> io::Result<()> {
     let quoted = |path: &Path| format!("'{}'", path.display().to_string().replace('\'', "'\\''"));
-    let text = JAVA
-        .replace("@JAVA_HOME@", &quoted(java_home))
-        .replace("@KIT@", &quoted(kit));
+    let text = JAVA.replace("@JAVA_HOME@", &quoted(java_home));
+    fs::write(to.join("empty.xml"), EMPTY)?;
     let bin = to.join("bin");
     fs::create_dir(&bin)?;
     fs::write(bin.join("java"), text)?;

@@ -148,7 +148,7 @@ impl Warm {
                 *moved = true;
                 filled(&folder, view)?;
                 said.log.set_root(&root(run.jail, &folder));
-                start((folder, fit.clone()), run, (view, &kit), deadline, said).await?
+                start((folder, fit.clone()), run, (view, &kit), deadline).await?
             }
         };
         let (worker, ended) = run_in(worker, builder, deadline, said).await?;
@@ -179,24 +179,28 @@ async fn start(
     run: &Run<'_>,
     (view, kit): (&View<'_>, &Path),
     deadline: Instant,
-    said: &mut Said,
 ) -> Result<Worker, String> {
     let (sources, home) = (folder.sources.clone(), folder.home.clone());
     let mut view = View {
         sources: &sources,
         home: &home,
+        worker: Some(kit),
         ..view.clone()
     };
-    view.programs.push(kit.to_owned());
+    let kit = if run.jail.is_open() {
+        kit
+    } else {
+        Path::new(sandbox::WORKER)
+    };
     // What it is in the end is the script's to say.
     view.variables
         .push(("JAVA_HOME", kit.display().to_string()));
     let arguments = maven::arguments(run.jail, &view, run.goals);
     let command = run.jail.command(&view, run.mvn.as_os_str(), &arguments);
     let open = run.jail.is_open();
-    Worker::start(command, open, (folder, fit), run.builder, deadline, said)
+    Worker::start(command, open, (folder, fit), run.builder, deadline)
         .await
-        .map_err(|lost| format!("its worker did not start: {lost}"))
+        .map_err(|why| format!("its worker did not start: {why}"))
 }
 
 /// Runs one build, and ends the worker where it is no good after that.

@@ -28,6 +28,8 @@ use super::super::{
 
 /// How long a JVM may take to start on a busy machine.
 const START_LIMIT: Duration = Duration::from_secs(60);
+/// Bytes that are kept of what it writes while it starts.
+const NOISE_MAX: usize = 4096;
 /// How long it may take to put itself in order after a build.
 const REST_LIMIT: Duration = Duration::from_secs(20);
 
@@ -173,7 +175,29 @@ impl Worker {
         (folder, fit): (Folder, Fit),
         builder: &Builder,
         deadline: Instant,
-        said: &mut Said,
+    ) -> Result<Self, String> {
+        // What it writes before it has started is about no build.
+        let mut noise = Vec::new();
+        let started = Self::try_start(command, open, (folder, fit), builder, deadline, &mut noise);
+        started.await.map_err(|lost| {
+            let noise = String::from_utf8_lossy(&noise);
+            match noise
+                .lines()
+                .find(|line| line.contains(char::is_alphabetic))
+            {
+                Some(line) => format!("{lost}: {}", line.trim()),
+                None => lost.to_string(),
+            }
+        })
+    }
+
+    async fn try_start(
+        command: Command,
+        open: bool,
+        (folder, fit): (Folder, Fit),
+        builder: &Builder,
+        deadline: Instant,
+        noise: &mut Vec<u8>,
     ) -> Result<Self, Lost> {
         let mut jvm = Resident::start(command)?;
         // What a sandbox has anew for each build, and a JVM that stays does not: some of it is emptied
@@ -188,8 +212,13 @@ impl Worker {
             deadline: deadline.min(Instant::now() + START_LIMIT),
             over: &over,
         };
-        let reply = heard(&mut jvm, &clean, &bounds, said).await?;
-        if reply != "ready" {
+        let mut noise = |bytes: &[u8]| {
+            let room = NOISE_MAX.saturating_sub(noise.len());
+            noise.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        };
+        let up = jvm.hear(&bounds, &mut noise).await?;
+        let ready = jvm.ask(clean.as_bytes(), &bounds, &mut noise).await?;
+        if (up.as_slice(), ready.as_slice()) != (b"up", b"ready") {
             jvm.end().await;
             return Err(Lost::Garbled);
         }
