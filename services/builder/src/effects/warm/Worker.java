@@ -53,6 +53,7 @@ import java.util.logging.LogManager;
 import java.util.logging.Logger;
 import java.util.stream.Stream;
 
+import org.codehaus.plexus.classworlds.ClassWorldListener;
 import org.codehaus.plexus.classworlds.launcher.Launcher;
 import org.codehaus.plexus.classworlds.realm.ClassRealm;
 
@@ -117,12 +118,23 @@ public final class Worker {
             realms.add(((ClassRealm) realm).getId());
         }
         state = new State();
-        state.keepOnce(once(new File(kit, EMPTY).getPath()));
+        Properties once = once(new File(kit, EMPTY).getPath());
+        launcher.getWorld().addListener(new ClassWorldListener() {
+            @Override
+            public void realmCreated(ClassRealm realm) {
+                once.forEach(System.getProperties()::putIfAbsent);
+            }
+
+            @Override
+            public void realmDisposed(ClassRealm realm) {
+            }
+        });
     }
 
     /**
-     * The properties that Maven itself sets once in a JVM: there after its first run, and not after its second when
-     * they were taken away between. A build in a JVM of its own has them, so they stay.
+     * The properties that Maven's own classes set when they are loaded: there after its first run, and not after its
+     * second when they were taken away between. A build in a JVM of its own has them from when Maven has made its
+     * container and the first class loader with it, so a build here gets them then.
      */
     private Properties once(String empty) throws Exception {
         List<String> words = new ArrayList<>(Arrays.asList("-B", "-q", "-o", "-f", empty, "validate"));
@@ -131,25 +143,24 @@ public final class Worker {
                 words.add(argument);
             }
         }
-        String project = System.getProperty("maven.multiModuleProjectDirectory");
-        Properties once = new Properties();
-        for (int run = 0; run < 2; run++) {
-            // What a repository has in .mvn is for its builds.
-            System.setProperty("maven.multiModuleProjectDirectory", new File(empty).getParent());
-            int exit = run(words.toArray(new String[0]));
-            if (exit != 0) {
-                throw new IllegalStateException("a build of nothing ended with " + exit);
-            }
-            if (run == 0) {
-                once = (Properties) System.getProperties().clone();
-            } else {
-                once.keySet().removeAll(System.getProperties().keySet());
-            }
-            state.putBack(new TreeSet<>());
-            forget();
-        }
-        System.setProperty("maven.multiModuleProjectDirectory", project);
+        Properties once = nothing(words);
+        state.settle();
+        state.putBack(new TreeSet<>());
+        once.keySet().removeAll(nothing(words).keySet());
+        state.putBack(new TreeSet<>());
         return once;
+    }
+
+    /** The properties after a run on a project of nothing. */
+    private Properties nothing(List<String> words) throws Exception {
+        // What a repository has in .mvn is for its builds.
+        System.setProperty("maven.multiModuleProjectDirectory", new File(words.get(4)).getParent());
+        int exit = run(words.toArray(new String[0]));
+        if (exit != 0) {
+            throw new IllegalStateException("a build of nothing ended with " + exit);
+        }
+        forget();
+        return (Properties) System.getProperties().clone();
     }
 
     private String answer(String request) throws Exception {
@@ -278,29 +289,37 @@ public final class Worker {
         Files.deleteIfExists(path);
     }
 
-    /** What there is once in a JVM, as it was before the first build. */
+    /** What there is once in a JVM, as it is before the first build. */
     private static final class State {
         final PrintStream out = System.out;
         final PrintStream err = System.err;
         private final InputStream in = System.in;
         private final Properties properties = (Properties) System.getProperties().clone();
-        private final Locale locale = Locale.getDefault();
-        private final Locale display = Locale.getDefault(Locale.Category.DISPLAY);
-        private final Locale format = Locale.getDefault(Locale.Category.FORMAT);
-        private final TimeZone zone = TimeZone.getDefault();
-        private final Thread.UncaughtExceptionHandler handler = Thread.getDefaultUncaughtExceptionHandler();
-        private final ProxySelector proxies = ProxySelector.getDefault();
-        private final CookieHandler cookies = CookieHandler.getDefault();
-        private final ResponseCache responses = ResponseCache.getDefault();
-        private final List<Provider> providers = Arrays.asList(Security.getProviders());
-        private final Handler[] handlers = Logger.getLogger("").getHandlers();
-        private final Level level = Logger.getLogger("").getLevel();
-        private final LogManager logging = LogManager.getLogManager();
+        private Locale locale;
+        private Locale display;
+        private Locale format;
+        private Thread.UncaughtExceptionHandler handler;
+        private ProxySelector proxies;
+        private CookieHandler cookies;
+        private ResponseCache responses;
+        private List<Provider> providers;
+        private Handler[] handlers;
+        private Level level;
+        private LogManager logging;
 
-        /** Takes these for something that was there from the beginning. */
-        void keepOnce(Properties once) {
-            properties.putAll(once);
-            System.setProperties((Properties) properties.clone());
+        /** Takes what only looking at it would make, once Maven has made it. */
+        void settle() {
+            locale = Locale.getDefault();
+            display = Locale.getDefault(Locale.Category.DISPLAY);
+            format = Locale.getDefault(Locale.Category.FORMAT);
+            handler = Thread.getDefaultUncaughtExceptionHandler();
+            proxies = ProxySelector.getDefault();
+            cookies = CookieHandler.getDefault();
+            responses = ResponseCache.getDefault();
+            providers = Arrays.asList(Security.getProviders());
+            handlers = Logger.getLogger("").getHandlers();
+            level = Logger.getLogger("").getLevel();
+            logging = LogManager.getLogManager();
         }
 
         void putBack(Collection<String> left) {
@@ -311,7 +330,8 @@ public final class Worker {
             Locale.setDefault(locale);
             Locale.setDefault(Locale.Category.DISPLAY, display);
             Locale.setDefault(Locale.Category.FORMAT, format);
-            TimeZone.setDefault(zone);
+            // Whoever asks first has it looked up, and the property set with it.
+            TimeZone.setDefault(null);
             Thread.setDefaultUncaughtExceptionHandler(handler);
             ProxySelector.setDefault(proxies);
             CookieHandler.setDefault(cookies);
