@@ -29,7 +29,7 @@ pub async fn seed() -> PathBuf {
         for version in ["1", "2"] {
             money(seed, jdk, version);
         }
-        for project in ["single", "multi"] {
+        for project in ["single", "multi", "plain"] {
             maven
                 .complete_for(&folder(project))
                 .await

@@ -87,14 +87,19 @@ impl Shop {
 
     /// Builds a commit without the service around it.
     pub async fn build(&self, commit: &str) -> (Result<Built, Stop>, Vec<String>) {
+        self.build_of("hello", commit).await
+    }
+
+    /// Builds a commit of the module and repository of that name.
+    pub async fn build_of(&self, module: &str, commit: &str) -> (Result<Built, Stop>, Vec<String>) {
         let run = RunId(ids::derive(
             "test-run",
-            &[commit, &self.config.revision_digest()],
+            &[module, commit, &self.config.revision_digest()],
         ));
         let change = ChangeMerged {
             run,
-            module: "hello".into(),
-            repository: "hello".into(),
+            module: module.into(),
+            repository: module.into(),
             branch: BRANCH.into(),
             order: 1,
             commit: commit.to_owned(),
@@ -106,12 +111,12 @@ impl Shop {
             force: false,
             joint: None,
         };
-        let settings = settings::of(&self.config, "hello").expect("a module");
+        let settings = settings::of(&self.config, module).expect("a module");
         let id = settings::build_id(&change, Some(&settings));
         let work = BuildWork {
             id,
-            repository: "hello".into(),
-            module: "hello".into(),
+            repository: module.into(),
+            module: module.into(),
             commit: commit.to_owned(),
             settings,
             run,

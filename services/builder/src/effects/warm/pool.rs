@@ -138,7 +138,7 @@ impl Pool {
         } else {
             0
         };
-        while slots.by.len() > most && self.make_way(&mut slots) {}
+        while slots.by.len() > most && make_way(&mut slots, None) {}
     }
 
     fn slots(&self) -> MutexGuard<'_, Slots> {
@@ -152,6 +152,8 @@ impl Pool {
             whose: whose.clone(),
             given_back: false,
         };
+        // There can be too many since the configuration changed.
+        while slots.by.len() > most && make_way(&mut slots, Some(whose)) {}
         match slots.by.get_mut(whose) {
             Some(Slot::Busy) => Place::Not("its worker is busy with another commit".into()),
             Some(Slot::Resting) => Place::Wait,
@@ -161,7 +163,7 @@ impl Pool {
             },
             None => {
                 while slots.by.len() >= most {
-                    if self.make_way(&mut slots) {
+                    if make_way(&mut slots, None) {
                         continue;
                     }
                     if slots.by.values().any(|slot| matches!(slot, Slot::Resting)) {
@@ -173,27 +175,6 @@ impl Pool {
                 Place::Got(lease(), None)
             }
         }
-    }
-
-    /// Ends the worker that has waited longest. False: none waits.
-    fn make_way(&self, slots: &mut Slots) -> bool {
-        let waits = slots.by.iter().filter_map(|(whose, slot)| match slot {
-            Slot::Idle { used, .. } => Some((*used, whose.clone())),
-            _ => None,
-        });
-        let Some((_, whose)) = waits.min() else {
-            return false;
-        };
-        let Some(Slot::Idle { mut worker, .. }) = slots.by.remove(&whose) else {
-            return false;
-        };
-        info!(
-            repository = whose.repository,
-            path = whose.path,
-            "a worker makes way"
-        );
-        tokio::spawn(async move { worker.end().await });
-        true
     }
 
     fn settle(&self, whose: &Whose, worker: Option<Box<Worker>>, idle: Duration) {
@@ -218,6 +199,27 @@ impl Pool {
         drop(slots);
         self.0.changed.send_replace(());
     }
+}
+
+/// Ends the worker that has waited longest, but not this one. False: no other waits.
+fn make_way(slots: &mut Slots, but: Option<&Whose>) -> bool {
+    let waits = slots.by.iter().filter_map(|(whose, slot)| match slot {
+        Slot::Idle { used, .. } if Some(whose) != but => Some((*used, whose.clone())),
+        _ => None,
+    });
+    let Some((_, whose)) = waits.min() else {
+        return false;
+    };
+    let Some(Slot::Idle { mut worker, .. }) = slots.by.remove(&whose) else {
+        return false;
+    };
+    info!(
+        repository = whose.repository,
+        path = whose.path,
+        "a worker makes way"
+    );
+    tokio::spawn(async move { worker.end().await });
+    true
 }
 
 enum Place {
