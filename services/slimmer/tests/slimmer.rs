@@ -117,6 +117,7 @@ async fn slim_as(
         secrets_root: folder.to_owned(),
         data_dir: folder.to_owned(),
         hands: Hands::new(own.clone()),
+        notes: ferry_runtime::Notes::default(),
     };
     let effects = SlimmerEffects::new(environment);
     let running = run(Slimmer, effects, own, Settings::default()).await;

@@ -18,6 +18,7 @@ mod sandbox;
 mod snippet;
 mod tools;
 mod usage;
+mod warm;
 
 use std::{
     collections::BTreeMap,
@@ -29,7 +30,7 @@ use std::{
 use async_trait::async_trait;
 use ferry_config::Config;
 use ferry_events::Stop;
-use ferry_runtime::{Done, Effects, Failure, Feeder, Hands, Job, Key};
+use ferry_runtime::{Done, Effects, Failure, Feeder, Hands, Job, Key, Notes};
 use tokio::sync::{RwLock, watch};
 use tracing::{error, info, warn};
 
@@ -62,6 +63,10 @@ impl Places {
         self.data_dir.join("builds")
     }
 
+    fn workers(&self) -> PathBuf {
+        self.data_dir.join("workers")
+    }
+
     fn maven(&self) -> PathBuf {
         self.data_dir.join("m2")
     }
@@ -74,6 +79,7 @@ pub struct BuilderEffects {
     hands: Hands,
     git: git::Git,
     locks: Arc<Locks>,
+    warm: warm::Warm,
     feeder: watch::Sender<Option<Feeder<BuilderDecide>>>,
     bench: Arc<snippet::Bench>,
 }
@@ -98,14 +104,24 @@ impl BuilderEffects {
     /// # Errors
     /// When the folders cannot be made.
     pub fn new(places: Places, hands: Hands) -> std::io::Result<Self> {
-        let builds = places.builds();
-        match std::fs::remove_dir_all(&builds) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                warn!(%error, "what an earlier builder left cannot be removed");
+        Self::noting(places, hands, Notes::default())
+    }
+
+    /// As [`Self::new`]; what builds have to do without is noted for `/readyz`.
+    ///
+    /// # Errors
+    /// When the folders cannot be made.
+    pub fn noting(places: Places, hands: Hands, notes: Notes) -> std::io::Result<Self> {
+        let (builds, workers) = (places.builds(), places.workers());
+        for folder in [&builds, &workers] {
+            match std::fs::remove_dir_all(folder) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    warn!(%error, "what an earlier builder left cannot be removed");
+                }
+                _ => {}
             }
-            _ => {}
         }
-        for folder in [&builds, &places.mirrors(), &places.maven()] {
+        for folder in [&builds, &workers, &places.mirrors(), &places.maven()] {
             std::fs::create_dir_all(folder)?;
         }
         let git = git::Git::new(&places)?;
@@ -113,6 +129,7 @@ impl BuilderEffects {
         let bench = Arc::new(snippet::Bench::new(&places)?);
         Ok(Self {
             bench,
+            warm: warm::Warm::new(&places, notes),
             places,
             hands,
             git,
@@ -214,7 +231,8 @@ impl Effects<BuilderDecide> for BuilderEffects {
         self.feeder.send_replace(Some(feeder.clone()));
         let mut told = None;
         loop {
-            let mode = feeder.config().builder.sandbox;
+            let config = feeder.config();
+            let mode = config.builder.sandbox;
             if told.replace(mode) != Some(mode) {
                 match Jail::find(mode, &self.places.data_dir).await {
                     Ok(jail) if jail.is_open() => warn!("{}", sandbox::OPEN),
@@ -222,7 +240,7 @@ impl Effects<BuilderDecide> for BuilderEffects {
                     Err(unavailable) => error!("no build can run: {unavailable}"),
                 }
             }
-            let config = feeder.config();
+            self.warm.keep_to(&config.builder).await;
             self.bench.warm(&config).await;
             feeder.config_changed().await;
         }

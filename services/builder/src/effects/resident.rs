@@ -61,8 +61,9 @@ pub enum Lost {
 
 /// A process that stays.
 pub struct Resident {
-    child: Child,
+    // Before the child: once that is waited for, the group's number can be another's.
     group: Group,
+    child: Child,
     root: u32,
     requests: ChildStdin,
     replies: ChildStdout,

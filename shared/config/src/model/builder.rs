@@ -52,6 +52,25 @@ pub struct Builder {
     #[serde(with = "crate::text::size")]
     #[schemars(with = "String", extend("format" = "size", "x-least" = "1KiB"))]
     pub artifact_limit: u64,
+    /// Whether a repository's builds may run one after the other in one Maven that stays, which
+    /// takes most of Maven's start away. `false`: each build has a Maven of its own.
+    pub warm: bool,
+    /// Mavens that stay, at most; the one that was used longest ago makes way. Each is a JVM of some
+    /// hundred MiB, for one module's folder of one repository.
+    #[schemars(range(min = 1, max = 256))]
+    pub warm_workers: u32,
+    /// Builds after which one that stays is replaced all the same: a leak of a plugin stays small.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub warm_builds: u32,
+    /// Memory above which one that stays is replaced after a build, in bytes. One of a small module
+    /// keeps 300 MiB.
+    #[serde(with = "crate::text::size")]
+    #[schemars(with = "String", extend("format" = "size", "x-least" = "64MiB"))]
+    pub warm_memory: u64,
+    /// How long one stays that nobody pushes to.
+    #[serde(with = "crate::text::duration")]
+    #[schemars(with = "String", extend("format" = "duration", "x-least" = "1s", "x-most" = "24h"))]
+    pub warm_idle: Duration,
     /// JDKs by name: their `JAVA_HOME`.
     #[schemars(extend(
         "propertyNames" = crate::text::name_schema(),
@@ -75,6 +94,11 @@ impl Default for Builder {
             allow_clone: vec!["https".to_owned(), "ssh".to_owned()],
             log_lines: 40,
             artifact_limit: 512 * MIB,
+            warm: true,
+            warm_workers: 4,
+            warm_builds: 100,
+            warm_memory: GIB,
+            warm_idle: Duration::from_secs(30 * 60),
             jdks: BTreeMap::new(),
             snippets: Snippets::default(),
         }

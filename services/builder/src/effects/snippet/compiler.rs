@@ -182,6 +182,7 @@ impl Compilers {
             path: ".",
             online: false,
             processes: builder.processes,
+            worker: None,
             programs: vec![java_home.to_owned(), bases.to_owned(), self.program.clone()],
             variables: Vec::new(),
         };

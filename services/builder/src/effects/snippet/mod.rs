@@ -297,6 +297,7 @@ async fn keep(
     };
     let file = write().map_err(|error| build::trouble("the snippet's jar", &error))?;
     let built = artifact::inspect(file.path(), limit)?;
-    build::put(effects, &built, file.path()).await?;
-    Ok(built)
+    let stored = (file.path().to_owned(), built);
+    build::store(effects, &stored).await?;
+    Ok(stored.1)
 }
