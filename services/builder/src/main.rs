@@ -16,7 +16,7 @@ fn main() -> ExitCode {
         };
         Ok((
             BuilderDecide,
-            BuilderEffects::new(places, environment.hands)?,
+            BuilderEffects::noting(places, environment.hands, environment.notes)?,
         ))
     };
     start(&args, make, Service::Builder)

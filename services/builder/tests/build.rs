@@ -295,9 +295,10 @@ fn processes(folder: &Path) -> usize {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_build_that_nobody_waits_for_any_more_is_ended() {
     let shop = Shop::new(|_| {}).await;
-    let builds = shop.outside.folder.path().join("data/builds");
+    // A sandbox's Maven names it, a git does not.
+    let repository = shop.outside.folder.path().join("data/m2");
     let seen = async |wanted: bool| {
-        let look = async || (processes(&builds) > 0) == wanted;
+        let look = async || (processes(&repository) > 0) == wanted;
         tokio::time::timeout(LIMIT, async {
             while !look().await {
                 tokio::task::yield_now().await;

@@ -35,6 +35,7 @@ async fn the_sandbox_keeps_a_program_in() {
         path: ".",
         online: false,
         processes: 256,
+        worker: None,
         programs: Vec::new(),
         variables: Vec::new(),
     };

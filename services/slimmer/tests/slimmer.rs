@@ -143,6 +143,7 @@ impl Running {
             secrets_root: folder.to_owned(),
             data_dir: folder.to_owned(),
             hands: Hands::new(own.clone()),
+            notes: ferry_runtime::Notes::default(),
         };
         let effects = SlimmerEffects::new(environment);
         Self {

@@ -2,7 +2,7 @@
 //!
 //! In: [`ferry_events::Stop`]. Out: [`StopView`].
 
-use ferry_events::{Reason, Stop};
+use ferry_events::{Reason, SourceError, Stop};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +21,9 @@ pub struct StopView {
     /// The base that it happened on, where it happened on one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<String>,
+    /// Where the sources are wrong, when that is why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<SourceError>,
 }
 
 impl From<&Stop> for StopView {
@@ -31,6 +34,7 @@ impl From<&Stop> for StopView {
             next: stop.reason.next_step().to_owned(),
             detail: stop.detail.clone(),
             base: stop.base.clone(),
+            errors: stop.errors.clone(),
         }
     }
 }

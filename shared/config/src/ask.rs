@@ -2,6 +2,7 @@
 //! In: [`Config`] and names. Out: what follows from it, always in a fixed order.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -100,6 +101,19 @@ impl Config {
             pools.any(|pool| pool.environment == *name && pool.base.as_deref() == Some(module))
         });
         order
+    }
+
+    /// The jar of a base that a snippet is compiled against: of the first of the module's pools that names one, in
+    /// the order of the environments.
+    pub fn base_jar_of_module(&self, module: &str) -> Option<&Path> {
+        let pools = self.pools_of_module(module);
+        let order = self.environments_in_order();
+        order.iter().find_map(|environment| {
+            let mut here = pools
+                .iter()
+                .filter(|(_, pool)| pool.environment == *environment);
+            here.find_map(|(_, pool)| pool.base_jar.as_deref())
+        })
     }
 
     /// The bases on which a module runs in an environment, each with the name of

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::check::walk::walk_module_file;
 use crate::diagnostic::{Diagnostic, Severity, nearest};
 use crate::glob::glob;
-use crate::model::{Config, ModuleFile, OwnKey, Policy};
+use crate::model::{Build, Config, ModuleFile, OwnKey, Policy};
 use crate::text::duration;
 use crate::tree::{At, Node, Source, Tree, join};
 
@@ -200,9 +200,15 @@ impl Config {
                 found.push(Refusal::new(key, why));
                 continue;
             }
+            let of_maven = matches!(key, OwnKey::Goals | OwnKey::Jar);
+            if of_maven && self.is_snippet(module) {
+                let why = "is Maven's, and this module is a snippet".to_owned();
+                found.push(Refusal::new(key, why));
+                continue;
+            }
             match key {
                 OwnKey::Jdk => found.extend(self.no_jdk(file)),
-                OwnKey::Timeout => found.extend(self.too_long(file)),
+                OwnKey::Timeout => found.extend(self.too_long(module, file)),
                 OwnKey::Soak | OwnKey::Probe | OwnKey::Goals => {
                     let bound = |(name, policy): (&str, &Policy)| policy.refuses(name, key, file);
                     found.extend(self.policies_of(module).flat_map(bound));
@@ -234,11 +240,20 @@ impl Config {
         })
     }
 
-    fn too_long(&self, file: &ModuleFile) -> Option<Refusal> {
-        let (asked, most) = (file.timeout?, self.builder.timeout);
+    fn is_snippet(&self, module: &str) -> bool {
+        self.module(module)
+            .is_some_and(|module| module.build == Build::Snippet)
+    }
+
+    fn too_long(&self, module: &str, file: &ModuleFile) -> Option<Refusal> {
+        let (table, most) = match self.is_snippet(module) {
+            true => ("[builder.snippets]", self.builder.snippets.timeout),
+            false => ("[builder]", self.builder.timeout),
+        };
+        let asked = file.timeout?;
         (asked > most).then(|| {
             let (asked, most) = (duration::format(asked), duration::format(most));
-            let why = format!("{asked} is longer than [builder] timeout, which is {most}");
+            let why = format!("{asked} is longer than {table} timeout, which is {most}");
             Refusal::new(OwnKey::Timeout, why)
         })
     }

@@ -273,6 +273,38 @@ fn a_module_that_would_go_nowhere() {
 }
 
 #[test]
+fn a_snippet_has_a_base_and_nothing_of_mavens() {
+    let snippet = GOOD.replace(
+        "repository = \"hello\"",
+        "repository = \"hello\"\nbuild = \"snippet\"",
+    );
+    assert_eq!(
+        one(&snippet),
+        [
+            "ferry.toml:8:1: warning: modules.hello.build: a snippet is compiled against its base: no pool of this module has a base_jar"
+        ]
+    );
+    let snippet = snippet.replace(
+        "environment = \"prod\"",
+        "environment = \"prod\"\nbase_jar = \"base.jar\"",
+    );
+    assert_eq!(one(&snippet), Vec::<String>::new());
+    let mavens = snippet.replace(
+        "build = \"snippet\"",
+        "build = \"snippet\"\ngoals = [\"package\"]",
+    );
+    assert_eq!(
+        one(&mavens),
+        ["ferry.toml:9:1: modules.hello.goals: is Maven's; a snippet has none"]
+    );
+    let unknown = format!("{snippet}[builder.snippets]\nfile = 3\n");
+    assert_eq!(
+        one(&unknown),
+        ["ferry.toml:18:1: builder.snippets.file: unknown key, did you mean \"files\"?"]
+    );
+}
+
+#[test]
 fn two_repositories_that_a_webhook_cannot_tell_apart() {
     let text = format!(
         "{GOOD}[repositories.twin]\nurl = \"git@git.example:Acme/Hello.git\"\nforge = \"github\"\nsecret = \"env:TWIN\"\n"
@@ -546,6 +578,7 @@ fn the_jar_of_a_base_is_not_rolled_out_and_a_pool_names_one() {
     assert_eq!(one(&pool("base = \"shop-base\"")), [""; 0]);
     let said = [
         one(&base("soak = \"1s\"\npools = [\"prod\"]\n")),
+        one(&base("build = \"snippet\"\n")),
         one(&pool("base = \"hello\"")),
         one(&pool("base = \"shop-bass\"")),
         one(&pool("base = \"shop-base\"\nbase_jar = \"base.jar\"")),

@@ -154,3 +154,23 @@ fn a_policy_that_no_soak_keeps_is_no_configuration() {
     let found: Vec<String> = found.iter().map(ToString::to_string).collect();
     insta::assert_snapshot!(found.join("\n"));
 }
+
+#[test]
+fn a_snippets_file_sets_nothing_of_mavens() {
+    let snippet = config("[modules.tip]\nrepository = \"shop\"\nbuild = \"snippet\"\n");
+    let text = "goals = [\"verify\"]\njar = \"a.jar\"\ntimeout = \"11s\"\nsoak = \"1s\"\n";
+    let read = module_file(Path::new(".ferry.toml"), text, Some((&snippet, "tip")));
+    let Err(error @ ModuleFileError::Refused(_)) = read else {
+        panic!("{read:?}");
+    };
+    let said = error.to_string();
+    let said: Vec<&str> = said.lines().collect();
+    assert_eq!(
+        said,
+        [
+            ".ferry.toml:1:1: goals: is Maven's, and this module is a snippet",
+            ".ferry.toml:2:1: jar: is Maven's, and this module is a snippet",
+            ".ferry.toml:3:1: timeout: 11s is longer than [builder.snippets] timeout, which is 10s",
+        ]
+    );
+}

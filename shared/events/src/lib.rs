@@ -34,7 +34,7 @@ pub use command::{Command, Verb};
 pub use contract::{Contract, Service};
 pub use envelope::{DecodeError, Event, Scope};
 pub use ids::{CommandId, Digest, EventId, LetterId, PlanId, PushId, RunId, TaskId};
-pub use reason::{Reason, Stop};
+pub use reason::{Reason, SourceError, Stop};
 
 /// A moment, in UTC, with millisecond precision on the wire.
 pub type Timestamp = chrono::DateTime<chrono::Utc>;

@@ -111,6 +111,22 @@ reasons! {
         "The build took longer than its limit and was ended.",
         UNTOUCHED,
         "Make it shorter, or raise [builder] timeout.";
+    NoSources = "no-sources",
+        "The snippet's folder has no .java file at that commit.",
+        UNTOUCHED,
+        "Commit one below the module's `path`, or set `path` to where they are.";
+    SnippetTooLarge = "snippet-too-large",
+        "The snippet has more sources than the limit.",
+        UNTOUCHED,
+        "Make it smaller, raise [builder.snippets], or give it a pom.xml and `build = \"maven\"`.";
+    NoBaseJar = "no-base-jar",
+        "There is no base that the snippet can be compiled against.",
+        UNTOUCHED,
+        "Set `base_jar` of the module's pool to the jar that its bases run, with Koupleless in it: a profile as JSON holds no classes.";
+    ImplementsNothing = "implements-nothing",
+        "No class of the snippet implements an interface of the base that it could be called by.",
+        UNTOUCHED,
+        "Let a public class with a public constructor without parameters implement one of the interfaces that the detail names.";
     ModuleFileInvalid = "module-file-invalid",
         "The module's own .ferry.toml at that commit cannot be read as one.",
         UNTOUCHED,
@@ -388,6 +404,55 @@ impl std::fmt::Display for Reason {
     }
 }
 
+/// Where a source is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SourceError {
+    /// The file, below the repository's root.
+    pub file: String,
+    /// The line, counted from 1; 0 where it is the whole file.
+    pub line: u32,
+    /// The character in it, counted from 1; 0 where it is the whole file or line.
+    pub column: u32,
+    /// What the compiler says, in one line of at most [`SourceError::MESSAGE_MAX`] bytes.
+    pub message: String,
+}
+
+impl SourceError {
+    /// A compiler that names a type with all its parameters may say more; the beginning tells.
+    pub const MESSAGE_MAX: usize = 400;
+
+    /// An error whose message may have lines, and any length.
+    pub fn new(file: impl Into<String>, (line, column): (u32, u32), message: &str) -> Self {
+        let lines = message.lines().map(str::trim);
+        let lines: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
+        let mut message = lines.join("; ");
+        cut(&mut message, Self::MESSAGE_MAX);
+        Self {
+            file: file.into(),
+            line,
+            column,
+            message,
+        }
+    }
+}
+
+impl std::fmt::Display for SourceError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:", self.file)?;
+        for number in [self.line, self.column] {
+            if number > 0 {
+                write!(f, "{number}:")?;
+            }
+        }
+        write!(f, " {}", self.message)
+    }
+}
+
+/// Shortens a text to so many bytes, at a character's border.
+fn cut(text: &mut String, most: usize) {
+    text.truncate(text.floor_char_boundary(most));
+}
+
 /// Why something stopped, with what is known of the cause.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Stop {
@@ -398,6 +463,10 @@ pub struct Stop {
     /// The base that it happened on, where it happened on one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<String>,
+    /// Where the sources are wrong, when that is why: the first ones, together at most [`Stop::DETAIL_MAX`] bytes
+    /// as lines. The detail says the same for people.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<SourceError>,
 }
 
 impl Stop {
@@ -407,18 +476,33 @@ impl Stop {
     /// A stop with its cause, cut to the limit at a character's border.
     pub fn new(reason: Reason, detail: impl Into<String>) -> Self {
         let mut detail: String = detail.into();
-        if detail.len() > Self::DETAIL_MAX {
-            let mut end = Self::DETAIL_MAX;
-            while !detail.is_char_boundary(end) {
-                end -= 1;
-            }
-            detail.truncate(end);
-        }
+        cut(&mut detail, Self::DETAIL_MAX);
         Self {
             reason,
             detail,
             base: None,
+            errors: Vec::new(),
         }
+    }
+
+    /// A stop because sources are wrong there; each is a line of the detail.
+    pub fn of_sources(reason: Reason, errors: Vec<SourceError>) -> Self {
+        let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        Self::new(reason, lines.join("\n")).with_errors(errors)
+    }
+
+    /// The same stop, with where the sources are wrong, as many as fit.
+    #[must_use]
+    pub fn with_errors(mut self, mut errors: Vec<SourceError>) -> Self {
+        let mut size = 0;
+        let fits = |error: &SourceError| {
+            size += error.to_string().len();
+            size <= Self::DETAIL_MAX
+        };
+        let fit = errors.iter().map(fits).take_while(|fits| *fits).count();
+        errors.truncate(fit);
+        self.errors = errors;
+        self
     }
 
     /// The same stop, on a base.

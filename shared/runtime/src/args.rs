@@ -12,7 +12,9 @@ use ferry_events::Service;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
-use crate::{Decide, Effects, Hands, Room, Settings, Witness, health, init_telemetry, print_chain};
+use crate::{
+    Decide, Effects, Hands, Notes, Room, Settings, Witness, health, init_telemetry, print_chain,
+};
 
 /// What a service needs to know by itself; everything else is in the configuration on the bus.
 #[derive(Clone, Debug, Parser)]
@@ -48,6 +50,8 @@ pub struct Environment {
     pub data_dir: PathBuf,
     /// Hands on the bus.
     pub hands: Hands,
+    /// Where to note what it does without.
+    pub notes: Notes,
 }
 
 impl Args {
@@ -127,9 +131,15 @@ async fn go<D: Decide, E: Effects<D>>(
         secrets_root: args.secrets.clone(),
         data_dir,
         hands: Hands::watched(bus.clone(), witness.clone()),
+        notes: Notes::default(),
     };
     let room = Room::default();
-    let health = health::Health::new(bus.connected(), witness.clone(), room.clone());
+    let health = health::Health::new(
+        bus.connected(),
+        witness.clone(),
+        room.clone(),
+        environment.notes.clone(),
+    );
     if let Some(address) = args.health {
         health
             .clone()

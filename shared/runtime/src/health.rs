@@ -1,6 +1,7 @@
 //! `/healthz` and `/readyz` of a service.
 //!
-//! In: whether the bus answers, and how far the service is. Out: 200, or 503 with the reason.
+//! In: whether the bus answers, how far the service is, and what it does without. Out: 200 with that, or 503
+//! with the reason.
 
 use std::{
     net::SocketAddr,
@@ -10,7 +11,7 @@ use std::{
     },
 };
 
-use crate::{Room, Witness};
+use crate::{Notes, Room, Witness};
 use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::watch};
@@ -25,15 +26,22 @@ pub(crate) struct Health {
     stage: Arc<AtomicU8>,
     witness: Witness,
     room: Room,
+    notes: Notes,
 }
 
 impl Health {
-    pub(crate) fn new(bus: watch::Receiver<bool>, witness: Witness, room: Room) -> Self {
+    pub(crate) fn new(
+        bus: watch::Receiver<bool>,
+        witness: Witness,
+        room: Room,
+        notes: Notes,
+    ) -> Self {
         Self {
             bus,
             stage: Arc::new(AtomicU8::new(STARTING)),
             witness,
             room,
+            notes,
         }
     }
 
@@ -71,11 +79,18 @@ async fn ready(State(health): State<Health>) -> (StatusCode, Json<Value>) {
     }
     let why = match health.stage.load(Ordering::Relaxed) {
         _ if !*health.bus.borrow() => "the bus does not answer",
-        RUNNING => return (StatusCode::OK, Json(json!({"status": "ready"}))),
+        RUNNING => return (StatusCode::OK, Json(running(&health.notes.all()))),
         DRAINING => "draining",
         _ => "waiting for a configuration; `ferry config apply` puts one on the bus",
     };
     waiting(why)
+}
+
+fn running(notes: &[String]) -> Value {
+    match notes {
+        [] => json!({"status": "ready"}),
+        notes => json!({"status": "ready", "notes": notes}),
+    }
 }
 
 fn waiting(why: &str) -> (StatusCode, Json<Value>) {

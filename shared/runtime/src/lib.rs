@@ -19,6 +19,7 @@ mod letters;
 mod messages;
 #[cfg(doctest)]
 mod no_way_around;
+mod notes;
 mod registry;
 pub mod retry;
 mod room;
@@ -33,6 +34,7 @@ pub use clock::Clock;
 mod health;
 pub use decide::{Concern, Context, Decide, Decision, Fault, Input, Key, Reply, Say, Slot};
 pub use effects::{Done, Effects, Hands, Job};
+pub use notes::Notes;
 pub use registry::Feeder;
 pub use retry::{Failure, Policy, Retry};
 pub use room::Room;

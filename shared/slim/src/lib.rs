@@ -4,6 +4,7 @@
 
 mod archive;
 mod classes;
+mod classpath;
 mod compatible;
 mod convert;
 pub mod decide;
@@ -26,6 +27,7 @@ mod slim;
 pub mod version;
 mod wishes;
 
+pub use classpath::ClassPath;
 pub use convert::{Converted, Identity, convert};
 pub use decide::{Choice, Decision, Wanted, Why};
 pub use diff::{Diff, LibraryChange};

@@ -21,6 +21,7 @@ use crate::{SlimError, io_error};
 /// classes to link against.
 pub const PROFILE_FORMAT: u32 = 2;
 
+/// The base's libraries.
 pub(crate) const LIBRARIES: &str = "BOOT-INF/lib/";
 /// The base's own classes, also as the name of where they come from.
 pub(crate) const OWN: &str = "BOOT-INF/classes/";

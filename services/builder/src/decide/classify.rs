@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use ferry_events::{Reason, Stop};
+use ferry_events::{Reason, SourceError, Stop};
 use ferry_runtime::Failure;
 
 /// What Maven writes when it may not ask the network and lacks something.
@@ -108,8 +108,12 @@ pub fn failed(lines: &[String], keep: usize) -> Failure {
         detail = last.cloned().collect();
         detail.reverse();
     }
+    let places = match reason {
+        Reason::DoesNotCompile => places(&detail),
+        _ => Vec::new(),
+    };
     detail.truncate(keep);
-    let stop = Stop::new(reason, detail.join("\n"));
+    let stop = Stop::new(reason, detail.join("\n")).with_errors(places);
     match reason {
         Reason::DependencyUnreachable => Failure::Again(stop),
         _ => Failure::GiveUp(stop),
@@ -165,6 +169,29 @@ fn section(lines: &[String], starts: &[&str]) -> Vec<String> {
     distinct(inside)
 }
 
+/// Where the compiler plugin says that sources are wrong: `FILE:[LINE,COLUMN] message`, and lines that are indented
+/// below it.
+fn places(lines: &[String]) -> Vec<SourceError> {
+    let mut found: Vec<(&str, (u32, u32), String)> = Vec::new();
+    for line in lines {
+        if let Some((file, at, message)) = place(line) {
+            found.push((file, at, message.to_owned()));
+        } else if let Some((.., message)) = found.last_mut().filter(|_| line.starts_with(' ')) {
+            message.push('\n');
+            message.push_str(line);
+        }
+    }
+    let error = |(file, at, message): (&str, _, String)| SourceError::new(file, at, &message);
+    found.into_iter().map(error).collect()
+}
+
+fn place(line: &str) -> Option<(&str, (u32, u32), &str)> {
+    let (file, rest) = line.split_once(":[")?;
+    let (at, message) = rest.split_once("] ")?;
+    let (line, column) = at.split_once(',')?;
+    Some((file, (line.parse().ok()?, column.parse().ok()?), message))
+}
+
 /// What went wrong, without which plugin met it: `Failed to execute goal … on project NAME: cause`.
 fn cause(line: &str) -> &str {
     let rest = line.strip_prefix("Failed to execute goal");
@@ -215,6 +242,26 @@ mod tests {
         assert!(!wants_network(&lines(&[
             "this module works in offline mode"
         ])));
+    }
+
+    #[test]
+    fn what_the_compiler_says_has_its_place() {
+        let log = lines(&[
+            "[ERROR] COMPILATION ERROR : ",
+            "[ERROR] cart/src/main/java/Cart.java:[18,16] cannot find symbol",
+            "  symbol:   variable prices",
+            "[ERROR] cart/src/main/java/Cart.java:[20,1] ';' expected",
+            "[ERROR] Failed to execute goal x on project cart: Compilation failure",
+        ]);
+        let stop = failed(&log, 40).into_stop();
+        let shown: Vec<String> = stop.errors.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            shown,
+            [
+                "cart/src/main/java/Cart.java:18:16: cannot find symbol; symbol:   variable prices",
+                "cart/src/main/java/Cart.java:20:1: ';' expected",
+            ]
+        );
     }
 
     #[test]

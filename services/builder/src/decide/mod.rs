@@ -90,7 +90,7 @@ pub enum Outcome {
     },
     /// A build ended.
     Built {
-        /// For how long Maven ran, in milliseconds.
+        /// For how long Maven, or the compiler, ran, in milliseconds.
         millis: u64,
         /// Its jar, or why there is none.
         result: Result<Built, Stop>,
@@ -155,6 +155,11 @@ impl Decide for BuilderDecide {
                 pool: "resolve",
                 lane: work.repository.clone(),
             },
+            // A snippet is compiled while a Maven would still start: it does not wait for one.
+            Work::Build(work) if work.settings.snippet.is_some() => Slot {
+                pool: "snippet",
+                lane: work.module.clone(),
+            },
             Work::Build(work) => Slot {
                 pool: "build",
                 lane: work.module.clone(),
@@ -165,6 +170,7 @@ impl Decide for BuilderDecide {
     fn limit(&self, pool: &str, config: &Config) -> usize {
         match pool {
             "build" => config.builder.parallel as usize,
+            "snippet" => config.builder.snippets.parallel as usize,
             _ => RESOLVES,
         }
     }

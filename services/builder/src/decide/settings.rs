@@ -2,7 +2,9 @@
 //!
 //! In: the configuration. Out: [`Settings`], kept in the build's state, and the build's id.
 
-use ferry_config::{Config, ModuleKind};
+use std::path::PathBuf;
+
+use ferry_config::{Build, Config, ModuleKind};
 use ferry_events::{Digest, ids, push::ChangeMerged};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -10,7 +12,7 @@ use uuid::Uuid;
 /// The settings of a module that change what its build makes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
-    /// Folder of the `pom.xml`, below the repository's root.
+    /// Folder of the `pom.xml`, or of a snippet's Java files, below the repository's root.
     pub path: String,
     /// What Maven is asked for.
     pub goals: Vec<String>,
@@ -21,11 +23,21 @@ pub struct Settings {
     /// Whether it is the jar of a base.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub base: bool,
+    /// It is a snippet, and compiled against this. Absent for Maven, whose builds keep their ids so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snippet: Option<Snippet>,
+}
+
+/// What a snippet is compiled against.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snippet {
+    /// The base's jar; none: no pool of the module names one.
+    pub base_jar: Option<PathBuf>,
 }
 
 /// The settings of a module; none when the configuration does not have it.
-pub fn of(config: &Config, module: &str) -> Option<Settings> {
-    let module = config.module(module)?;
+pub fn of(config: &Config, name: &str) -> Option<Settings> {
+    let module = config.module(name)?;
     let home = |name: &String| match config.builder.jdks.get(name) {
         Some(home) => home.display().to_string(),
         None => name.clone(),
@@ -36,6 +48,9 @@ pub fn of(config: &Config, module: &str) -> Option<Settings> {
         jdk: module.jdk.as_ref().map(home),
         jar: module.jar_glob().to_owned(),
         base: module.kind == ModuleKind::Base,
+        snippet: (module.build == Build::Snippet).then(|| Snippet {
+            base_jar: config.base_jar_of_module(name).map(Into::into),
+        }),
     })
 }
 

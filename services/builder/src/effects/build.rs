@@ -5,13 +5,14 @@
 
 use std::{
     fs, io,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use ferry_bus::BusError;
-use ferry_config::{Builder, Config, keys_in_words};
-use ferry_events::{Digest, Reason, Stop};
+use ferry_config::{Builder, Config, ModuleFile, keys_in_words};
+use ferry_events::{Digest, Reason, Stop, artifact::RulesFile};
 use ferry_runtime::{Failure, Key};
 use tracing::warn;
 
@@ -24,7 +25,9 @@ use super::{
     own, rules,
     run::{Ended, Run, Said, judge},
     sandbox::{self, Jail, View},
-    tools,
+    snippet,
+    tools::{self, home_of},
+    warm::{Fit, Tried},
 };
 use crate::decide::{
     build::{BuildWork, Built},
@@ -70,6 +73,9 @@ async fn try_build(
     said: &mut Said,
 ) -> Result<Built, Failure> {
     let builder = &config.builder;
+    if let Some(snippet) = &work.settings.snippet {
+        return snippet::build(effects, work, snippet.base_jar.as_deref(), config, said).await;
+    }
     let jail = Jail::find(builder.sandbox, &effects.places.data_dir)
         .await
         .map_err(|error| Stop::new(Reason::SandboxUnavailable, error.to_string()))?;
@@ -92,8 +98,11 @@ async fn try_build(
         ));
     }
     let java_home = tools::java_home(work.settings.jdk.as_deref())?;
-    let maven = maven_repository(effects, work, builder, &mirror, &java_home).await?;
+    let (maven, fit) =
+        maven_repository(effects, work, builder, &mirror, (&jail, &mvn, &java_home)).await?;
 
+    // For files that a worker took.
+    let anew;
     let mut view = View {
         sources: &place.sources,
         repository: maven.folder(),
@@ -103,13 +112,13 @@ async fn try_build(
         path: &work.settings.path,
         online: !maven::begins_offline(maven.is_warm(), builder.maven_seed.is_some()),
         processes: builder.processes,
+        worker: None,
         programs: vec![java_home.clone(), home_of(&mvn)],
         variables: vec![
             ("MAVEN_OPTS", maven::options(builder.memory)),
             ("MAVEN_SKIP_RC", "1".into()),
         ],
     };
-    said.log.set_root(&jail.sources(&view));
     let lock = effects.locks.of("maven", &work.repository);
     let mut run = Run {
         jail: &jail,
@@ -119,6 +128,40 @@ async fn try_build(
         lock: &lock,
         left: limit,
     };
+    let tried = if builder.warm {
+        effects.warm.build(work, &fit, &mut run, &view, said).await
+    } else {
+        Tried::Cold { moved: false }
+    };
+    let moved = match tried {
+        Tried::Cold { moved } => moved,
+        Tried::Ran(ran) => {
+            judge(&ran.ended, said, builder, limit)?;
+            match find(work, builder, ran.sources()).await {
+                Ok(found) => {
+                    let stored = store(effects, &found).await;
+                    ran.done(builder);
+                    stored?;
+                    good(&maven);
+                    return Ok(with(found.1, own, rules));
+                }
+                Err(failure) => {
+                    let why = failure.into_stop().reason;
+                    said.note(&format!(
+                        "a cold build: what its worker made is no module: {why}"
+                    ));
+                    true
+                }
+            }
+        }
+    };
+    if moved {
+        said.log.forget();
+        anew = Place::new(&effects.places.builds())?;
+        sources(effects, work, config, &anew).await?;
+        (view.sources, view.home) = (&anew.sources, &anew.home);
+    }
+    said.log.set_root(&jail.sources(&view));
     let cannot = |error: io::Error| trouble("Maven", &error);
     let mut ended = run.once(&view, said).await.map_err(cannot)?;
     let failed = matches!(&ended, Ended::Exit(status) if !status.success());
@@ -129,15 +172,25 @@ async fn try_build(
         ended = run.once(&view, said).await.map_err(cannot)?;
     }
     judge(&ended, said, builder, limit)?;
+    good(&maven);
+    let found = find(work, builder, view.sources).await?;
+    store(effects, &found).await?;
+    Ok(with(found.1, own, rules))
+}
+
+/// Remembers that a build of these poms was good.
+fn good(maven: &Maven) {
     if let Err(error) = maven.set_warm() {
         warn!(%error, "the next build of these poms asks the network again");
     }
-    let built = keep(effects, work, builder, &place).await?;
-    Ok(Built {
+}
+
+fn with(built: Built, own: Option<ModuleFile>, rules: Vec<RulesFile>) -> Built {
+    Built {
         own: own.as_ref().map(own::carried).map(Box::new),
         rules,
         ..built
-    })
+    }
 }
 
 /// A folder for one build, removed when dropped.
@@ -169,12 +222,41 @@ impl Place {
     }
 }
 
-fn trouble(what: &str, error: &io::Error) -> Failure {
+pub(super) fn trouble(what: &str, error: &io::Error) -> Failure {
     let reason = match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Reason::DiskFull,
         _ => Reason::BuildFailed,
     };
     Stop::new(reason, format!("{what} on the builder: {error}")).into()
+}
+
+async fn mirror_of(
+    effects: &BuilderEffects,
+    work: &BuildWork,
+    config: &Config,
+) -> Result<Mirror, Failure> {
+    let name = work.repository.as_str();
+    let repository = config
+        .repositories
+        .get(name)
+        .ok_or_else(|| Stop::new(Reason::UnknownRepository, name))?;
+    Mirror::open(effects, name, repository, &config.builder).await
+}
+
+/// The mirror, with the commit in it.
+pub(super) async fn commit(
+    effects: &BuilderEffects,
+    work: &BuildWork,
+    config: &Config,
+) -> Result<Mirror, Failure> {
+    let mirror = mirror_of(effects, work, config).await?;
+    let there = mirror
+        .mended(|error| Some(error), || mirror.have(&work.commit))
+        .await;
+    if !there.map_err(|error: GitError| error.failure())? {
+        return Err(Stop::new(Reason::CommitNotFound, work.commit.clone()).into());
+    }
+    Ok(mirror)
 }
 
 /// Exactly the commit's files.
@@ -184,12 +266,7 @@ async fn sources(
     config: &Config,
     place: &Place,
 ) -> Result<Mirror, Failure> {
-    let name = work.repository.as_str();
-    let repository = config
-        .repositories
-        .get(name)
-        .ok_or_else(|| Stop::new(Reason::UnknownRepository, name))?;
-    let mirror = Mirror::open(effects, name, repository, &config.builder).await?;
+    let mirror = mirror_of(effects, work, config).await?;
     let there = mirror.mended(
         |error| Some(error),
         || async {
@@ -213,8 +290,8 @@ async fn maven_repository(
     work: &BuildWork,
     builder: &Builder,
     mirror: &Mirror,
-    java_home: &Path,
-) -> Result<Maven, Failure> {
+    (jail, mvn, java_home): (&Jail, &Path, &Path),
+) -> Result<(Maven, Fit), Failure> {
     let poms = mirror
         .poms(&work.commit)
         .await
@@ -242,27 +319,34 @@ async fn maven_repository(
     copied
         .unwrap_or_else(|error| Err(io::Error::other(error)))
         .map_err(|error| trouble("the Maven repository", &error))?;
-    Ok(maven)
+    let meta = fs::metadata(maven.folder());
+    let inode = meta
+        .map_err(|error| trouble("the Maven repository", &error))?
+        .ino();
+    let fit = Fit(vec![
+        ("the poms", poms.to_string()),
+        ("the goals", format!("{:?}", work.settings.goals)),
+        ("the JDK", java_home.display().to_string()),
+        ("Maven", mvn.display().to_string()),
+        ("Maven's settings", Digest::of(&settings).to_string()),
+        ("the Maven repository", inode.to_string()),
+        ("the sandbox", format!("{jail:?}")),
+        (
+            "a limit",
+            format!("{} {}", builder.memory, builder.processes),
+        ),
+    ]);
+    Ok((maven, fit))
 }
 
-/// A program's home: `HOME/bin/mvn`.
-fn home_of(program: &Path) -> PathBuf {
-    program
-        .parent()
-        .and_then(Path::parent)
-        .unwrap_or(program)
-        .to_path_buf()
-}
-
-/// Puts the jar into the store.
-async fn keep(
-    effects: &BuilderEffects,
+/// Finds the jar, and reads it.
+async fn find(
     work: &BuildWork,
     builder: &Builder,
-    place: &Place,
-) -> Result<Built, Failure> {
+    sources: &Path,
+) -> Result<(PathBuf, Built), Failure> {
     let (sources, settings, module, limit) = (
-        place.sources.clone(),
+        sources.to_owned(),
         work.settings.clone(),
         work.module.clone(),
         builder.artifact_limit,
@@ -275,13 +359,21 @@ async fn keep(
         };
         artifact::inspect(&jar, limit, kind).map(|built| (jar, built))
     });
-    let (jar, built) = found
+    let found = found
         .await
-        .map_err(|error| Failure::OurFault(error.to_string()))??;
+        .map_err(|error| Failure::OurFault(error.to_string()))?;
+    Ok(found?)
+}
+
+/// Puts the jar into the store.
+pub(super) async fn store(
+    effects: &BuilderEffects,
+    (jar, built): &(PathBuf, Built),
+) -> Result<(), Failure> {
     // The hands are patient with a silent bus; then it is worth another build later.
     effects
         .hands
-        .put_jar(&built.digest, &jar)
+        .put_jar(&built.digest, jar)
         .await
         .map_err(|error| {
             let stop = |reason| Stop::new(reason, artifact::chain(&error));
@@ -293,6 +385,5 @@ async fn keep(
                 }
                 _ => stop(Reason::StoreFailed).into(),
             }
-        })?;
-    Ok(built)
+        })
 }

@@ -41,6 +41,16 @@ pub enum Blob {
     Bytes(Vec<u8>),
 }
 
+/// A plain file of a commit, as its folder lists it.
+pub struct Listed {
+    /// Below the repository's root.
+    pub path: String,
+    /// What git names its bytes by.
+    pub object: String,
+    /// How many these are.
+    pub size: u64,
+}
+
 /// One repository's mirror.
 pub struct Mirror {
     git: Git,
@@ -382,6 +392,32 @@ impl Mirror {
         Ok(Blob::Bytes(self.git.local(command).await?))
     }
 
+    /// The plain files of a commit in a folder and below it, by path; `.` is all of them.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub async fn files(&self, commit: &str, folder: &str) -> Result<Vec<Listed>, GitError> {
+        let mut command = self.command();
+        command.args(["ls-tree", "-r", "-l", "-z", "--full-tree", commit, "--"]);
+        let folder = folder.trim_start_matches("./").trim_end_matches('/');
+        if !matches!(folder, "" | ".") {
+            command.arg(folder);
+        }
+        let listed = self.git.local(command).await?;
+        let lines = listed.split(|byte| *byte == 0);
+        Ok(lines.filter_map(listed_file).collect())
+    }
+
+    /// The bytes of a listed file.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub async fn bytes(&self, file: &Listed) -> Result<Vec<u8>, GitError> {
+        let mut command = self.command();
+        command.args(["cat-file", "blob", &file.object]);
+        self.git.local(command).await
+    }
+
     /// Sees to it that a commit is here, although another builder resolved it.
     ///
     /// # Errors
@@ -418,6 +454,21 @@ impl Mirror {
             .current_dir(folder)
             .args(["read-tree", "--reset", "-u", commit]);
         self.git.local(command).await.map(drop)
+    }
+}
+
+/// "MODE TYPE OBJECT SIZE\tPATH"; none for what is no plain file.
+fn listed_file(line: &[u8]) -> Option<Listed> {
+    let line = String::from_utf8_lossy(line);
+    let (about, path) = line.split_once('\t')?;
+    let about: Vec<&str> = about.split_ascii_whitespace().collect();
+    match about.as_slice() {
+        ["100644" | "100755" | "100664", "blob", object, size] => Some(Listed {
+            path: path.to_owned(),
+            object: (*object).to_owned(),
+            size: size.parse().ok()?,
+        }),
+        _ => None,
     }
 }
 

@@ -10,12 +10,15 @@ mod maven;
 mod mirror;
 mod own;
 mod process;
+mod resident;
 mod resolve;
 mod rules;
 mod run;
 mod sandbox;
+mod snippet;
 mod tools;
 mod usage;
+mod warm;
 
 use std::{
     collections::BTreeMap,
@@ -27,7 +30,7 @@ use std::{
 use async_trait::async_trait;
 use ferry_config::Config;
 use ferry_events::Stop;
-use ferry_runtime::{Done, Effects, Failure, Feeder, Hands, Job, Key};
+use ferry_runtime::{Done, Effects, Failure, Feeder, Hands, Job, Key, Notes};
 use tokio::sync::{RwLock, watch};
 use tracing::{error, info, warn};
 
@@ -60,6 +63,10 @@ impl Places {
         self.data_dir.join("builds")
     }
 
+    fn workers(&self) -> PathBuf {
+        self.data_dir.join("workers")
+    }
+
     fn maven(&self) -> PathBuf {
         self.data_dir.join("m2")
     }
@@ -72,7 +79,9 @@ pub struct BuilderEffects {
     hands: Hands,
     git: git::Git,
     locks: Arc<Locks>,
+    warm: warm::Warm,
     feeder: watch::Sender<Option<Feeder<BuilderDecide>>>,
+    bench: Arc<snippet::Bench>,
 }
 
 /// One lock a name, made when it is asked for.
@@ -95,19 +104,32 @@ impl BuilderEffects {
     /// # Errors
     /// When the folders cannot be made.
     pub fn new(places: Places, hands: Hands) -> std::io::Result<Self> {
-        let builds = places.builds();
-        match std::fs::remove_dir_all(&builds) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                warn!(%error, "what an earlier builder left cannot be removed");
+        Self::noting(places, hands, Notes::default())
+    }
+
+    /// As [`Self::new`]; what builds have to do without is noted for `/readyz`.
+    ///
+    /// # Errors
+    /// When the folders cannot be made.
+    pub fn noting(places: Places, hands: Hands, notes: Notes) -> std::io::Result<Self> {
+        let (builds, workers) = (places.builds(), places.workers());
+        for folder in [&builds, &workers] {
+            match std::fs::remove_dir_all(folder) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    warn!(%error, "what an earlier builder left cannot be removed");
+                }
+                _ => {}
             }
-            _ => {}
         }
-        for folder in [&builds, &places.mirrors(), &places.maven()] {
+        for folder in [&builds, &workers, &places.mirrors(), &places.maven()] {
             std::fs::create_dir_all(folder)?;
         }
         let git = git::Git::new(&places)?;
         sandbox::prepare(&places.data_dir)?;
+        let bench = Arc::new(snippet::Bench::new(&places)?);
         Ok(Self {
+            bench,
+            warm: warm::Warm::new(&places, notes),
             places,
             hands,
             git,
@@ -209,7 +231,8 @@ impl Effects<BuilderDecide> for BuilderEffects {
         self.feeder.send_replace(Some(feeder.clone()));
         let mut told = None;
         loop {
-            let mode = feeder.config().builder.sandbox;
+            let config = feeder.config();
+            let mode = config.builder.sandbox;
             if told.replace(mode) != Some(mode) {
                 match Jail::find(mode, &self.places.data_dir).await {
                     Ok(jail) if jail.is_open() => warn!("{}", sandbox::OPEN),
@@ -217,6 +240,8 @@ impl Effects<BuilderDecide> for BuilderEffects {
                     Err(unavailable) => error!("no build can run: {unavailable}"),
                 }
             }
+            self.warm.keep_to(&config.builder).await;
+            self.bench.warm(&config).await;
             feeder.config_changed().await;
         }
     }

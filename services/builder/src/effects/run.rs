@@ -170,7 +170,8 @@ fn spawn(mut command: Command, writer: io::PipeWriter) -> io::Result<tokio::proc
         .spawn()
 }
 
-fn over(usage: usage::Usage, builder: &Builder) -> Option<String> {
+/// Why that is more than one build may use; none: it may.
+pub fn over(usage: usage::Usage, builder: &Builder) -> Option<String> {
     if usage.memory > builder.memory {
         let (used, limit) = (usage.memory >> 20, builder.memory >> 20);
         return Some(format!(
@@ -216,13 +217,14 @@ pub fn judge(
 
 /// Cuts output into lines.
 #[derive(Default)]
-struct Lines(Vec<u8>);
+pub struct Lines(Vec<u8>);
 
 impl Lines {
     /// Bytes without a line end that are taken for a line.
     const LONGEST: usize = 64 * 1024;
 
-    fn take(&mut self, bytes: &[u8], said: &mut Said) {
+    /// Takes what was written.
+    pub fn take(&mut self, bytes: &[u8], said: &mut Said) {
         self.0.extend_from_slice(bytes);
         while let Some(end) = self.0.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = self.0.drain(..=end).collect();
@@ -233,7 +235,8 @@ impl Lines {
         }
     }
 
-    fn end(&mut self, said: &mut Said) {
+    /// Takes what has no line end for a line.
+    pub fn end(&mut self, said: &mut Said) {
         if !self.0.is_empty() {
             said.take(&String::from_utf8_lossy(&std::mem::take(&mut self.0)));
         }

@@ -27,6 +27,8 @@ pub const SOURCES: &str = "/ferry/src";
 pub const HOME: &str = "/ferry/home";
 /// Where the Maven repository is, for a build.
 pub const REPOSITORY: &str = "/ferry/repository";
+/// Where a worker is started from.
+pub const WORKER: &str = "/ferry/worker";
 /// Where the operator's `settings.xml` is, for a build.
 pub const SETTINGS: &str = "/ferry/settings.xml";
 /// Bytes of `/tmp`, which is in memory: room for a test's files.
@@ -110,6 +112,8 @@ pub struct View<'a> {
     pub online: bool,
     /// The most processes and threads.
     pub processes: u32,
+    /// What a worker is started from, for a build that runs in one.
+    pub worker: Option<&'a Path>,
     /// Programs outside of `/usr` that it needs: folders, shown as they are.
     pub programs: Vec<PathBuf>,
     /// Its environment, besides `PATH`, `HOME`, `LANG` and `JAVA_HOME`.
@@ -268,6 +272,9 @@ impl Jail {
                 }
                 command.arg("--bind").arg(view.sources).arg(SOURCES);
                 command.arg("--bind").arg(view.repository).arg(REPOSITORY);
+                if let Some(worker) = view.worker {
+                    command.arg("--ro-bind").arg(worker).arg(WORKER);
+                }
                 if let Some(settings) = view.settings {
                     command.arg("--ro-bind").arg(settings).arg(SETTINGS);
                 }

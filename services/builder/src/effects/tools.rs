@@ -37,6 +37,15 @@ pub fn maven() -> Result<PathBuf, Stop> {
         })
 }
 
+/// A program's home: `HOME/bin/mvn`.
+pub fn home_of(program: &Path) -> PathBuf {
+    program
+        .parent()
+        .and_then(Path::parent)
+        .unwrap_or(program)
+        .to_path_buf()
+}
+
 /// The `JAVA_HOME` of a build: the module's, else the builder's own, else that of `javac`.
 ///
 /// # Errors

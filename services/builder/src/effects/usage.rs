@@ -12,9 +12,12 @@ pub struct Usage {
     pub memory: u64,
     /// Processes and their threads.
     pub tasks: u64,
+    /// Processes that have not ended.
+    pub processes: u64,
 }
 
 struct Process {
+    alive: bool,
     parent: u32,
     tasks: u64,
     pages: u64,
@@ -41,6 +44,7 @@ pub fn of(root: u32) -> Usage {
             continue;
         };
         usage.tasks += process.tasks;
+        usage.processes += u64::from(process.alive);
         usage.memory += process.pages * page.unsigned_abs();
         next.extend(
             processes
@@ -59,6 +63,7 @@ fn parse(stat: &str) -> Option<Process> {
     let fields: Vec<&str> = rest.split(' ').collect();
     let number = |at: usize| fields.get(at)?.parse::<u64>().ok();
     Some(Process {
+        alive: !matches!(*fields.first()?, "Z" | "X"),
         parent: u32::try_from(number(1)?).ok()?,
         tasks: number(17)?,
         pages: number(21)?,
@@ -73,13 +78,18 @@ mod tests {
     fn a_name_may_hold_anything() {
         let stat = "7 (a) b (c) S 5 7 7 0 -1 4194304 100 0 0 0 1 1 0 0 20 0 3 0 99 1000000 250 18446744073709551615";
         let process = parse(stat).unwrap();
-        assert_eq!((process.parent, process.tasks, process.pages), (5, 3, 250));
+        assert_eq!((process.alive, process.parent, process.tasks), (true, 5, 3));
+        assert_eq!(process.pages, 250);
+        assert!(!parse(&stat.replace(") S ", ") Z ")).unwrap().alive);
         assert!(parse("7 (a").is_none());
     }
 
     #[test]
     fn this_process_uses_something() {
         let usage = of(std::process::id());
-        assert!(usage.memory > 1024 * 1024 && usage.tasks >= 1, "{usage:?}");
+        assert!(
+            usage.memory > 1024 * 1024 && usage.tasks >= usage.processes && usage.processes >= 1,
+            "{usage:?}"
+        );
     }
 }

@@ -1,6 +1,10 @@
 //! The demo's module in a repository, built really.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use ferry_builder::decide::{
     build::{BuildWork, Built},
@@ -34,15 +38,16 @@ pub struct Shop {
 impl Shop {
     /// The demo's module in a repository, and a configuration that builds it from the seed.
     pub async fn new(change: impl FnOnce(&mut Config)) -> Self {
-        let seed = Maven::ready().await.expect("Maven").seed().to_path_buf();
+        let maven = Maven::ready().await.expect("Maven");
+        Self::of(maven.seed(), &maven::demo_dir().join("hello"), change).await
+    }
+
+    /// A folder as a module in a repository, and a configuration that builds it from a seed.
+    pub async fn of(seed: &Path, folder: &Path, change: impl FnOnce(&mut Config)) -> Self {
         let outside = Outside::new();
-        let (repository, first) = Repository::from_folder(
-            "hello",
-            &maven::demo_dir().join("hello"),
-            outside.folder.path(),
-        )
-        .await
-        .expect("a repository");
+        let (repository, first) = Repository::from_folder("hello", folder, outside.folder.path())
+            .await
+            .expect("a repository");
         let text = format!(
             r#"
             [builder]
@@ -68,16 +73,33 @@ impl Shop {
         }
     }
 
+    /// Another builder of the same repository, with nothing built yet.
+    pub fn twin(&self, change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = self.config.clone();
+        change(&mut config);
+        Self {
+            outside: Outside::new(),
+            repository: self.repository.clone(),
+            first: self.first.clone(),
+            config,
+        }
+    }
+
     /// Builds a commit without the service around it.
     pub async fn build(&self, commit: &str) -> (Result<Built, Stop>, Vec<String>) {
+        self.build_of("hello", commit).await
+    }
+
+    /// Builds a commit of the module and repository of that name.
+    pub async fn build_of(&self, module: &str, commit: &str) -> (Result<Built, Stop>, Vec<String>) {
         let run = RunId(ids::derive(
             "test-run",
-            &[commit, &self.config.revision_digest()],
+            &[module, commit, &self.config.revision_digest()],
         ));
         let change = ChangeMerged {
             run,
-            module: "hello".into(),
-            repository: "hello".into(),
+            module: module.into(),
+            repository: module.into(),
             branch: BRANCH.into(),
             order: 1,
             commit: commit.to_owned(),
@@ -89,12 +111,12 @@ impl Shop {
             force: false,
             joint: None,
         };
-        let settings = settings::of(&self.config, "hello").expect("a module");
+        let settings = settings::of(&self.config, module).expect("a module");
         let id = settings::build_id(&change, Some(&settings));
         let work = BuildWork {
             id,
-            repository: "hello".into(),
-            module: "hello".into(),
+            repository: module.into(),
+            module: module.into(),
             commit: commit.to_owned(),
             settings,
             run,

@@ -449,6 +449,7 @@ pub(super) fn and_then(first: Stop, then: &str) -> Stop {
         reason,
         detail,
         base,
+        ..
     } = first;
     Stop {
         base,

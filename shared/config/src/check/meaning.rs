@@ -11,7 +11,7 @@ use url::Url;
 use super::circle::circles;
 use super::{check_clone_url, gates, releases};
 use crate::diagnostic::Severity;
-use crate::model::{AtDeadline, Builder, Config, Sandbox};
+use crate::model::{AtDeadline, Build, Builder, Config, Sandbox};
 use crate::text::duration;
 use crate::tree::{At, Node, Tree, join};
 
@@ -241,7 +241,23 @@ fn modules(tree: &Tree, found: &mut Vec<Found>) {
                     found.push(Found::new(set.key_at, key, message));
                 }
             }
+            if let Some(build) = entry.node.get("build")
+                && build.node.text() == Some("snippet")
+            {
+                let message = "a base is built by Maven; a snippet is a module";
+                let key = format!("modules.{name}.build");
+                found.push(Found::new(build.node.at, key, message));
+            }
             continue;
+        }
+        if entry.node.text_of("build") == Some("snippet") {
+            for key in ["goals", "jar"] {
+                if let Some(set) = entry.node.get(key) {
+                    let key = join(&format!("modules.{name}"), key);
+                    let message = "is Maven's; a snippet has none";
+                    found.push(Found::new(set.key_at, key, message));
+                }
+            }
         }
         let chosen = entry.node.get("pools").map(|pools| &pools.node);
         let goes = match chosen {
@@ -370,6 +386,18 @@ pub(super) fn warnings(tree: &mut Tree, config: &Config) {
                 tree,
                 &format!("modules.{name}.probe"),
                 "timeout",
+                message.to_owned(),
+            );
+        }
+    }
+    for (name, module) in &config.modules {
+        if module.build == Build::Snippet && config.base_jar_of_module(name).is_none() {
+            let message =
+                "a snippet is compiled against its base: no pool of this module has a base_jar";
+            warn(
+                tree,
+                &format!("modules.{name}"),
+                "build",
                 message.to_owned(),
             );
         }

@@ -19,7 +19,7 @@ mod services;
 
 pub use access::{Grant, Role, Token};
 pub use amount::{AMOUNT_MAX, Amount, Percent};
-pub use builder::{Builder, Sandbox};
+pub use builder::{Builder, Sandbox, Snippets};
 pub use drain::{AtDeadline, Call, CallMethod, Drain, DrainCheck, DrainFor};
 pub use environment::{Base, Environment, Pool, Rollback, Supersede};
 pub use gate::{Approval, At, Check, Freeze, Metric, Window};

@@ -16,7 +16,8 @@ pub struct Module {
     /// What is built. Default: `module`.
     #[serde(default, skip_serializing_if = "ModuleKind::is_module")]
     pub kind: ModuleKind,
-    /// Folder of its `pom.xml` below the repository's root. Default: `.`.
+    /// Folder of its `pom.xml`, or of a snippet's Java files, below the
+    /// repository's root. Default: `.`.
     #[serde(default = "default_path")]
     #[schemars(extend("format" = "repository-path"))]
     pub path: String,
@@ -25,7 +26,7 @@ pub struct Module {
     #[serde(default)]
     #[schemars(extend("items" = crate::text::item_schema("glob")))]
     pub paths: Vec<String>,
-    /// The build tool. Default: `maven`.
+    /// How it is built. Default: `maven`.
     #[serde(default)]
     pub build: Build,
     /// What the build tool is asked for. Default: `package`.
@@ -80,13 +81,17 @@ impl ModuleKind {
     }
 }
 
-/// A build tool.
+/// How a module is built.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Build {
-    /// Maven, in batch mode.
+    /// By Maven, in batch mode.
     #[default]
     Maven,
+    /// Its Java files are compiled against the `base_jar` of the first of its
+    /// pools that has one, in the order of the environments; no pom.xml. What
+    /// implements an interface of the base becomes a bean of it.
+    Snippet,
 }
 
 /// What slimming may do beyond leaving out what the base has exactly so.

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use ferry_events::{
-    Body, Digest, PushId, Reason, RunId, Stop, TaskId, Timestamp, artifact, base,
+    Body, Digest, PushId, Reason, RunId, SourceError, Stop, TaskId, Timestamp, artifact, base,
     body::{
         BaseChanged, BaseJoined, BuildQueued, BuildStarted, LetterDropped, LetterReplayed,
         ServiceDeployed, ServiceRolledback, ServiceUpgraded, WaveFinished, WaveStarted,
@@ -26,6 +26,11 @@ pub fn run_id() -> RunId {
 
 fn stop() -> Stop {
     Stop::new(Reason::InstallFailed, "a bean could not be made").on("prod-1")
+}
+
+fn does_not_compile() -> Stop {
+    let error = SourceError::new("greeting/Hi.java", (4, 23), "';' expected");
+    Stop::of_sources(Reason::DoesNotCompile, vec![error])
 }
 
 fn a_joint() -> joint::Joint {
@@ -288,7 +293,7 @@ pub fn bodies() -> Vec<Body> {
             run: run_id(),
             module: "cart".into(),
             build: Uuid::from_u128(1),
-            stop: Some(stop()),
+            stop: Some(does_not_compile()),
             millis: 3700,
             reused: false,
         }

@@ -3,11 +3,13 @@
 //! In: how often. Out: figures.
 
 mod figures;
+mod follow;
 mod hand;
 mod herd;
 pub mod push;
 pub mod rollout;
 pub mod slim;
+pub mod snippet;
 mod steps;
 
 pub use figures::Figures;

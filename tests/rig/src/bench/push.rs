@@ -9,12 +9,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use chrono::Utc;
 use ferry_cli::screen::took;
-use ferry_events::run::Outcome;
-use ferry_events::{Body, Event, RunId};
 use tokio::time::{sleep, timeout};
 
 use super::Figures;
 use super::figures::{Step, Table, median, millis, spread};
+use super::follow::run_of;
 use super::hand::Hand;
 use super::steps;
 use crate::base::{Base, Options};
@@ -33,9 +32,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// A busy machine takes 30 s for a build and an installation.
 const ANSWER_LIMIT: Duration = Duration::from_secs(180);
-
-/// How long a run may be silent: its build is the longest step.
-const SILENCE: Duration = Duration::from_secs(150);
 
 /// What Ferry deploys: a copy of the module under a name and path of its own, so
 /// that both can be on one base.
@@ -252,7 +248,7 @@ impl Bench {
         let (id, answered) =
             tokio::try_join!(self.stack.deliver(&push), self.answers(&path, &text))?;
         let whole = answered - began;
-        let events = self.run_of(id).await?;
+        let events = run_of(&mut self.events, id, || self.stack.tails()).await?;
         let parts = steps::of(&events, sent, sent + chrono::TimeDelta::from_std(whole)?)?;
         Ok(Measured {
             whole: millis(whole),
@@ -284,30 +280,6 @@ impl Bench {
         timeout(ANSWER_LIMIT, looks)
             .await
             .with_context(|| format!("{url} does not answer {text:?} after {ANSWER_LIMIT:?}"))
-    }
-
-    /// Every event of the push's run, up to its end.
-    async fn run_of(&mut self, push: ferry_events::PushId) -> Result<Vec<Event>> {
-        let mut events = Vec::new();
-        let mut run: Option<RunId> = None;
-        loop {
-            let event = self.events.next(SILENCE).await?;
-            match &event.body {
-                Body::PushReceived(it) if it.push == push => events.push(event),
-                Body::ChangeMerged(it) if it.push == Some(push) => {
-                    run = Some(it.run);
-                    events.push(event);
-                }
-                Body::RunFinished(it) if run == Some(it.run) => {
-                    if it.outcome != Outcome::Success {
-                        bail!("Ferry's run failed: {:?}\n{}", it.stop, self.stack.tails());
-                    }
-                    return Ok(events);
-                }
-                _ if run.is_some() && event.run() == run => events.push(event),
-                _ => {}
-            }
-        }
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
-use ferry_rig::bench::{push, rollout, slim};
+use ferry_rig::bench::{push, rollout, slim, snippet};
 use ferry_rig::screen::Screen;
 use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
@@ -32,6 +32,8 @@ enum What {
     Rollout(RolloutArgs),
     /// Slimming jars of some sizes, beside cp, zip -d and Maven
     Slim(SlimArgs),
+    /// From a webhook to the base's answer, for a snippet of Java on one real base
+    Snippet(SnippetArgs),
 }
 
 #[derive(clap::Args)]
@@ -76,12 +78,23 @@ struct SlimArgs {
     json: bool,
 }
 
+#[derive(clap::Args)]
+struct SnippetArgs {
+    /// How often it is measured
+    #[arg(long, default_value_t = 20)]
+    runs: usize,
+    /// Print an object instead
+    #[arg(long)]
+    json: bool,
+}
+
 #[tokio::main]
 async fn main() -> Result<ExitCode> {
     let what = Args::parse().what;
     let (What::Push(PushArgs { json, .. })
     | What::Rollout(RolloutArgs { json, .. })
-    | What::Slim(SlimArgs { json, .. })) = what;
+    | What::Slim(SlimArgs { json, .. })
+    | What::Snippet(SnippetArgs { json, .. })) = what;
     let screen = if json {
         Screen::beside_data()
     } else {
@@ -128,6 +141,11 @@ async fn figures(what: What, screen: &Screen) -> Result<(String, Value)> {
             };
             let rows = slim::measure(&plan, screen).await?;
             Ok((slim::table(&rows), serde_json::to_value(&rows)?))
+        }
+        What::Snippet(args) => {
+            let measured = snippet::measure(args.runs, screen).await?;
+            let object = serde_json::to_value(&measured)?;
+            Ok((snippet::text(&measured), object))
         }
     }
 }

@@ -1,0 +1,303 @@
+//! Builds a snippet: sources from git, the base's classes, the compiler that stays, a jar made in memory, store.
+//!
+//! In: what to build. Out: the jar's name in the store, or why there is none. There is no checkout, no pom and no
+//! Maven; the sources go from git to the compiler and nowhere else.
+
+mod bases;
+mod compiler;
+mod frames;
+mod jar;
+
+use std::{collections::BTreeSet, io, io::Write as _, path::Path};
+
+use ferry_config::{Config, Snippets, keys_in_words};
+use ferry_events::{Reason, SourceError, Stop};
+use ferry_runtime::Failure;
+use tracing::{info, warn};
+
+use super::{
+    BuilderEffects, Places, artifact, build,
+    git::GitError,
+    mirror::{Listed, Mirror},
+    own,
+    run::Said,
+    tools,
+};
+use crate::decide::{
+    build::{BuildWork, Built},
+    settings,
+};
+use bases::{Base, Bases};
+use compiler::Compilers;
+use frames::{Compiled, Reply, Source, Told};
+
+/// Interfaces of a base that a reason lists.
+const NAMED: usize = 20;
+/// The compiler's own file name for the entry, which is no source of the snippet's.
+const ENTRY_FILE: &str = "FerryEntry.java";
+
+/// What snippets need on this builder.
+pub(super) struct Bench {
+    bases: Bases,
+    compilers: Compilers,
+}
+
+impl Bench {
+    /// With its folders.
+    ///
+    /// # Errors
+    /// When they cannot be made.
+    pub fn new(places: &Places) -> io::Result<Self> {
+        // The sandbox shows them under their own names, so these have to be whole.
+        let data_dir = std::path::absolute(&places.data_dir)?;
+        let root = data_dir.join("bases");
+        std::fs::create_dir_all(&root)?;
+        Ok(Self {
+            bases: Bases::new(root),
+            compilers: Compilers::new(&data_dir, data_dir.join("compiler"))?,
+        })
+    }
+
+    /// Gets ready for the snippets of a configuration: unpacks their bases, and has the compiler read them.
+    pub async fn warm(&self, config: &Config) {
+        let mut wanted = BTreeSet::new();
+        for name in config.modules.keys() {
+            if let Some(settings) = settings::of(config, name)
+                && let Some(snippet) = settings.snippet
+                && let Some(jar) = snippet.base_jar
+            {
+                wanted.insert((jar, settings.jdk));
+            }
+        }
+        for (jar, jdk) in wanted {
+            match self.warm_one(&jar, jdk.as_deref(), config).await {
+                Ok(millis) => info!(base = %jar.display(), millis, "snippets can be compiled"),
+                Err(failure) => {
+                    let stop = failure.into_stop();
+                    warn!(base = %jar.display(), %stop, "snippets cannot be compiled");
+                }
+            }
+        }
+    }
+
+    async fn warm_one(
+        &self,
+        jar: &Path,
+        jdk: Option<&str>,
+        config: &Config,
+    ) -> Result<u128, Failure> {
+        let java_home = tools::java_home(jdk)?;
+        let base = self.bases.get(jar).await?;
+        // The entry itself is what every snippet brings along: it takes the compiler to all that it will need.
+        let entry = [Source {
+            path: ENTRY_FILE.into(),
+            text: compiler::ENTRY.into(),
+        }];
+        let builder = &config.builder;
+        let limit = builder.snippets.timeout;
+        let answer = self
+            .compilers
+            .compile(&java_home, &base, &entry, limit, builder)
+            .await?;
+        Ok(answer.took.as_millis())
+    }
+}
+
+/// Builds it.
+pub(super) async fn build(
+    effects: &BuilderEffects,
+    work: &BuildWork,
+    base_jar: Option<&Path>,
+    config: &Config,
+    said: &mut Said,
+) -> Result<Built, Failure> {
+    let builder = &config.builder;
+    if let Some(open) = compiler::warns(builder) {
+        said.note(&format!("WARNING: {open}"));
+    }
+    let base_jar = base_jar.ok_or_else(|| {
+        let detail = format!("no pool of {} has a base_jar", work.module);
+        Stop::new(Reason::NoBaseJar, detail)
+    })?;
+    let bench = &effects.bench;
+    let (base, mirror) = tokio::try_join!(
+        bench.bases.get(base_jar),
+        build::commit(effects, work, config)
+    )?;
+    let own = own::read(&mirror, work, config).await?;
+    let (work, _) = own::put_in(work, own.as_ref(), config);
+    if let Some(own) = &own {
+        let keys = keys_in_words(&own.keys());
+        said.note(&format!("{} sets {keys}", own::path(&work.settings.path)));
+    }
+    let limits = &builder.snippets;
+    let limit = own
+        .as_ref()
+        .and_then(|own| own.timeout)
+        .map_or(limits.timeout, |own| own.min(limits.timeout));
+    let sources = sources(&mirror, &work, limits).await?;
+    let size: usize = sources.iter().map(|source| source.text.len()).sum();
+    said.note(&format!(
+        "{} Java files of {size} bytes, against {} (Java {})",
+        sources.len(),
+        base_jar.display(),
+        base.path.release
+    ));
+    let java_home = tools::java_home(work.settings.jdk.as_deref())?;
+    let answer = bench
+        .compilers
+        .compile(&java_home, &base, &sources, limit, builder)
+        .await?;
+    said.maven = answer.took;
+    if let Some(started) = &answer.started {
+        said.note(started);
+    }
+    let compiled = judge(answer.reply, &base, said)?;
+    said.note(&format!(
+        "compiled in {} ms; the base gets {}",
+        answer.took.as_millis(),
+        compiled.services.join(", ")
+    ));
+    let built = keep(effects, &work, &compiled, builder.artifact_limit).await?;
+    Ok(Built {
+        own: own.as_ref().map(own::carried).map(Box::new),
+        ..built
+    })
+}
+
+/// The Java files of the module's folder.
+async fn sources(
+    mirror: &Mirror,
+    work: &BuildWork,
+    limits: &Snippets,
+) -> Result<Vec<Source>, Failure> {
+    let failed = |error: GitError| error.failure();
+    let folder = &work.settings.path;
+    let listed = mirror.files(&work.commit, folder).await.map_err(failed)?;
+    let java = |file: &Listed| {
+        Path::new(&file.path)
+            .extension()
+            .is_some_and(|kind| kind == "java")
+    };
+    let files: Vec<Listed> = listed.into_iter().filter(java).collect();
+    if files.is_empty() {
+        return Err(Stop::new(Reason::NoSources, format!("nothing below {folder:?}")).into());
+    }
+    let (count, size) = (files.len(), files.iter().map(|file| file.size).sum::<u64>());
+    let too_large = |detail: String| Err(Stop::new(Reason::SnippetTooLarge, detail).into());
+    if count > limits.files as usize {
+        let most = limits.files;
+        return too_large(format!(
+            "it has {count} Java files; [builder.snippets] files is {most}"
+        ));
+    }
+    if size > limits.size {
+        let most = limits.size;
+        return too_large(format!(
+            "its Java files have {size} bytes; [builder.snippets] size is {most}"
+        ));
+    }
+    let (mut sources, mut wrong) = (Vec::new(), Vec::new());
+    for file in files {
+        let bytes = mirror.bytes(&file).await.map_err(failed)?;
+        match String::from_utf8(bytes) {
+            Ok(text) => sources.push(Source {
+                path: file.path,
+                text,
+            }),
+            Err(_) => wrong.push(SourceError::new(file.path, (0, 0), "it is not UTF-8")),
+        }
+    }
+    if wrong.is_empty() {
+        return Ok(sources);
+    }
+    Err(Stop::of_sources(Reason::DoesNotCompile, wrong).into())
+}
+
+/// Whether there is something to install, or why not.
+fn judge(reply: Reply, base: &Base, said: &mut Said) -> Result<Compiled, Stop> {
+    match reply {
+        Reply::Done(compiled) if compiled.services.is_empty() => Err(Stop::new(
+            Reason::ImplementsNothing,
+            nothing(&compiled, base),
+        )),
+        Reply::Done(compiled) => {
+            for left_out in &compiled.left_out {
+                said.note(&format!("not registered: {left_out}"));
+            }
+            Ok(compiled)
+        }
+        Reply::Wrong(told) => {
+            let errors = errors(told);
+            for error in &errors {
+                said.take(&error.to_string());
+            }
+            Err(Stop::of_sources(Reason::DoesNotCompile, errors))
+        }
+        Reply::NoEntry(told) => {
+            let first = told.first().map(|one| one.message.as_str());
+            let error = SourceError::new(ENTRY_FILE, (0, 0), first.unwrap_or_default());
+            let detail = format!(
+                "the base lacks what starts a snippet (Koupleless 2.1 and Spring): {}",
+                error.message
+            );
+            Err(Stop::new(Reason::NoBaseJar, detail))
+        }
+        Reply::Broken(why) => Err(Stop::new(
+            Reason::BuildFailed,
+            format!("the compiler failed: {why}"),
+        )),
+    }
+}
+
+/// In the order of the files, each once.
+fn errors(told: Vec<Told>) -> Vec<SourceError> {
+    let error = |one: Told| SourceError::new(one.file, one.at, &one.message);
+    let mut errors: Vec<SourceError> = told.into_iter().map(error).collect();
+    errors.sort_by(|one, other| {
+        let place = |it: &SourceError| (it.file.clone(), it.line, it.column, it.message.clone());
+        place(one).cmp(&place(other))
+    });
+    errors.dedup();
+    errors
+}
+
+/// What could be implemented, and what is and does not do.
+fn nothing(compiled: &Compiled, base: &Base) -> String {
+    let mut lines = compiled.left_out.clone();
+    let all = &base.path.interfaces;
+    let mut names = all[..all.len().min(NAMED)].join(", ");
+    if all.len() > NAMED {
+        names = format!("{names} and {} more", all.len() - NAMED);
+    }
+    lines.push(match all.is_empty() {
+        true => {
+            "the base has no public interface of its own; one of a library of it does too".into()
+        }
+        false => format!("the base's own interfaces: {names}"),
+    });
+    lines.join("\n")
+}
+
+/// Puts the jar into the store.
+async fn keep(
+    effects: &BuilderEffects,
+    work: &BuildWork,
+    compiled: &Compiled,
+    limit: u64,
+) -> Result<Built, Failure> {
+    let bytes = jar::pack(&work.module, compiled)
+        .map_err(|error| Stop::new(Reason::BuildFailed, artifact::chain(&error)))?;
+    let write = || -> io::Result<tempfile::NamedTempFile> {
+        let mut file = tempfile::Builder::new()
+            .prefix("snippet-")
+            .tempfile_in(effects.places.builds())?;
+        file.write_all(&bytes)?;
+        Ok(file)
+    };
+    let file = write().map_err(|error| build::trouble("the snippet's jar", &error))?;
+    let built = artifact::inspect(file.path(), limit, artifact::Made::Module)?;
+    let stored = (file.path().to_owned(), built);
+    build::store(effects, &stored).await?;
+    Ok(stored.1)
+}
