@@ -61,6 +61,7 @@ fn release() -> artifact::Release {
         since: None,
     };
     artifact::Release {
+        origin: None,
         own: None,
         run: good_run(),
         module: "hello".into(),
@@ -127,6 +128,7 @@ impl Story {
             from,
             Service::Scheduler,
             task::Requested {
+                origin: None,
                 task,
                 plan: plan.clone(),
                 run,
@@ -286,6 +288,7 @@ pub fn events(fails: bool) -> Vec<Event> {
         5_450,
         Service::Builder,
         artifact::Packaged {
+            origin: None,
             run,
             module: module(),
             digest: Digest::of(b"packaged"),

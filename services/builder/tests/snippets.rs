@@ -97,6 +97,7 @@ impl Desk {
         let settings = settings::of(&self.config, "tip").expect("a module");
         let id = settings::build_id(&change, Some(&settings));
         let work = BuildWork {
+            origin: None,
             id,
             repository: "shop".into(),
             module: "tip".into(),

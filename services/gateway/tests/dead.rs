@@ -12,6 +12,7 @@ use ferry_events::{
 
 fn packaged(module: &str, sequence: u64) -> DeadLetter {
     let body = artifact::Packaged {
+        origin: None,
         own: None,
         rules: Vec::new(),
         run: RunId::of("shop", "main", 1, module),

@@ -264,6 +264,7 @@ async fn a_dead_letter_is_replayed_by_its_service() {
     let builder = real.connect(User::Service(Service::Builder)).await;
     let packaged = |number: u32| {
         let body = artifact::Packaged {
+            origin: None,
             own: None,
             rules: Vec::new(),
             run: RunId::of("hello", "main", u64::from(number), "hello"),

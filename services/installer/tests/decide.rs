@@ -21,6 +21,7 @@ use ferry_installer::{
 use ferry_runtime::{Context, Decide, Decision, Fault, Input, Key};
 use proptest::prelude::*;
 use support::{MODULE, config, drain, event, plan, start, task, want};
+use uuid::Uuid;
 
 const BASE: &str = "pre-1";
 
@@ -822,4 +823,34 @@ fn a_base_that_loses_each_request_is_given_up() {
         state = decide(&state, Input::Outcome(lost)).unwrap().state;
     }
     assert_eq!(asked, TRIES_MAX);
+}
+
+/// What came of one push takes turns with what came of others: a lone task does not wait for a thousand.
+#[test]
+fn a_lone_push_does_not_wait_for_a_thousand_on_a_base() {
+    let (thousand, lone) = (Uuid::from_u128(1), Uuid::from_u128(2));
+    let mut number = 0;
+    let mut of = |origin| {
+        number += 1;
+        Requested {
+            origin: Some(origin),
+            ..task(BASE, &plan(&number.to_string()), Some(want("1")), None)
+        }
+    };
+    let many: Vec<Requested> = (0..20).map(|_| of(thousand)).collect();
+    let alone = of(lone);
+    let mut state = Base::default();
+    for task in many.iter().chain([&alone]) {
+        state = request(&state, task).state;
+    }
+    let mut order = Vec::new();
+    while let Some(hand) = state.in_hand.clone() {
+        order.push(hand.task.task);
+        let outdated = Input::Outcome(prepared(PreparedEnd::Outdated));
+        state = decide(&state, outdated).unwrap().state;
+    }
+    let first = [many[0].task, alone.task, many[1].task];
+    assert_eq!(order[..3], first, "its turn is the next");
+    let rest: Vec<_> = many[1..].iter().map(|it| it.task).collect();
+    assert_eq!(order[2..], rest[..], "the others keep their order");
 }

@@ -324,6 +324,7 @@ impl Floor {
             (pool.to_owned(), slimmed)
         };
         let release = Release {
+            origin: None,
             own: None,
             run: run(n),
             pools: ["prod", "other"].map(jar).into(),

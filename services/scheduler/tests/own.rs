@@ -28,6 +28,7 @@ fn own(n: u64, soak_ms: Option<u64>, path: Option<&str>) -> Release {
     keys.extend(soak_ms.map(|_| "soak".to_owned()));
     keys.extend(path.map(|_| "probe".to_owned()));
     Release {
+        origin: None,
         own: Some(Own {
             keys,
             soak_ms,

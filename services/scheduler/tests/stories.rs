@@ -386,6 +386,7 @@ fn push(world: &mut World, n: u64, mut rest: &[&str]) -> Option<()> {
         (pool.clone(), slimmed)
     };
     let release = Release {
+        origin: None,
         own: None,
         run: run(n),
         pools: world.config.pools.keys().map(jar).collect(),
@@ -450,6 +451,7 @@ fn push_of(world: &mut World, n: u64, words: &[&str]) -> Option<()> {
             (pool.clone(), slimmed)
         };
         let release = Release {
+            origin: None,
             run,
             module: module.to_owned(),
             packaged: Digest::of(format!("{module}{n}").as_bytes()),

@@ -228,6 +228,7 @@ impl History {
             let pools = self.config.pools_of_module(module).into_iter();
             let pools = pools.map(|(pool, _)| (pool.to_owned(), slimmed.clone()));
             let release = Release {
+                origin: None,
                 run,
                 module: module.into(),
                 packaged: Digest::of(format!("{module}{n}").as_bytes()),

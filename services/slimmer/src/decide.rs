@@ -251,7 +251,7 @@ impl Decide for Slimmer {
     fn slot(&self, _: &Key, packaged: &Packaged) -> Slot {
         Slot {
             pool: "slim",
-            lane: packaged.module.clone(),
+            lane: Slot::lane_of(packaged.origin, &packaged.module),
         }
     }
 

@@ -176,6 +176,7 @@ impl Running {
         let digest = Digest::of(jar);
         self.bus.put_jar(&digest, &file).await.unwrap();
         let packaged = Packaged {
+            origin: None,
             own,
             rules,
             run: run_of(number),

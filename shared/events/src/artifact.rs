@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::{Digest, RunId, Stop, verify::Probe};
 
@@ -76,6 +77,9 @@ pub struct Packaged {
     /// The rules by which its project slims.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<RulesFile>,
+    /// The push or command that it came of: work of one waits behind its own, not behind another's thousand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Uuid>,
 }
 
 /// The jar that one pool's bases get.
@@ -199,6 +203,9 @@ pub struct Release {
     pub own: Option<Own>,
     /// The slimmed jar of each pool, by the pool's name.
     pub pools: BTreeMap<String, Slimmed>,
+    /// The push or command that it came of, as the packaged artifact says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Uuid>,
 }
 
 impl Release {

@@ -119,3 +119,11 @@ pub struct ChangeMerged {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub joint: Option<Joint>,
 }
+
+impl ChangeMerged {
+    /// The push or command that it came of.
+    pub fn origin(&self) -> Option<uuid::Uuid> {
+        let command = self.command.map(|command| command.0);
+        self.push.map(|push| push.0).or(command)
+    }
+}

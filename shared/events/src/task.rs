@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::{Digest, PlanId, RunId, Stop, TaskId};
 
@@ -42,6 +43,9 @@ pub struct Requested {
     /// What to put back when the new one does not start: the last verified.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restore: Option<Want>,
+    /// The push or command that it came of: on a base these take turns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Uuid>,
 }
 
 /// `taskrun.started`: the installer took the task in hand.

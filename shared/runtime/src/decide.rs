@@ -14,6 +14,7 @@ use ferry_events::{
     question::{Answer, Question},
 };
 use serde::{Serialize, de::DeserializeOwned};
+use uuid::Uuid;
 
 use crate::Policy;
 
@@ -161,8 +162,16 @@ pub struct Fault(pub String);
 pub struct Slot {
     /// Work of one pool shares a limit: see [`Decide::limit`].
     pub pool: &'static str,
-    /// Lanes of a pool take turns: a module's name, so that none waits behind a thousand others.
+    /// Lanes of a pool take turns: what came of one push or command, or a module's name, so that none waits
+    /// behind a thousand others.
     pub lane: String,
+}
+
+impl Slot {
+    /// The lane of what came of a push or command; where that is not known, of the module.
+    pub fn lane_of(origin: Option<Uuid>, module: &str) -> String {
+        origin.map_or_else(|| module.to_owned(), |origin| origin.to_string())
+    }
 }
 
 /// Somebody whom it concerns that work is tried again.

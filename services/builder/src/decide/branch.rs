@@ -177,6 +177,7 @@ fn commanded(mut head: Head, command: &Command, config: &Config) -> Decision<Sta
             change.force = *force;
             change.message = command.why.as_deref().map(short);
             let packaged = artifact::Packaged {
+                origin: change.origin(),
                 run,
                 module: module.to_owned(),
                 digest: digest.clone(),

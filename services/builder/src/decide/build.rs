@@ -4,7 +4,7 @@
 //! `build.finished`, `artifact.packaged`, each for every run that waits for it. A build that is
 //! there already answers at once; one that failed is tried again for a new run.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use ferry_config::Config;
 use ferry_events::{
@@ -45,6 +45,9 @@ pub struct BuildState {
     pub settings: Option<Settings>,
     /// Runs that wait for it, in the order in which they came.
     pub waiting: Vec<RunId>,
+    /// What they came of.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub origins: BTreeMap<RunId, Uuid>,
     /// Runs that were answered last.
     pub answered: VecDeque<RunId>,
     /// Counts the attempts that were asked for: a failed one is followed by the next for a new run.
@@ -87,6 +90,8 @@ pub struct BuildWork {
     pub settings: Settings,
     /// The run that has waited longest; the others are in the record.
     pub run: RunId,
+    /// What that run came of.
+    pub origin: Option<Uuid>,
     /// Which attempt it is.
     pub round: u32,
 }
@@ -100,6 +105,7 @@ impl BuildState {
             commit: change.commit.clone(),
             settings,
             waiting: Vec::new(),
+            origins: BTreeMap::new(),
             answered: VecDeque::new(),
             round: 0,
             started: false,
@@ -109,13 +115,15 @@ impl BuildState {
 
     /// What is to be built now.
     pub fn work(&self) -> Option<BuildWork> {
+        let run = *self.waiting.first()?;
         Some(BuildWork {
             id: self.id,
             repository: self.repository.clone(),
             module: self.module.clone(),
             commit: self.commit.clone(),
             settings: self.settings.clone()?,
-            run: *self.waiting.first()?,
+            run,
+            origin: self.origins.get(&run).copied(),
             round: self.round,
         })
     }
@@ -151,8 +159,9 @@ impl BuildState {
         }
     }
 
-    fn packaged(&self, run: RunId, built: &Built) -> Packaged {
+    fn packaged(&self, run: RunId, built: &Built, origin: Option<Uuid>) -> Packaged {
         Packaged {
+            origin,
             run,
             module: self.module.clone(),
             digest: built.digest.clone(),
@@ -264,7 +273,7 @@ fn asked(
         build.remember(run);
         let (finished, packaged) = (
             build.finished(run, None, 0, true),
-            build.packaged(run, &built),
+            build.packaged(run, &built, change.origin()),
         );
         return Ok(Decision::to(State::Build(build))
             .say(scope.clone(), finished)
@@ -275,6 +284,9 @@ fn asked(
         build.started = false;
     }
     build.waiting.push(run);
+    build
+        .origins
+        .extend(change.origin().map(|origin| (run, origin)));
     let queued = BuildQueued(build.said(run));
     let begun = build.started.then(|| BuildStarted(build.said(run)));
     let decision = Decision::to(State::Build(build)).say(scope.clone(), queued);
@@ -318,11 +330,13 @@ fn ended(
                 .map(|run| Body::from(BuildStarted(build.said(*run)))),
         );
     }
+    let mut origins = std::mem::take(&mut build.origins);
     for run in std::mem::take(&mut build.waiting) {
         let stop = result.as_ref().err().cloned();
         events.push(build.finished(run, stop, millis, false).into());
         if let Ok(built) = &result {
-            events.push(build.packaged(run, built).into());
+            let origin = origins.remove(&run);
+            events.push(build.packaged(run, built, origin).into());
         }
         build.remember(run);
     }

@@ -158,11 +158,11 @@ impl Decide for BuilderDecide {
             // A snippet is compiled while a Maven would still start: it does not wait for one.
             Work::Build(work) if work.settings.snippet.is_some() => Slot {
                 pool: "snippet",
-                lane: work.module.clone(),
+                lane: Slot::lane_of(work.origin, &work.module),
             },
             Work::Build(work) => Slot {
                 pool: "build",
-                lane: work.module.clone(),
+                lane: Slot::lane_of(work.origin, &work.module),
             },
         }
     }

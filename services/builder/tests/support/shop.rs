@@ -114,6 +114,7 @@ impl Shop {
         let settings = settings::of(&self.config, module).expect("a module");
         let id = settings::build_id(&change, Some(&settings));
         let work = BuildWork {
+            origin: None,
             id,
             repository: module.into(),
             module: module.into(),

@@ -142,6 +142,7 @@ impl Story {
 
     pub fn slimmed(&mut self) {
         let packaged = Packaged {
+            origin: None,
             own: None,
             rules: Vec::new(),
             run: self.run,
@@ -164,6 +165,7 @@ impl Story {
             since: None,
         };
         let release = Release {
+            origin: None,
             own: None,
             run: self.run,
             module: "hello".into(),

@@ -24,6 +24,7 @@ use std::time::Duration;
 use ferry_config::Config;
 use ferry_events::{Body, Event, Scope, Service, task::Requested};
 use ferry_runtime::{Concern, Context, Decide, Decision, Fault, Input, Key, Policy, Slot};
+use uuid::Uuid;
 
 /// The pool of all work on bases; its limit is `[installer] parallel`.
 const POOL: &str = "base";
@@ -91,6 +92,16 @@ impl Work {
             }
             Self::Restart(restart) => &restart.turn.base,
             Self::Undrain { out, .. } => &out.base,
+        }
+    }
+
+    /// The push or command that it came of.
+    fn origin(&self) -> Option<Uuid> {
+        match self {
+            Self::Prepare { task, .. } | Self::Drain { task } | Self::Act { task, .. } => {
+                task.origin
+            }
+            Self::Restart(_) | Self::Undrain { .. } => None,
         }
     }
 
@@ -232,7 +243,7 @@ impl Decide for InstallerDecide {
     fn slot(&self, _: &Key, work: &Work) -> Slot {
         Slot {
             pool: POOL,
-            lane: work.module().to_owned(),
+            lane: Slot::lane_of(work.origin(), work.module()),
         }
     }
 

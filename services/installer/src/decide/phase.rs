@@ -96,7 +96,12 @@ impl<'a> Turn<'a> {
         if busy || self.base.queue.is_empty() {
             return;
         }
-        let task = self.base.queue.remove(0);
+        // What came of one push waits behind its own, and not another's behind a thousand of its.
+        let served = self.base.served;
+        let others = |task: &Requested| task.origin.is_none() || task.origin != served;
+        let next = self.base.queue.iter().position(others).unwrap_or(0);
+        let task = self.base.queue.remove(next);
+        self.base.served = task.origin;
         self.say(
             &task,
             Started {

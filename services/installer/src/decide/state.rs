@@ -28,6 +28,9 @@ pub struct Base {
     /// Tasks that wait for it, in their order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub queue: Vec<Requested>,
+    /// What the task before came of: another's turn is next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub served: Option<Uuid>,
     /// What was left there, by module.
     #[serde(default)]
     pub modules: BTreeMap<String, Module>,

@@ -53,6 +53,7 @@ pub fn task(base: &str, plan: &PlanId, want: Option<Want>, restore: Option<Want>
         environment: ENVIRONMENT.into(),
         base: base.into(),
         biz: BIZ.into(),
+        origin: None,
         want,
         restore,
     }

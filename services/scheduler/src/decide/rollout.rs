@@ -144,6 +144,7 @@ impl Rollouts for Making {
                 },
             );
             said.push(task::Requested {
+                origin: active.release.origin,
                 task,
                 plan: active.id.clone(),
                 run: requested.run,

@@ -199,6 +199,7 @@ pub fn release(n: u64) -> Release {
         since: None,
     };
     Release {
+        origin: None,
         own: None,
         run: run(n),
         module: "cart".into(),

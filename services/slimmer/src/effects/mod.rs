@@ -94,6 +94,7 @@ impl SlimmerEffects {
             pools.insert(name.to_owned(), slimmed);
         }
         Ok(Release {
+            origin: packaged.origin,
             run: packaged.run,
             module: packaged.module.clone(),
             commit: packaged.commit.clone(),

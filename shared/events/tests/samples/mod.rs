@@ -53,6 +53,7 @@ fn a_joint() -> joint::Joint {
 
 fn release() -> artifact::Release {
     artifact::Release {
+        origin: None,
         own: Some(artifact::Own {
             keys: vec!["goals".into(), "soak".into()],
             soak_ms: Some(5_000),
@@ -299,6 +300,7 @@ pub fn bodies() -> Vec<Body> {
         }
         .into(),
         artifact::Packaged {
+            origin: None,
             run: run_id(),
             module: "cart".into(),
             digest: Digest::of(b"packaged"),
@@ -506,6 +508,7 @@ pub fn bodies() -> Vec<Body> {
         }
         .into(),
         task::Requested {
+            origin: None,
             task,
             plan: Digest::of(b"plan"),
             run: run_id(),

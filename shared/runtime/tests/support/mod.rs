@@ -163,6 +163,7 @@ fn done(state: &State) -> Decision<State> {
 
 fn release(packaged: &Packaged) -> Release {
     Release {
+        origin: None,
         own: None,
         run: packaged.run,
         module: packaged.module.clone(),
@@ -287,6 +288,7 @@ pub fn packaged(n: u64, module: &str) -> Event {
         scope: Scope::module(None, module),
         cause: None,
         body: Packaged {
+            origin: None,
             own: None,
             rules: Vec::new(),
             run,

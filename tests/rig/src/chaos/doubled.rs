@@ -128,6 +128,7 @@ mod tests {
             scope: Scope::module(None, "cart"),
             cause: None,
             body: Packaged {
+                origin: None,
                 own: None,
                 rules: Vec::new(),
                 run,

@@ -80,6 +80,7 @@ impl Slims {
         };
         let pools = job.config.pools_of_module(&packaged.module);
         Ok(Box::new(Release {
+            origin: packaged.origin,
             run: packaged.run,
             module: packaged.module.clone(),
             commit: packaged.commit.clone(),
