@@ -1,5 +1,5 @@
 //! How long a build takes warm and cold, from the checkout to the jar in the store. A benchmark, not a test:
-//! `cargo test --release -p ferry-builder --test speed -- --ignored --nocapture`.
+//! `cargo test -p ferry-builder --test speed -- --ignored --nocapture`.
 
 mod support;
 

@@ -121,6 +121,11 @@ async fn a_worker_is_used_again_and_ends_by_what_a_build_leaves() {
         .await
         .good(&["in a new worker"]);
     next(&shop).await.good(&["in a new worker"]);
+    // Changed for the whole JVM, and nobody can put it back.
+    behaving(&shop, "add a security provider")
+        .await
+        .good(&["warm: build 2 of its worker"]);
+    next(&shop).await.good(&["in a new worker"]);
 
     // A worker that is gone, or fails, is no reason for a build to fail.
     let gone = "a cold build: its worker was lost: it ended by itself: exit status: 3";
