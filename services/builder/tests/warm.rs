@@ -15,7 +15,7 @@ use std::{
 use ferry_builder::{BuilderEffects, Places, decide::build::Built};
 use ferry_config::{Config, Module, Repository as Source, Sandbox};
 use ferry_events::{Reason, Stop};
-use ferry_rig::git::Repository;
+use ferry_rig::{git::Repository, wait};
 use ferry_runtime::{Hands, Notes};
 use support::{
     corpus,
@@ -91,15 +91,10 @@ fn workers(shop: &Shop) -> usize {
     processes(&["bwrap", &folder.to_string_lossy()]).div_ceil(2)
 }
 
-/// Waits until so many processes have these words.
+/// Waits until it is so.
 async fn until(what: &str, look: impl Fn() -> bool) {
-    let waiting = async {
-        while !look() {
-            tokio::task::yield_now().await;
-        }
-    };
-    let waited = tokio::time::timeout(LIMIT, waiting).await;
-    waited.unwrap_or_else(|_| panic!("{what}: not in time"));
+    let found = wait::until(what, LIMIT, async || Ok(look().then_some(())));
+    found.await.expect("in time");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -125,6 +120,11 @@ async fn a_worker_is_used_again_and_ends_by_what_a_build_leaves() {
     behaving(&shop, "write elsewhere")
         .await
         .good(&["in a new worker"]);
+    next(&shop).await.good(&["in a new worker"]);
+    // Changed for the whole JVM, and nobody can put it back.
+    behaving(&shop, "add a security provider")
+        .await
+        .good(&["warm: build 2 of its worker"]);
     next(&shop).await.good(&["in a new worker"]);
 
     // A worker that is gone, or fails, is no reason for a build to fail.

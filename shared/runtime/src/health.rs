@@ -99,3 +99,28 @@ fn waiting(why: &str) -> (StatusCode, Json<Value>) {
         Json(json!({"status": "waiting", "why": why})),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_a_service_does_without_is_said_and_it_is_ready_all_the_same() {
+        let notes = Notes::default();
+        // The channel's value outlives its sender.
+        let (_, bus) = watch::channel(true);
+        let health = Health::new(bus, Witness::default(), Room::default(), notes.clone());
+        health.running();
+        let answer = async || {
+            let (status, Json(body)) = ready(State(health.clone())).await;
+            assert_eq!(status, StatusCode::OK);
+            body
+        };
+        assert_eq!(answer().await, json!({"status": "ready"}));
+        notes.note("warm", Some("builds are cold".into()));
+        let noted = json!({"status": "ready", "notes": ["builds are cold"]});
+        assert_eq!(answer().await, noted);
+        notes.note("warm", None);
+        assert_eq!(answer().await, json!({"status": "ready"}));
+    }
+}

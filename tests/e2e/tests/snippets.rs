@@ -148,9 +148,18 @@ async fn a_snippet_is_pushed_replaced_taken_back_and_leaves_nothing_behind() -> 
         "{said:?}"
     );
 
-    // A changed one takes its place, again and again: one bean, one class loader.
-    for words in ["good day, ", "good evening, ", "good night, "] {
-        let source = greeting(&format!("return \"{words}\" + name;"))?;
+    // A changed one takes its place, again and again: one bean, one class loader. One that can be closed is.
+    let closes = greeting("return \"good evening, \" + name;")?.replace(
+        "implements Greeter {",
+        "implements Greeter, AutoCloseable {\n    @Override\n    public void close() {\n        \
+         System.setProperty(\"greeting\", \"closed, \");\n    }\n",
+    );
+    let after = "return System.getProperty(\"greeting\", \"open, \") + \"good night, \" + name;";
+    for (words, source) in [
+        ("good day, ", greeting("return \"good day, \" + name;")?),
+        ("good evening, ", closes),
+        ("closed, good night, ", greeting(after)?),
+    ] {
         verified(&line.change(FILE, &source).await?);
         let said = line.said().await?;
         ensure!(
@@ -204,16 +213,33 @@ async fn a_snippet_is_pushed_replaced_taken_back_and_leaves_nothing_behind() -> 
     assert_eq!(line.said().await?, night);
     let (status, _) = line.base.get("/greet/shout").await?;
     assert_eq!(status, 404);
+    // The next one is well, in no package at all; both answer, each by itself too.
+    let shout = "public class Shout implements ferry.demo.base.Greeter {\n    \
+         public String greet(String name) { return name.toUpperCase(); }\n}\n";
+    verified(&line.change("shout/Shout.java", shout).await?);
+    let both = line.said().await?;
+    assert_eq!(both.len(), 2, "{both:?}");
+    let (status, body) = line.base.get("/greet/shout?name=ada").await?;
+    ensure!(
+        status == 200 && body.starts_with("ADA (shout:1.0.0-"),
+        "{body}"
+    );
 
     // Uninstalled behind Ferry's back: the base answers that it is done and greets no more, and Ferry sees that it is
     // gone and brings it back.
     let all = line.base.ask("queryAllBiz", &json!({})).await?;
-    let version = all["data"][0]["bizVersion"].as_str().context("a version")?;
+    let all = all["data"].as_array().context("modules")?;
+    let greeting = all.iter().find(|biz| biz["bizName"] == "greeting");
+    let version = greeting.and_then(|biz| biz["bizVersion"].as_str());
+    let version = version.context("a version")?;
     let gone = json!({"bizName": "greeting", "bizVersion": version});
     let reply = line.base.ask("uninstallBiz", &gone).await?;
     assert_eq!(reply["code"], "SUCCESS", "{reply}");
+    // Ferry may have been as quick as this look.
+    let said = line.said().await?;
+    assert!(said == both || said == both[1..], "{said:?}");
     until("the repair", RUN_LIMIT, || async {
-        Ok((line.said().await? == night).then_some(()))
+        Ok((line.said().await? == both).then_some(()))
     })
     .await?;
     Ok(())

@@ -27,7 +27,7 @@ use super::{
     sandbox::{self, Jail, View},
     snippet,
     tools::{self, home_of},
-    warm::{Fit, Tried},
+    warm::{Cold, Fit, Tried},
 };
 use crate::decide::{
     build::{BuildWork, Built},
@@ -131,10 +131,10 @@ async fn try_build(
     let tried = if builder.warm {
         effects.warm.build(work, &fit, &mut run, &view, said).await
     } else {
-        Tried::Cold { moved: false }
+        Tried::Cold(Cold::default())
     };
-    let moved = match tried {
-        Tried::Cold { moved } => moved,
+    let left = match tried {
+        Tried::Cold(cold) => cold,
         Tried::Ran(ran) => {
             judge(&ran.ended, said, builder, limit)?;
             match find(work, builder, ran.sources()).await {
@@ -150,32 +150,48 @@ async fn try_build(
                     said.note(&format!(
                         "a cold build: what its worker made is no module: {why}"
                     ));
-                    true
+                    Cold {
+                        moved: true,
+                        lacks: false,
+                    }
                 }
             }
         }
     };
-    if moved {
+    if left.moved {
         said.log.forget();
         anew = Place::new(&effects.places.builds())?;
         sources(effects, work, config, &anew).await?;
         (view.sources, view.home) = (&anew.sources, &anew.home);
     }
     said.log.set_root(&jail.sources(&view));
-    let cannot = |error: io::Error| trouble("Maven", &error);
-    let mut ended = run.once(&view, said).await.map_err(cannot)?;
-    let failed = matches!(&ended, Ended::Exit(status) if !status.success());
-    if !view.online && failed && classify::wants_network(&said.log.kept()) {
-        said.note("the Maven repository lacks something; trying again with the network");
-        said.log.forget();
-        view.online = true;
-        ended = run.once(&view, said).await.map_err(cannot)?;
-    }
+    let ended = cold(&mut run, &mut view, left.lacks, said).await;
+    let ended = ended.map_err(|error| trouble("Maven", &error))?;
     judge(&ended, said, builder, limit)?;
     good(&maven);
     let found = find(work, builder, view.sources).await?;
     store(effects, &found).await?;
     Ok(with(found.1, own, rules))
+}
+
+/// Runs Maven in a JVM of its own, and once more with the network where the repository lacks something.
+async fn cold(
+    run: &mut Run<'_>,
+    view: &mut View<'_>,
+    lacks: bool,
+    said: &mut Said,
+) -> io::Result<Ended> {
+    if !lacks {
+        let ended = run.once(view, said).await?;
+        let failed = matches!(&ended, Ended::Exit(status) if !status.success());
+        if view.online || !failed || !classify::wants_network(&said.log.kept()) {
+            return Ok(ended);
+        }
+    }
+    said.note("the Maven repository lacks something; trying again with the network");
+    said.log.forget();
+    view.online = true;
+    run.once(view, said).await
 }
 
 /// Remembers that a build of these poms was good.

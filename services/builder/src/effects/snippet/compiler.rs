@@ -18,6 +18,7 @@ use ferry_events::{Reason, Stop};
 use ferry_runtime::Failure;
 use tempfile::TempDir;
 use tokio::{sync::Mutex, time::Instant};
+use tracing::warn;
 
 use super::{
     bases::Base,
@@ -77,6 +78,13 @@ impl Compilers {
     /// # Errors
     /// When the source cannot be written.
     pub fn new(data_dir: &Path, program: PathBuf) -> io::Result<Self> {
+        match fs::remove_dir_all(&program) {
+            // What an earlier process left is no reason not to start; the source is written anew.
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                warn!(%error, "what an earlier compiler left cannot be removed");
+            }
+            _ => {}
+        }
         fs::create_dir_all(&program)?;
         fs::write(program.join(COMPILER_FILE), COMPILER)?;
         Ok(Self {

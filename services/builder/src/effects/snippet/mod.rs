@@ -252,7 +252,13 @@ fn judge(reply: Reply, base: &Base, said: &mut Said) -> Result<Compiled, Stop> {
 
 /// In the order of the files, each once.
 fn errors(told: Vec<Told>) -> Vec<SourceError> {
-    let error = |one: Told| SourceError::new(one.file, one.at, &one.message);
+    let error = |one: Told| {
+        let file = match one.file.as_str() {
+            "" => "(class path)",
+            file => file,
+        };
+        SourceError::new(file, one.at, &one.message)
+    };
     let mut errors: Vec<SourceError> = told.into_iter().map(error).collect();
     errors.sort_by(|one, other| {
         let place = |it: &SourceError| (it.file.clone(), it.line, it.column, it.message.clone());

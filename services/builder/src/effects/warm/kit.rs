@@ -8,7 +8,7 @@ use std::{
     fs, io,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -27,12 +27,15 @@ const COMPILE_LIMIT: Duration = Duration::from_secs(60);
 /// Lines of the compiler that are kept.
 const KEPT: usize = 5;
 
+/// What came of making each, by the homes of its JDK and its Maven.
+type Made = BTreeMap<(PathBuf, PathBuf), Result<PathBuf, String>>;
+
 /// Kits by their JDK. Clones are the same ones.
 #[derive(Clone)]
 pub struct Kits {
     root: PathBuf,
     notes: Notes,
-    made: Arc<Mutex<BTreeMap<(PathBuf, PathBuf), Result<PathBuf, String>>>>,
+    made: Arc<Mutex<Made>>,
     making: Arc<tokio::sync::Mutex<()>>,
 }
 
@@ -76,12 +79,8 @@ impl Kits {
         self.known().retain(|_, made| made.is_ok());
     }
 
-    fn known(
-        &self,
-    ) -> std::sync::MutexGuard<'_, BTreeMap<(PathBuf, PathBuf), Result<PathBuf, String>>> {
-        self.made
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn known(&self) -> MutexGuard<'_, Made> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn make(&self, java_home: &Path, maven_home: &Path) -> Result<PathBuf, String> {

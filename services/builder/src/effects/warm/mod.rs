@@ -42,12 +42,18 @@ pub struct Warm {
 /// What came of a try to build in a worker.
 pub enum Tried {
     /// It ended there.
-    Ran(Ran),
+    Ran(Box<Ran>),
     /// It has to be cold; the log says why.
-    Cold {
-        /// Whether the commit's files were moved out of where they were checked out.
-        moved: bool,
-    },
+    Cold(Cold),
+}
+
+/// What a try that came to nothing leaves to a cold build.
+#[derive(Default)]
+pub struct Cold {
+    /// Whether the commit's files were moved out of where they were checked out.
+    pub moved: bool,
+    /// Whether the Maven repository lacks something, so that the network is needed.
+    pub lacks: bool,
 }
 
 /// A build that ended in a worker.
@@ -90,14 +96,14 @@ impl Warm {
         view: &View<'_>,
         said: &mut Said,
     ) -> Tried {
-        let mut moved = false;
+        let mut cold = Cold::default();
         let began = Instant::now();
-        let tried = self.try_build(work, fit, run, view, &mut moved, said).await;
+        let tried = self.try_build(work, fit, run, view, &mut cold, said).await;
         let took = began.elapsed();
         run.left = run.left.saturating_sub(took);
         said.maven += took;
         match tried {
-            Ok(ran) => Tried::Ran(ran),
+            Ok(ran) => Tried::Ran(Box::new(ran)),
             Err(why) => {
                 info!(
                     module = work.module,
@@ -105,8 +111,11 @@ impl Warm {
                     why,
                     "a cold build"
                 );
-                said.note(&format!("a cold build: {why}"));
-                Tried::Cold { moved }
+                // That it lacks something is said where it is tried again.
+                if !cold.lacks {
+                    said.note(&format!("a cold build: {why}"));
+                }
+                Tried::Cold(cold)
             }
         }
     }
@@ -117,7 +126,7 @@ impl Warm {
         fit: &Fit,
         run: &Run<'_>,
         view: &View<'_>,
-        moved: &mut bool,
+        cold: &mut Cold,
         said: &mut Said,
     ) -> Result<Ran, String> {
         let (builder, deadline) = (run.builder, Instant::now() + run.left);
@@ -134,7 +143,7 @@ impl Warm {
         let _reads = run.lock.read().await;
         let worker = match taken.worker {
             Some(worker) => {
-                *moved = true;
+                cold.moved = true;
                 filled(&worker.folder, view)?;
                 said.log.set_root(&root(run.jail, &worker.folder));
                 said.note(&format!("warm: build {} of its worker", worker.builds + 1));
@@ -145,13 +154,13 @@ impl Warm {
                 said.note(&format!("in a new worker{}", why.unwrap_or_default()));
                 let folder = Folder::new(&self.folders, view.path)
                     .map_err(|error| format!("a folder for its worker: {error}"))?;
-                *moved = true;
+                cold.moved = true;
                 filled(&folder, view)?;
                 said.log.set_root(&root(run.jail, &folder));
                 start((folder, fit.clone()), run, (view, &kit), deadline).await?
             }
         };
-        let (worker, ended) = run_in(worker, builder, deadline, said).await?;
+        let (worker, ended) = run_in(worker, builder, deadline, cold, said).await?;
         Ok(Ran {
             ended,
             worker,
@@ -208,6 +217,7 @@ async fn run_in(
     mut worker: Worker,
     builder: &Builder,
     deadline: Instant,
+    cold: &mut Cold,
     said: &mut Said,
 ) -> Result<(Worker, Ended), String> {
     let fresh = worker.builds == 0;
@@ -227,6 +237,7 @@ async fn run_in(
         Ended::Exit(_) => {
             worker.end().await;
             if classify::wants_network(&said.log.kept()) {
+                cold.lacks = true;
                 return Err("the Maven repository lacks something".into());
             }
             if !fresh {

@@ -49,8 +49,8 @@ struct Slots {
     by: BTreeMap<Whose, Slot>,
     /// Counts uses, so that the one that was used longest ago is known.
     uses: u64,
-    /// Whether workers are no more wanted.
-    closed: bool,
+    /// How many there may be, as the configuration had it last.
+    most: usize,
 }
 
 enum Slot {
@@ -132,13 +132,12 @@ impl Pool {
     /// Ends what waits where workers are not wanted, and those that are too many.
     pub fn keep_to(&self, builder: &Builder) {
         let mut slots = self.slots();
-        slots.closed = !builder.warm;
-        let most = if builder.warm {
+        slots.most = if builder.warm {
             builder.warm_workers as usize
         } else {
             0
         };
-        while slots.by.len() > most && make_way(&mut slots, None) {}
+        while slots.by.len() > slots.most && make_way(&mut slots, None) {}
     }
 
     fn slots(&self) -> MutexGuard<'_, Slots> {
@@ -152,6 +151,7 @@ impl Pool {
             whose: whose.clone(),
             given_back: false,
         };
+        slots.most = most;
         // There can be too many since the configuration changed.
         while slots.by.len() > most && make_way(&mut slots, Some(whose)) {}
         match slots.by.get_mut(whose) {
@@ -179,7 +179,6 @@ impl Pool {
 
     fn settle(&self, whose: &Whose, worker: Option<Box<Worker>>, idle: Duration) {
         let mut slots = self.slots();
-        let worker = worker.filter(|_| !slots.closed);
         match worker {
             Some(worker) => {
                 slots.uses += 1;
@@ -191,6 +190,7 @@ impl Pool {
                     _ends: ends,
                 };
                 slots.by.insert(whose.clone(), slot);
+                while slots.by.len() > slots.most && make_way(&mut slots, None) {}
             }
             None => {
                 slots.by.remove(whose);
