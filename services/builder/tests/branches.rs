@@ -279,3 +279,48 @@ proptest! {
         prop_assert_eq!(state.present.as_ref().map(|present| present.commit.clone()), Some(commit(8)));
     }
 }
+
+/// A push that touches more modules than one write holds is told in parts, each run once, and nothing else of
+/// the branch comes between.
+#[test]
+fn a_push_of_a_thousand_modules_is_told_whole() {
+    let modules: String = (0..1000)
+        .map(|number| {
+            format!("[modules.m{number:04}]\nrepository = \"shop\"\npath = \"m{number:04}\"\npaths = [\"**\"]\n")
+        })
+        .collect();
+    let mut main = Branch::new(config(URL, &modules), "main");
+    main.tell(pushed(push("1", "main", &commit(1))));
+    let mut said = answer(&mut main, Ok(found(None, 1, 2, "all")));
+    assert!(said.len() < 450, "{} in one write", said.len());
+    // What comes meanwhile waits; a jar that is uploaded takes a sequence of its own.
+    main.tell(pushed(push("2", "main", &commit(2))));
+    main.tell(Input::Command(command("jar", 1, deploy(None)).into()));
+    let mut parts = 0;
+    while let Some(Work::Tell { push, .. }) = BuilderDecide.work(&main.key, &main.state) {
+        // Whoever tells may be lost, or come twice.
+        let next = match parts {
+            0 => Input::GivenUp {
+                tries: 5,
+                stop: None,
+            },
+            _ => Input::Outcome(Outcome::Told { push }),
+        };
+        let part = main.tell(next);
+        assert!(part.len() < 450, "{} in one write", part.len());
+        said.extend(part);
+        parts += 1;
+    }
+    let late = Outcome::Told {
+        push: push("1", "main", "").push,
+    };
+    assert!(main.tell(Input::Outcome(late)).is_empty());
+    let (resolved, changes) = support::split(said);
+    let told: Vec<RunId> = changes.iter().map(|change| change.run).collect();
+    let runs: Vec<RunId> = resolved.runs.iter().map(|it| it.run).collect();
+    assert!(told.len() >= 1000 && told == runs, "each once, in order");
+    assert!(changes.iter().all(|it| it.order == 1), "of one head");
+
+    let second = answer(&mut main, Ok(found(Some(1), 2, 2, "all")));
+    assert!(matches!(&second[0], Body::PushResolved(it) if it.resolution == Resolution::Started));
+}

@@ -13,7 +13,7 @@ use ferry_runtime::{Context, Decision, Fault, Input};
 
 use super::{
     Outcome, State,
-    head::{Ask, Found, Head, Present, TEXT_MAX, branch_of, short},
+    head::{Ask, Found, Head, Present, TEXT_MAX, Telling, branch_of, short},
     joints,
     relate::{Relation, relate},
     touched,
@@ -22,6 +22,8 @@ use super::{
 /// Pushes of one branch that wait. A push carries the changes of those before it, so that beyond
 /// this the oldest one that waits gives way; a handful is more than a branch ever has.
 const PUSHES_MAX: usize = 16;
+/// Runs told in one write. The bus takes 500 messages in one; the record and the push's own are among them.
+const RUNS_TOLD: usize = 400;
 /// Commands of one branch that wait for git. More is a script gone wrong; it is told.
 const COMMANDS_MAX: usize = 16;
 
@@ -52,6 +54,8 @@ pub fn decide(
             }
             answered(head, found.as_deref(), config)
         }
+        Input::Outcome(Outcome::Told { push }) if head.is_telling(*push) => Ok(tell(head, config)),
+        Input::GivenUp { .. } if head.telling.is_some() => Ok(tell(head, config)),
         Input::GivenUp { tries, stop } => {
             if head.asks.is_empty() {
                 return unchanged();
@@ -293,35 +297,55 @@ fn push_answered(
         resolved.resolution = Resolution::NothingTouched;
         resolved.why = format!("{}, which touches no module's paths", relation.why());
     }
-    let mut events = Vec::new();
-    let joints = joints::of(config, push, &resolved.runs);
-    for RunOf { run, module } in &resolved.runs {
-        let change = ChangeMerged {
-            joint: joints
-                .iter()
-                .find(|joint| joint.member(*run).is_some())
-                .cloned(),
-            run: *run,
-            module: module.clone(),
-            repository: head.repository.clone(),
-            branch: head.branch.clone(),
-            order: head.sequence,
-            commit: commit.clone(),
-            push: Some(push),
-            command: None,
-            author: author.clone().or_else(|| Some(short(&found.author))),
-            message: message.clone().or_else(|| Some(short(&found.subject))),
-            uploaded: false,
-            force: false,
-        };
-        events.push((head.scope_of(config, module), change));
-    }
-    let decision = Decision::to(State::Head(head)).say(scope, resolved);
-    Ok(events
-        .into_iter()
-        .fold(decision, |decision, (scope, change)| {
-            decision.say(scope, change)
-        }))
+    head.telling = Some(Telling {
+        push,
+        told: 0,
+        author: author.unwrap_or_else(|| short(&found.author)),
+        message: message.unwrap_or_else(|| short(&found.subject)),
+        joints: joints::of(config, push, &resolved.runs),
+    });
+    let told = tell(head, config);
+    let mut decision = Decision::to(told.state).say(scope, resolved);
+    decision.events.extend(told.events);
+    Ok(decision)
+}
+
+/// Tells the next runs of the push that moved the head: as many as one write holds.
+fn tell(mut head: Head, config: &Config) -> Decision<State> {
+    let Some(telling) = head.telling.take() else {
+        return Decision::to(State::Head(head));
+    };
+    let runs = head.runs();
+    let next = runs.iter().skip(telling.told).take(RUNS_TOLD);
+    let changes: Vec<(Scope, ChangeMerged)> = next
+        .map(|RunOf { run, module }| {
+            let joint = telling.joints.iter().find(|it| it.member(*run).is_some());
+            let present = head.present.as_ref();
+            let change = ChangeMerged {
+                joint: joint.cloned(),
+                run: *run,
+                module: module.clone(),
+                repository: head.repository.clone(),
+                branch: head.branch.clone(),
+                // A command may have taken a sequence meanwhile.
+                order: present.map_or(head.sequence, |it| it.sequence),
+                commit: present.map(|it| it.commit.clone()).unwrap_or_default(),
+                push: Some(telling.push),
+                command: None,
+                author: Some(telling.author.clone()),
+                message: Some(telling.message.clone()),
+                uploaded: false,
+                force: false,
+            };
+            (head.scope_of(config, module), change)
+        })
+        .collect();
+    let told = telling.told + changes.len();
+    head.telling = (told < runs.len()).then_some(Telling { told, ..telling });
+    changes.into_iter().fold(
+        Decision::to(State::Head(head)),
+        |decision, (scope, change)| decision.say(scope, change),
+    )
 }
 
 fn run_answered(

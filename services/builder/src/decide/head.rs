@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use ferry_config::Config;
 use ferry_events::{
     Command, CommandId, PushId, RunId, Scope, Timestamp, Verb,
+    joint::Joint,
     push::{Resolution, Resolved, RunOf},
 };
 use ferry_runtime::Concern;
@@ -37,6 +38,9 @@ pub struct Head {
     pub sequence: u64,
     /// Where the branch is; none before its first push.
     pub present: Option<Present>,
+    /// Runs of the present head that are still to be told; nothing is asked of git before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub telling: Option<Telling>,
     /// What waits for git; the first is being worked on.
     pub asks: VecDeque<Ask>,
     /// Pushes that were resolved last.
@@ -56,6 +60,22 @@ pub struct Present {
     pub sequence: u64,
     /// The modules that it touched.
     pub modules: Vec<String>,
+}
+
+/// What is to be told of the runs of a push that touched more modules than one write holds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Telling {
+    /// The push.
+    pub push: PushId,
+    /// How many of the present head's modules were told.
+    pub told: usize,
+    /// Who wrote the change.
+    pub author: String,
+    /// The commit's first line.
+    pub message: String,
+    /// The releases of several modules that begin with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub joints: Vec<Joint>,
 }
 
 /// Something that git has to be asked for.
@@ -164,6 +184,11 @@ impl Head {
             ask: ask.id(),
             wanted,
         })
+    }
+
+    /// Whether runs of this push are still to be told.
+    pub(super) fn is_telling(&self, push: PushId) -> bool {
+        self.telling.as_ref().is_some_and(|it| it.push == push)
     }
 
     /// Whom it concerns that git is asked again.

@@ -16,7 +16,7 @@ pub mod touched;
 
 use ferry_bus::Keep;
 use ferry_config::Config;
-use ferry_events::{Body, Command, Event, Reason, Service, Stop, Verb};
+use ferry_events::{Body, Command, Event, PushId, Reason, Service, Stop, Verb};
 use ferry_runtime::{Concern, Context, Decide, Decision, Fault, Input, Key, Policy, Slot};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -69,6 +69,13 @@ pub enum State {
 pub enum Work {
     /// Ask git.
     Resolve(HeadWork),
+    /// Nothing: the next runs of a push are to be told.
+    Tell {
+        /// The repository.
+        repository: String,
+        /// The push.
+        push: PushId,
+    },
     /// Build a commit.
     Build(BuildWork),
 }
@@ -82,6 +89,11 @@ pub enum Outcome {
         ask: uuid::Uuid,
         /// What was found.
         found: Result<Box<Found>, Stop>,
+    },
+    /// The next runs of this push can be told.
+    Told {
+        /// The push.
+        push: PushId,
     },
     /// A build begins. A report: the claim itself says nothing.
     Began {
@@ -143,7 +155,13 @@ impl Decide for BuilderDecide {
 
     fn work(&self, _: &Key, state: &State) -> Option<Work> {
         match state {
-            State::Head(head) => head.work().map(Work::Resolve),
+            State::Head(head) => match &head.telling {
+                Some(telling) => Some(Work::Tell {
+                    repository: head.repository.clone(),
+                    push: telling.push,
+                }),
+                None => head.work().map(Work::Resolve),
+            },
             State::Build(build) => build.work().map(Work::Build),
             State::New | State::Refused => None,
         }
@@ -154,6 +172,10 @@ impl Decide for BuilderDecide {
             Work::Resolve(work) => Slot {
                 pool: "resolve",
                 lane: work.repository.clone(),
+            },
+            Work::Tell { repository, .. } => Slot {
+                pool: "resolve",
+                lane: repository.clone(),
             },
             // A snippet is compiled while a Maven would still start: it does not wait for one.
             Work::Build(work) if work.settings.snippet.is_some() => Slot {
@@ -177,7 +199,7 @@ impl Decide for BuilderDecide {
 
     fn patience(&self, _: &Key, work: &Work) -> Policy {
         match work {
-            Work::Resolve(_) => FETCH,
+            Work::Resolve(_) | Work::Tell { .. } => FETCH,
             Work::Build(_) => BUILD,
         }
     }

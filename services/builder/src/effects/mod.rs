@@ -201,6 +201,7 @@ impl Effects<BuilderDecide> for BuilderEffects {
                     found,
                 })
             }
+            Work::Tell { push, .. } => Outcome::Told { push: *push }.into(),
             Work::Build(work) => {
                 self.report(&job.key, Outcome::Began { round: work.round });
                 let (millis, result) = self

@@ -122,6 +122,7 @@ impl Builds {
 impl Effects<BuilderDecide> for Builds {
     async fn perform(&self, job: Job<Work>) -> Done<Outcome> {
         match &job.work {
+            Work::Tell { push, .. } => Outcome::Told { push: *push }.into(),
             Work::Resolve(work) => {
                 let ask = work.ask;
                 Done::of(self.resolve(work).await, |found| Outcome::Resolved {
