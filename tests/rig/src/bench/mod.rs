@@ -11,5 +11,6 @@ pub mod rollout;
 pub mod slim;
 pub mod snippet;
 mod steps;
+pub mod thousand;
 
 pub use figures::Figures;

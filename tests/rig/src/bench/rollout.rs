@@ -266,7 +266,7 @@ async fn finished(stack: &Stack, events: &mut Recorder, run: RunId) -> Result<()
 }
 
 /// What the processes under `ferry up` have taken so far.
-fn used(stack: &Stack) -> Result<BTreeMap<String, Used>> {
+pub(super) fn used(stack: &Stack) -> Result<BTreeMap<String, Used>> {
     let parent = stack.process_id();
     let ticks = procfs::ticks_per_second();
     let mut all = BTreeMap::new();
@@ -279,7 +279,7 @@ fn used(stack: &Stack) -> Result<BTreeMap<String, Used>> {
     Ok(all)
 }
 
-fn of_process(process: &Process, ticks: u64) -> Result<Used> {
+pub(super) fn of_process(process: &Process, ticks: u64) -> Result<Used> {
     let (stat, status) = (process.stat()?, process.status()?);
     #[allow(clippy::cast_precision_loss, reason = "below 2^52")]
     let used = Used {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
-use ferry_rig::bench::{push, rollout, slim, snippet};
+use ferry_rig::bench::{push, rollout, slim, snippet, thousand};
 use ferry_rig::screen::Screen;
 use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
@@ -34,6 +34,8 @@ enum What {
     Slim(SlimArgs),
     /// From a webhook to the base's answer, for a snippet of Java on one real base
     Snippet(SnippetArgs),
+    /// One push of a thousand snippets on one real base, and pushes of one module meanwhile
+    Thousand(ThousandArgs),
 }
 
 #[derive(clap::Args)]
@@ -88,13 +90,24 @@ struct SnippetArgs {
     json: bool,
 }
 
+#[derive(clap::Args)]
+struct ThousandArgs {
+    /// How many modules
+    #[arg(long, default_value_t = 1000)]
+    modules: usize,
+    /// Print an object instead
+    #[arg(long)]
+    json: bool,
+}
+
 #[tokio::main]
 async fn main() -> Result<ExitCode> {
     let what = Args::parse().what;
     let (What::Push(PushArgs { json, .. })
     | What::Rollout(RolloutArgs { json, .. })
     | What::Slim(SlimArgs { json, .. })
-    | What::Snippet(SnippetArgs { json, .. })) = what;
+    | What::Snippet(SnippetArgs { json, .. })
+    | What::Thousand(ThousandArgs { json, .. })) = what;
     let screen = if json {
         Screen::beside_data()
     } else {
@@ -146,6 +159,11 @@ async fn figures(what: What, screen: &Screen) -> Result<(String, Value)> {
             let measured = snippet::measure(args.runs, screen).await?;
             let object = serde_json::to_value(&measured)?;
             Ok((snippet::text(&measured), object))
+        }
+        What::Thousand(args) => {
+            let measured = thousand::measure(args.modules, screen).await?;
+            let object = serde_json::to_value(&measured)?;
+            Ok((thousand::text(&measured), object))
         }
     }
 }
