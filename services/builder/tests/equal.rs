@@ -242,6 +242,13 @@ async fn several_modules_of_one_build_are_the_same() {
             ],
         ),
         change(
+            "options of the project's own",
+            &[
+                (".mvn/jvm.config", Some("-Dprobe.jvm=yes -Xss2m\n")),
+                (".mvn/maven.config", Some("-Dprobe.maven=yes\n")),
+            ],
+        ),
+        change(
             "another resource",
             &[("app/src/main/resources/text.txt", Some("two"))],
         ),
@@ -251,7 +258,42 @@ async fn several_modules_of_one_build_are_the_same() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_module_in_a_folder_of_its_repository_is_the_same() {
+    let seed = corpus::seed().await;
+    let place = tempfile::tempdir().expect("a folder");
+    let cart = place.path().join("shops/cart");
+    ferry_rig::digest::copy_over(&corpus::folder("plain"), &cart).expect("a copy");
+    let shop = Shop::of(&seed, place.path(), |config| {
+        config.modules.get_mut("hello").expect("hello").path = "./shops/cart".into();
+    })
+    .await;
+    let main = "shops/cart/src/main/java/ferry/corpus/Main.java";
+    let says = |word: &str| {
+        format!(
+            "package ferry.corpus;\npublic class Main {{ public static void main(String[] words) {{\n\
+             System.out.println(\"{word}\"); }} }}\n"
+        )
+    };
+    let changes = vec![
+        change("a changed class", &[(main, Some(&says("bread")))]),
+        change(
+            "files around it",
+            &[
+                ("shops/list.txt", Some("cart")),
+                (".mvn/maven.config", Some("-Dprobe.maven=root\n")),
+                (main, Some(&says("milk"))),
+            ],
+        ),
+        change("a changed class again", &[(main, Some(&says("tea")))]),
+    ];
+    let again = compare(&shop, changes).await;
+    assert!(again >= 2, "a worker was used again only {again} times");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_web_module_of_the_demo_is_the_same() {
+    // The seed is copied whole, so it must not be changing.
+    corpus::seed().await;
     let shop = Shop::new(|_| {}).await;
     let laid = |name: &str, path: &str| {
         let file = maven::change_dir(name).join(path);

@@ -172,10 +172,16 @@ async fn a_warm_build_over_its_time_is_killed_with_its_children() {
     // A build that nobody waits for any more takes its worker with it.
     shop.config.builder.timeout = LIMIT;
     next(&shop).await.good(&["in a new worker"]);
+    let meanwhile = async {
+        until("a child", || processes(&["sleep 6002"]) > 0).await;
+        // Another commit does not wait for it.
+        let busy = "a cold build: its worker is busy with another commit";
+        next(&shop).await.good(&[busy]);
+    };
     tokio::select! {
         biased;
         seen = behaving(&shop, "hang") => panic!("it was not ended: {:?}", seen.result),
-        () = until("a child", || processes(&["sleep 6002"]) > 0) => {}
+        () = meanwhile => {}
     }
     until("the end of all of it", || {
         processes(&["sleep 6002"]) == 0 && workers(&shop) == 0

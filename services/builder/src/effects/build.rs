@@ -328,19 +328,22 @@ async fn maven_repository(
         .as_bytes(),
     );
     let maven = Maven::new(&effects.places.maven(), &work.repository, &resolves);
-    let lock = effects.locks.of("maven", &work.repository);
-    let _lock = lock.write_owned().await;
-    let (made, seed) = (maven.clone(), builder.maven_seed.clone());
-    let copied = tokio::task::spawn_blocking(move || made.make(seed.as_deref())).await;
-    copied
-        .unwrap_or_else(|error| Err(io::Error::other(error)))
-        .map_err(|error| trouble("the Maven repository", &error))?;
+    // It appears whole; where it is there already, nobody has to wait for another build of the repository.
+    if !maven.folder().is_dir() {
+        let lock = effects.locks.of("maven", &work.repository);
+        let _lock = lock.write_owned().await;
+        let (made, seed) = (maven.clone(), builder.maven_seed.clone());
+        let copied = tokio::task::spawn_blocking(move || made.make(seed.as_deref())).await;
+        copied
+            .unwrap_or_else(|error| Err(io::Error::other(error)))
+            .map_err(|error| trouble("the Maven repository", &error))?;
+    }
     let meta = fs::metadata(maven.folder());
     let inode = meta
         .map_err(|error| trouble("the Maven repository", &error))?
         .ino();
     let fit = Fit(vec![
-        ("the poms", poms.to_string()),
+        ("the poms or .mvn", poms.to_string()),
         ("the goals", format!("{:?}", work.settings.goals)),
         ("the JDK", java_home.display().to_string()),
         ("Maven", mvn.display().to_string()),

@@ -114,10 +114,14 @@ fn install(seed: &Path, name: &str, version: &str, pom: &str, entries: BTreeMap<
     }
     let jar = jar.finish().expect("a jar").into_inner();
     for (kind, bytes) in [("jar", jar.as_slice()), ("pom", pom.as_bytes())] {
+        let to = folder.join(format!("{name}-{version}.{kind}"));
+        // Somebody may be copying the seed.
+        if fs::read(&to).is_ok_and(|there| there == bytes) {
+            continue;
+        }
         let mut file = tempfile::NamedTempFile::new_in(&folder).expect("a file");
         file.write_all(bytes).expect("a file");
-        file.persist(folder.join(format!("{name}-{version}.{kind}")))
-            .expect("a file");
+        file.persist(to).expect("a file");
     }
 }
 

@@ -18,7 +18,7 @@ use tracing::info;
 
 use self::{
     kit::Kits,
-    pool::{Lease, Pool, Whose},
+    pool::{Lease, Pool, Taken, Whose},
     worker::{Folder, Outcome, Worker},
 };
 use super::{
@@ -97,8 +97,19 @@ impl Warm {
         said: &mut Said,
     ) -> Tried {
         let mut cold = Cold::default();
+        let taken = self.take(work, fit, run, view).await;
+        // Offline Maven only reads its repository.
+        let _reads = run.lock.read().await;
+        // Waiting is no part of the build's time.
         let began = Instant::now();
-        let tried = self.try_build(work, fit, run, view, &mut cold, said).await;
+        let tried = match taken {
+            Ok((kit, taken)) => {
+                let fit = fit.clone();
+                self.try_build((&kit, taken, fit), run, view, &mut cold, said)
+                    .await
+            }
+            Err(why) => Err(why),
+        };
         let took = began.elapsed();
         run.left = run.left.saturating_sub(took);
         said.maven += took;
@@ -120,16 +131,14 @@ impl Warm {
         }
     }
 
-    async fn try_build(
+    /// What a worker is started from, and a place for it.
+    async fn take(
         &self,
         work: &BuildWork,
         fit: &Fit,
         run: &Run<'_>,
         view: &View<'_>,
-        cold: &mut Cold,
-        said: &mut Said,
-    ) -> Result<Ran, String> {
-        let (builder, deadline) = (run.builder, Instant::now() + run.left);
+    ) -> Result<(PathBuf, Taken), String> {
         if view.online {
             return Err("it is the first of these poms, and may need the network".into());
         }
@@ -138,9 +147,18 @@ impl Warm {
             repository: work.repository.clone(),
             path: work.settings.path.clone(),
         };
-        let taken = self.pool.take(&whose, fit, builder).await?;
-        // Offline Maven only reads its repository.
-        let _reads = run.lock.read().await;
+        Ok((kit, self.pool.take(&whose, fit, run.builder).await?))
+    }
+
+    async fn try_build(
+        &self,
+        (kit, taken, fit): (&Path, Taken, Fit),
+        run: &Run<'_>,
+        view: &View<'_>,
+        cold: &mut Cold,
+        said: &mut Said,
+    ) -> Result<Ran, String> {
+        let (builder, deadline) = (run.builder, Instant::now() + run.left);
         let worker = match taken.worker {
             Some(worker) => {
                 cold.moved = true;
@@ -157,7 +175,7 @@ impl Warm {
                 cold.moved = true;
                 filled(&folder, view)?;
                 said.log.set_root(&root(run.jail, &folder));
-                start((folder, fit.clone()), run, (view, &kit), deadline).await?
+                start((folder, fit), run, (view, kit), deadline).await?
             }
         };
         let (worker, ended) = run_in(worker, builder, deadline, cold, said).await?;
