@@ -9,18 +9,22 @@ use std::{
     io::{Read as _, Write as _},
     path::{Path, PathBuf},
     process::Command,
+    sync::Arc,
     time::Duration,
 };
 
-use ferry_builder::decide::{
-    build::{BuildWork, Built},
-    build_key, settings,
+use ferry_builder::{
+    BuilderEffects, Places,
+    decide::{
+        build::{BuildWork, Built},
+        build_key, settings,
+    },
 };
 use ferry_bus::{Bus, LogLine};
 use ferry_config::{Config, Snippets};
 use ferry_events::{Reason, RunId, SourceError, Stop, ids, push::ChangeMerged, subject};
 use ferry_rig::{maven, tools};
-use ferry_runtime::Failure;
+use ferry_runtime::{Failure, Hands, Notes};
 use support::{Forge, Outside};
 
 /// Far more than a snippet takes on a busy machine.
@@ -193,6 +197,37 @@ async fn a_snippet_becomes_a_module_and_the_same_source_the_same_bytes() {
     let changed = desk.change("Hi.java", &GREETING.replace("hi, ", "good day, "));
     let (changed, _) = desk.build(&changed).await;
     assert_ne!(changed.expect("a jar").digest, built.digest);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_builder_gets_ready_before_the_first_push_and_says_when_it_cannot() {
+    let mut desk = Desk::new("").await;
+    let notes = Notes::default();
+    let places = Places {
+        data_dir: desk.outside.folder.path().join("noting"),
+        secrets_root: desk.outside.folder.path().to_path_buf(),
+    };
+    let hands = Hands::new(Arc::new(desk.outside.bus.clone()));
+    desk.outside.effects = BuilderEffects::noting(places, hands, notes.clone()).expect("effects");
+    let mut broken = desk.config.clone();
+    for pool in broken.pools.values_mut() {
+        pool.base_jar = Some("/nowhere/base.jar".into());
+    }
+    desk.outside.effects.get_ready(&broken).await;
+    let said = notes.all().join("\n");
+    assert!(
+        said.contains("snippets cannot be compiled: no-base-jar: /nowhere/base.jar"),
+        "{said}"
+    );
+    desk.outside.effects.get_ready(&desk.config).await;
+    assert_eq!(notes.all(), Vec::<String>::new());
+    let commit = desk.change("Hi.java", GREETING);
+    let (built, log) = desk.build(&commit).await;
+    built.unwrap_or_else(|stop| panic!("{stop}\n{log:#?}"));
+    assert!(
+        !log.iter().any(|line| line.contains("started in")),
+        "{log:#?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

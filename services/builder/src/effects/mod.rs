@@ -126,7 +126,7 @@ impl BuilderEffects {
         }
         let git = git::Git::new(&places)?;
         sandbox::prepare(&places.data_dir)?;
-        let bench = Arc::new(snippet::Bench::new(&places)?);
+        let bench = Arc::new(snippet::Bench::new(&places, notes.clone())?);
         Ok(Self {
             bench,
             warm: warm::Warm::new(&places, notes),
@@ -157,6 +157,12 @@ impl BuilderEffects {
     ) -> (u64, Result<Built, Failure>) {
         let (maven, result) = build::build(self, key, work, attempt, config).await;
         (u64::try_from(maven.as_millis()).unwrap_or(u64::MAX), result)
+    }
+
+    /// Gets ready for the snippets of a configuration, so that the first push waits for nothing that could have been
+    /// done before.
+    pub async fn get_ready(&self, config: &Config) {
+        self.bench.warm(config).await;
     }
 
     /// Reports in the background, so that the work does not wait for the bus.
@@ -242,7 +248,7 @@ impl Effects<BuilderDecide> for BuilderEffects {
                 }
             }
             self.warm.keep_to(&config.builder).await;
-            self.bench.warm(&config).await;
+            self.get_ready(&config).await;
             feeder.config_changed().await;
         }
     }

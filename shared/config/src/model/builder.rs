@@ -120,7 +120,7 @@ pub struct Snippets {
     #[schemars(with = "String", extend("format" = "duration", "x-least" = "100ms", "x-most" = "10m"))]
     pub timeout: Duration,
     /// Memory of the compiler's JVM, in bytes; half of it is its heap. After a
-    /// thousand snippets it holds some 390 MiB, with less room 230.
+    /// thousand snippets it holds some 340 MiB.
     #[serde(with = "crate::text::size")]
     #[schemars(with = "String", extend("format" = "size", "x-least" = "384MiB"))]
     pub memory: u64,

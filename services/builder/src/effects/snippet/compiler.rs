@@ -216,12 +216,14 @@ impl Compilers {
         })
     }
 
-    /// Half of the memory for the heap: beside it are the JVM itself, its code and what it mapped of the JDK.
+    /// Half of the memory for the heap: beside it are the JVM itself, its code and what it mapped of the JDK. Without
+    /// its second compiler it is warm in half the time, and no slower later (docs/performance.md).
     fn arguments(&self, memory: u64) -> Vec<OsString> {
         let heap = (memory / 2 / (1024 * 1024)).max(48);
         let mut words: Vec<OsString> = vec![
             format!("-Xmx{heap}m").into(),
             "-XX:+UseSerialGC".into(),
+            "-XX:TieredStopAtLevel=1".into(),
             "-XX:+ExitOnOutOfMemoryError".into(),
             "-Xshare:auto".into(),
         ];
