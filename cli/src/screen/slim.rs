@@ -115,7 +115,7 @@ fn verdict(proof: &Verdict, gaps: bool, paint: Paint) -> String {
         paint.strong("proof"),
         paint.tone(tone, &proof.outcome.to_string()),
         count(proof.references, "reference"),
-        classes(proof.classes)
+        count(proof.classes, "class")
     )];
     for fault in &proof.faults {
         lines.push(indent(&finding(fault), 2));
@@ -131,10 +131,6 @@ fn verdict(proof: &Verdict, gaps: bool, paint: Paint) -> String {
     }
     lines.push(Verdict::LIMITS.to_owned());
     lines.join("\n")
-}
-
-fn classes(number: usize) -> String {
-    count(number, "class").replace("classs", "classes")
 }
 
 fn finding(finding: &Finding) -> String {
@@ -172,7 +168,7 @@ pub fn profile_diff(diff: &Diff, paint: Paint) -> String {
     }
     parts.push(format!(
         "{} new, {} gone, {} rebuilt; {} new, {} gone",
-        classes(diff.classes_new),
+        count(diff.classes_new, "class"),
         diff.classes_gone.len(),
         diff.classes_rebuilt,
         count(diff.members_new, "member"),
@@ -228,7 +224,7 @@ pub fn profile(profile: &BaseProfile, paint: Paint) -> String {
         profile.digest(),
         profile.libraries.len(),
         bytes(all),
-        classes(profile.classes.len()),
+        count(profile.classes.len(), "class"),
         table(paint, &["LIBRARY", "VERSION", "SIZE"], rows)
     )
 }

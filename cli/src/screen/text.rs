@@ -110,10 +110,14 @@ fn cut(text: &str, max: usize) -> String {
     kept
 }
 
-/// `1 base`, `2 bases`.
+/// `1 base`, `2 bases`, `2 libraries`, `2 classes`.
 pub(super) fn count(number: usize, one: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{number} {one}{plural}")
+    match one.strip_suffix('y') {
+        _ if number == 1 => format!("1 {one}"),
+        Some(stem) => format!("{number} {stem}ies"),
+        None if one.ends_with('s') => format!("{number} {one}es"),
+        None => format!("{number} {one}s"),
+    }
 }
 
 /// The moment in UTC, to the second.

@@ -382,7 +382,7 @@ pub fn jars(pools: &BTreeMap<String, artifact::Slimmed>) -> Vec<(String, Option<
         let text = format!(
             "{}, {} left out, {} kept{}, for {}",
             bytes(slimmed.size),
-            count(slimmed.left_out as usize, "library").replace("librarys", "libraries"),
+            count(slimmed.left_out as usize, "library"),
             slimmed.kept,
             links(slimmed.proof.as_ref()),
             pools.join(", ")
@@ -394,8 +394,8 @@ pub fn jars(pools: &BTreeMap<String, artifact::Slimmed>) -> Vec<(String, Option<
 
 /// What a build of a base provides, and what it does not any more.
 pub fn profiled(it: &artifact::Profiled) -> String {
-    let libraries = count(it.libraries as usize, "library").replace("librarys", "libraries");
-    let classes = |number: u32| count(number as usize, "class").replace("classs", "classes");
+    let libraries = count(it.libraries as usize, "library");
+    let classes = |number: u32| count(number as usize, "class");
     let gone = match (it.classes_gone, it.members_gone) {
         (0, 0) if it.report.is_none() => "; the first".to_owned(),
         (0, 0) => "; nothing of the one before is gone".to_owned(),
