@@ -11,7 +11,7 @@ use std::{
 };
 
 use ferry_bus::BusError;
-use ferry_config::{Builder, Config, ModuleFile, keys_in_words};
+use ferry_config::{Builder, Config, ModuleFile};
 use ferry_events::{Digest, Reason, Stop, artifact::RulesFile};
 use ferry_runtime::{Failure, Key};
 use tracing::warn;
@@ -90,13 +90,7 @@ async fn try_build(
     let rules = rules::read(&mirror, work).await?;
     let (work, limit) = own::put_in(work, own.as_ref(), config);
     let work = &work;
-    if let Some(own) = &own {
-        said.note(&format!(
-            "{} sets {}",
-            own::path(&work.settings.path),
-            keys_in_words(&own.keys())
-        ));
-    }
+    own::note(said, own.as_ref(), work);
     let java_home = tools::java_home(work.settings.jdk.as_deref())?;
     let (maven, fit) =
         maven_repository(effects, work, builder, &mirror, (&jail, &mvn, &java_home)).await?;
@@ -201,7 +195,8 @@ fn good(maven: &Maven) {
     }
 }
 
-fn with(built: Built, own: Option<ModuleFile>, rules: Vec<RulesFile>) -> Built {
+/// With what the module set for itself, and its project's rules.
+pub(super) fn with(built: Built, own: Option<ModuleFile>, rules: Vec<RulesFile>) -> Built {
     Built {
         own: own.as_ref().map(own::carried).map(Box::new),
         rules,
@@ -269,10 +264,16 @@ pub(super) async fn commit(
     let there = mirror
         .mended(|error| Some(error), || mirror.have(&work.commit))
         .await;
-    if !there.map_err(|error: GitError| error.failure())? {
-        return Err(Stop::new(Reason::CommitNotFound, work.commit.clone()).into());
-    }
+    found(there, work)?;
     Ok(mirror)
+}
+
+/// A commit that is not there stops its build.
+fn found(there: Result<bool, GitError>, work: &BuildWork) -> Result<(), Failure> {
+    match there.map_err(|error| error.failure())? {
+        true => Ok(()),
+        false => Err(Stop::new(Reason::CommitNotFound, work.commit.clone()).into()),
+    }
 }
 
 /// Exactly the commit's files.
@@ -295,9 +296,7 @@ async fn sources(
             Ok(there)
         },
     );
-    if !there.await.map_err(|error: GitError| error.failure())? {
-        return Err(Stop::new(Reason::CommitNotFound, work.commit.clone()).into());
-    }
+    found(there.await, work)?;
     Ok(mirror)
 }
 

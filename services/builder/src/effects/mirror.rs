@@ -372,24 +372,14 @@ impl Mirror {
         let mut command = self.command();
         command.args(["ls-tree", "-l", "-z", "--full-tree", commit, "--", path]);
         let listed = self.git.local(command).await?;
-        let listed = String::from_utf8_lossy(&listed);
-        // "MODE TYPE OBJECT SIZE\tPATH\0"
-        let Some((about, _)) = listed.split_once('\t') else {
+        if listed.is_empty() {
             return Ok(Blob::None);
-        };
-        let about: Vec<&str> = about.split_ascii_whitespace().collect();
-        let (object, size) = match about.as_slice() {
-            ["100644" | "100755" | "100664", "blob", object, size] => (*object, *size),
-            _ => return Ok(Blob::NoFile),
-        };
-        match size.parse() {
-            Ok(size) if size > most => return Ok(Blob::TooLarge(size)),
-            Ok(_) => {}
-            Err(_) => return Ok(Blob::NoFile),
         }
-        let mut command = self.command();
-        command.args(["cat-file", "blob", object]);
-        Ok(Blob::Bytes(self.git.local(command).await?))
+        match listed.split(|byte| *byte == 0).find_map(listed_file) {
+            None => Ok(Blob::NoFile),
+            Some(file) if file.size > most => Ok(Blob::TooLarge(file.size)),
+            Some(file) => self.bytes(&file).await.map(Blob::Bytes),
+        }
     }
 
     /// The plain files of a commit in a folder and below it, by path; `.` is all of them.

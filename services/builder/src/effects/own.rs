@@ -7,7 +7,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use ferry_config::{
-    Config, MODULE_FILE, MODULE_FILE_MAX, ModuleFile, ModuleFileError, Versions, module_file,
+    Config, MODULE_FILE, MODULE_FILE_MAX, ModuleFile, ModuleFileError, Versions, keys_in_words,
+    module_file,
 };
 use ferry_events::{
     Reason, Stop,
@@ -19,6 +20,7 @@ use ferry_runtime::Failure;
 use super::{
     git::GitError,
     mirror::{Blob, Mirror},
+    run::Said,
 };
 use crate::decide::build::BuildWork;
 
@@ -88,6 +90,14 @@ pub(super) fn put_in(
         settings.jdk = Some(home.display().to_string());
     }
     (work, own.timeout.map_or(most, |timeout| timeout.min(most)))
+}
+
+/// Says in the log what it sets.
+pub(super) fn note(said: &mut Said, own: Option<&ModuleFile>, work: &BuildWork) {
+    if let Some(own) = own {
+        let (path, keys) = (path(&work.settings.path), keys_in_words(&own.keys()));
+        said.note(&format!("{path} sets {keys}"));
+    }
 }
 
 /// What of it goes with the artifact.

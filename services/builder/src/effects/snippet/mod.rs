@@ -10,7 +10,7 @@ mod jar;
 
 use std::{collections::BTreeSet, io, io::Write as _, path::Path};
 
-use ferry_config::{Config, Snippets, keys_in_words};
+use ferry_config::{Config, Snippets};
 use ferry_events::{Reason, SourceError, Stop};
 use ferry_runtime::{Failure, Notes};
 use tracing::{info, warn};
@@ -143,10 +143,7 @@ pub(super) async fn build(
     )?;
     let own = own::read(&mirror, work, config).await?;
     let (work, _) = own::put_in(work, own.as_ref(), config);
-    if let Some(own) = &own {
-        let keys = keys_in_words(&own.keys());
-        said.note(&format!("{} sets {keys}", own::path(&work.settings.path)));
-    }
+    own::note(said, own.as_ref(), &work);
     let limits = &builder.snippets;
     let limit = own
         .as_ref()
@@ -176,10 +173,8 @@ pub(super) async fn build(
         compiled.services.join(", ")
     ));
     let built = keep(effects, &work, &compiled, builder.artifact_limit).await?;
-    Ok(Built {
-        own: own.as_ref().map(own::carried).map(Box::new),
-        ..built
-    })
+    // It carries no library that its project's rules could be about.
+    Ok(build::with(built, own, Vec::new()))
 }
 
 /// The Java files of the module's folder.
