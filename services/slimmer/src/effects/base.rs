@@ -3,14 +3,14 @@
 //! In: a base's jar in the store. Out: its profile in the store, with the difference to the one before; and the
 //! profile back from there.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use ferry_events::{
     Digest, Reason, Stop,
     artifact::{Packaged, Profiled},
 };
 use ferry_runtime::Failure;
-use ferry_slim::{BaseProfile, Diff, Kind, Limits};
+use ferry_slim::{BaseProfile, Diff, Kind, Limits, SlimError};
 use tracing::warn;
 
 use super::{SlimmerEffects, chain, disk, past, refusal, store};
@@ -20,13 +20,8 @@ impl SlimmerEffects {
     /// Makes the profile of a base's build.
     pub(super) async fn profiled(&self, packaged: &Packaged) -> Result<Profiled, Failure> {
         let (folder, jar) = self.packaged(packaged).await?;
-        let read = {
-            let jar = jar.clone();
-            move || BaseProfile::load(&jar, Limits::default())
-        };
-        let profile = tokio::task::spawn_blocking(read)
-            .await
-            .map_err(|error| Failure::OurFault(format!("the profile panicked: {error}")))?
+        let profile = load(jar.clone())
+            .await?
             .map_err(|error| match error.kind() {
                 Kind::Profile => Stop::new(Reason::NotABase, chain(&error)).into(),
                 _ => refusal(&error),
@@ -91,16 +86,19 @@ impl SlimmerEffects {
             .get_jar(stored, &file)
             .await
             .map_err(|error| store(&error))?;
-        let read = move || BaseProfile::load(&file, Limits::default());
-        let profile = tokio::task::spawn_blocking(read)
-            .await
-            .map_err(|error| Failure::OurFault(format!("the profile panicked: {error}")))?
-            .map_err(|error| {
-                let why = format!("the profile of {base}: {}", chain(&error));
-                Stop::new(Reason::ProfileUnavailable, why)
-            })?;
+        let profile = load(file).await?.map_err(|error| {
+            let why = format!("the profile of {base}: {}", chain(&error));
+            Stop::new(Reason::ProfileUnavailable, why)
+        })?;
         let profile = Arc::new(profile);
         self.profiles.keep(base, stored, profile.clone()).await;
         Ok(profile)
     }
+}
+
+/// Reads a base's jar or a profile beside what else goes on.
+async fn load(file: PathBuf) -> Result<Result<BaseProfile, SlimError>, Failure> {
+    tokio::task::spawn_blocking(move || BaseProfile::load(&file, Limits::default()))
+        .await
+        .map_err(|error| Failure::OurFault(format!("the profile panicked: {error}")))
 }
