@@ -13,18 +13,12 @@ use std::{
     time::Duration,
 };
 
-use ferry_builder::{
-    BuilderEffects, Places,
-    decide::{
-        build::{BuildWork, Built},
-        build_key, settings,
-    },
-};
-use ferry_bus::{Bus, LogLine};
+use ferry_builder::{BuilderEffects, Places, decide::build::Built};
+use ferry_bus::Bus;
 use ferry_config::{Config, Snippets};
-use ferry_events::{Reason, RunId, SourceError, Stop, ids, push::ChangeMerged, subject};
+use ferry_events::{Reason, RunId, SourceError, Stop, ids};
 use ferry_rig::{maven, tools};
-use ferry_runtime::{Failure, Hands, Notes};
+use ferry_runtime::{Hands, Notes};
 use support::{Forge, Outside};
 
 /// Far more than a snippet takes on a busy machine.
@@ -83,48 +77,10 @@ impl Desk {
     /// Builds a commit; what came of it, and the log.
     async fn build(&self, commit: &str) -> (Result<Built, Stop>, Vec<String>) {
         let run = RunId(ids::derive("test-run", &[commit]));
-        let change = ChangeMerged {
-            run,
-            module: "tip".into(),
-            repository: "shop".into(),
-            branch: "main".into(),
-            order: 1,
-            commit: commit.to_owned(),
-            push: None,
-            command: None,
-            author: None,
-            message: None,
-            uploaded: false,
-            force: false,
-            joint: None,
-        };
-        let settings = settings::of(&self.config, "tip").expect("a module");
-        let id = settings::build_id(&change, Some(&settings));
-        let work = BuildWork {
-            origin: None,
-            id,
-            repository: "shop".into(),
-            module: "tip".into(),
-            commit: commit.to_owned(),
-            settings,
-            run,
-            round: 1,
-        };
-        let key = build_key(id);
-        let building = self
-            .outside
-            .effects
-            .build(&key, &work, (1, None), &self.config);
-        let (_, result) = tokio::time::timeout(LIMIT, building).await.expect("an end");
-        let messages = self.outside.bus.messages(subject::LOGS).expect("a stream");
-        let log = messages
-            .iter()
-            .filter(|(_, subject, _)| *subject == subject::log(run))
-            .map(|(_, _, line)| {
-                let line: LogLine = serde_json::from_slice(line).expect("a line");
-                line.text
-            });
-        (result.map_err(Failure::into_stop), log.collect())
+        let names = ("tip", "shop", "main");
+        self.outside
+            .build(&self.config, names, commit, run, LIMIT)
+            .await
     }
 
     async fn stops(&self, commit: &str) -> Stop {

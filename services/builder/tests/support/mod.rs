@@ -9,18 +9,24 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
     sync::Arc,
+    time::Duration,
 };
 
 use ferry_builder::{
     BuilderDecide, BuilderEffects, Places,
-    decide::{Outcome, State, Work},
+    decide::{
+        Outcome, State, Work,
+        build::{BuildWork, Built},
+        build_key, settings,
+    },
 };
-use ferry_bus::MemoryBus;
+use ferry_bus::{LogLine, MemoryBus};
 use ferry_config::Config;
 use ferry_events::{
-    Body, Command as Ask, CommandId, Digest, Event, EventId, PushId, Scope, Service, Timestamp,
-    Verb, ids,
+    Body, Command as Ask, CommandId, Digest, Event, EventId, PushId, RunId, Scope, Service, Stop,
+    Timestamp, Verb, ids,
     push::{ChangeMerged, Received, Resolved},
+    subject,
 };
 use ferry_runtime::{Context, Decide, Failure, Hands, Input, Key};
 use tempfile::TempDir;
@@ -142,6 +148,61 @@ impl Outside {
             bus,
             folder,
         }
+    }
+
+    /// Builds a commit of a module of a repository's branch without the service around it: what came of it, and
+    /// the log.
+    pub async fn build(
+        &self,
+        config: &Config,
+        (module, repository, branch): (&str, &str, &str),
+        commit: &str,
+        run: RunId,
+        limit: Duration,
+    ) -> (Result<Built, Stop>, Vec<String>) {
+        let change = ChangeMerged {
+            run,
+            module: module.into(),
+            repository: repository.into(),
+            branch: branch.into(),
+            order: 1,
+            commit: commit.to_owned(),
+            push: None,
+            command: None,
+            author: None,
+            message: None,
+            uploaded: false,
+            force: false,
+            joint: None,
+        };
+        let settings = settings::of(config, module).expect("a module");
+        let id = settings::build_id(&change, Some(&settings));
+        let work = BuildWork {
+            origin: change.origin(),
+            id,
+            repository: change.repository,
+            module: change.module,
+            commit: change.commit,
+            settings,
+            run,
+            round: 1,
+        };
+        let key = build_key(id);
+        let building = self.effects.build(&key, &work, (1, None), config);
+        let (_, result) = tokio::time::timeout(limit, building).await.expect("an end");
+        (result.map_err(Failure::into_stop), self.log(run))
+    }
+
+    /// A run's log.
+    pub fn log(&self, run: RunId) -> Vec<String> {
+        let messages = self.bus.messages(subject::LOGS).expect("a stream");
+        let own = subject::log(run);
+        let lines = messages.iter().filter(|(_, subject, _)| *subject == own);
+        let text = |line: &[u8]| {
+            let line: LogLine = serde_json::from_slice(line).expect("a line");
+            line.text
+        };
+        lines.map(|(_, _, payload)| text(payload)).collect()
     }
 }
 

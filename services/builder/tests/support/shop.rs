@@ -6,22 +6,16 @@ use std::{
     time::Duration,
 };
 
-use ferry_builder::decide::{
-    build::{BuildWork, Built},
-    build_key, settings,
-};
-use ferry_bus::{Bus, LogLine, Write};
+use ferry_builder::decide::build::Built;
+use ferry_bus::{Bus, Write};
 use ferry_config::Config;
 use ferry_events::{
-    Body, Event, EventId, PushId, RunId, Scope, Service, Stop, ids,
-    push::{ChangeMerged, Received},
-    subject,
+    Body, Event, EventId, PushId, RunId, Scope, Service, Stop, ids, push::Received,
 };
 use ferry_rig::{
     git::{BRANCH, Push, Repository},
     maven::{self, Maven},
 };
-use ferry_runtime::Failure;
 
 use super::{Outside, at};
 
@@ -96,51 +90,14 @@ impl Shop {
             "test-run",
             &[module, commit, &self.config.revision_digest()],
         ));
-        let change = ChangeMerged {
-            run,
-            module: module.into(),
-            repository: module.into(),
-            branch: BRANCH.into(),
-            order: 1,
-            commit: commit.to_owned(),
-            push: None,
-            command: None,
-            author: None,
-            message: None,
-            uploaded: false,
-            force: false,
-            joint: None,
-        };
-        let settings = settings::of(&self.config, module).expect("a module");
-        let id = settings::build_id(&change, Some(&settings));
-        let work = BuildWork {
-            origin: None,
-            id,
-            repository: module.into(),
-            module: module.into(),
-            commit: commit.to_owned(),
-            settings,
-            run,
-            round: 1,
-        };
-        let effects = &self.outside.effects;
-        let key = build_key(id);
-        let building = effects.build(&key, &work, (1, None), &self.config);
-        let (_, result) = tokio::time::timeout(LIMIT, building).await.expect("an end");
-        (result.map_err(Failure::into_stop), self.log(run))
+        let names = (module, module, BRANCH);
+        self.outside
+            .build(&self.config, names, commit, run, LIMIT)
+            .await
     }
 
     pub fn log(&self, run: RunId) -> Vec<String> {
-        let messages = self.outside.bus.messages(subject::LOGS).expect("a stream");
-        let own = subject::log(run);
-        let lines = messages.iter().filter(|(_, subject, _)| *subject == own);
-        lines
-            .map(|(_, _, payload)| {
-                serde_json::from_slice::<LogLine>(payload)
-                    .expect("a line")
-                    .text
-            })
-            .collect()
+        self.outside.log(run)
     }
 
     pub async fn jar(&self, built: &Built) -> PathBuf {
