@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use ferry_api::{CommandState, DeployQuery, ReportQuery, RunState, RunView};
+use ferry_api::{ReportQuery, RunState, RunView};
 use ferry_events::Reason;
 use ferry_fake_base::{FakeBase, Options};
 use ferry_rig::{
     git::Repository,
     maven::{Maven, demo_dir, hello_jar},
     stack::{BaseAt, EnvironmentAt, ModuleAt, RepositoryAt, Setup, Stack},
-    wait::until,
 };
 
 /// Maven takes half a minute for a base on a machine that is busy.
@@ -110,19 +109,7 @@ async fn a_push_of_a_base_makes_the_profile_that_modules_are_slimmed_against() -
 
 /// Uploads the demo's module with all that its base has, and waits for its run.
 async fn deploy(stack: &Stack) -> Result<RunView> {
-    let bytes = std::fs::read(hello_jar(&[], true).await?)?;
-    let size = bytes.len() as u64;
-    let client = stack.client();
-    let asked = client
-        .deploy("hello", bytes, size, &DeployQuery::default())
-        .await?;
-    let run = until("the command to be taken", RUN_LIMIT, || async {
-        let view = client.command(asked.id).await?;
-        Ok(match view.state {
-            CommandState::Waiting => None,
-            _ => Some(view.run.context("the command is refused")?),
-        })
-    })
-    .await?;
+    let jar = std::fs::read(hello_jar(&[], true).await?)?;
+    let run = stack.upload("hello", jar, RUN_LIMIT).await?;
     stack.wait_run(run, RUN_LIMIT).await
 }

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use axum::{Json, Router, routing::get};
-use ferry_api::{CommandState, DeployQuery, EnvironmentState, RolloutRequest, RunState, RunView};
+use ferry_api::{CommandState, EnvironmentState, RolloutRequest, RunState, RunView};
 use ferry_events::{Reason, RunId};
 use ferry_fake_base::conformance;
 use ferry_rig::{
@@ -214,14 +214,5 @@ async fn stack(dir: &Path, bases: &[&Base], extra: &str) -> Result<Stack> {
 }
 
 async fn deploy(stack: &Stack, jar: &Path) -> Result<RunId> {
-    let bytes = std::fs::read(jar)?;
-    let size = bytes.len() as u64;
-    let asked = stack
-        .client()
-        .deploy("hello", bytes, size, &DeployQuery::default())
-        .await?;
-    until("the run", RUN_LIMIT, || async {
-        Ok(stack.client().command(asked.id).await?.run)
-    })
-    .await
+    stack.upload("hello", std::fs::read(jar)?, RUN_LIMIT).await
 }

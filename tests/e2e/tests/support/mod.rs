@@ -4,8 +4,8 @@
 
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
-use anyhow::{Context, Result};
-use ferry_api::{BaseState, CommandState, DeployQuery, RunView};
+use anyhow::Result;
+use ferry_api::{BaseState, RunView};
 use ferry_events::RunId;
 use ferry_fake_base::{FakeBase, Options, jar::FakeJar};
 use ferry_rig::{
@@ -110,22 +110,7 @@ impl Line {
 
     /// Uploads a jar; the run that it causes.
     pub async fn upload(&self, jar: &FakeJar) -> Result<RunId> {
-        let bytes = jar.bytes();
-        let size = bytes.len() as u64;
-        let client = self.stack.client();
-        let asked = client
-            .deploy("cart", bytes, size, &DeployQuery::default())
-            .await?;
-        until("the command to be taken", RUN_LIMIT, || async {
-            match client.command(asked.id).await {
-                Ok(view) if view.state == CommandState::Waiting => Ok(None),
-                Ok(view) => Ok(Some(view.run.context("the command is refused")?)),
-                // The gateway may be starting again.
-                Err(error) if error.is_passing() => Ok(None),
-                Err(error) => Err(error.into()),
-            }
-        })
-        .await
+        self.stack.upload("cart", jar.bytes(), RUN_LIMIT).await
     }
 
     /// Uploads a jar and waits until its run is over.

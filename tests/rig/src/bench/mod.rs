@@ -2,10 +2,12 @@
 //!
 //! In: how often. Out: figures.
 
+pub mod build;
 mod figures;
 mod follow;
 mod hand;
 mod herd;
+mod place;
 pub mod push;
 pub mod rollout;
 pub mod slim;

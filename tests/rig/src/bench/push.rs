@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use chrono::Utc;
-use ferry_cli::screen::took;
 use tokio::time::{sleep, timeout};
 
 use super::Figures;
 use super::figures::{Step, Table, median, millis, spread};
 use super::follow::run_of;
 use super::hand::Hand;
+use super::place::{fresh, sandbox, shown};
 use super::steps;
 use crate::base::{Base, Options};
 use crate::digest;
@@ -25,7 +25,6 @@ use crate::simulated::AnyBase;
 use crate::stack::{
     BaseAt, EnvironmentAt, ModuleAt, ProbeAt, Recorder, RepositoryAt, Setup, Stack,
 };
-use crate::tools;
 
 /// Between two looks at the module, for both alike.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
@@ -56,11 +55,7 @@ pub async fn measure(plan: &Plan, screen: &Screen) -> Result<Figures> {
     if plan.runs == 0 {
         bail!("--runs must be at least 1");
     }
-    let dir = tools::target_dir().join("bench").join("push");
-    if dir.is_dir() {
-        fs::remove_dir_all(&dir).with_context(|| format!("cannot empty {}", dir.display()))?;
-    }
-    fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    let dir = fresh("push")?;
     let mut bench = Bench::start(plan, &dir, screen).await?;
 
     let step = screen.step("one of each, not counted: what is new costs more the first time");
@@ -130,18 +125,6 @@ pub fn text(figures: &Figures) -> String {
     )
 }
 
-fn shown(millis: f64) -> String {
-    if millis.abs() < 1000.0 {
-        return format!("{millis:.1}ms");
-    }
-    #[allow(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "positive, and small"
-    )]
-    took(millis.max(0.0).round() as u64)
-}
-
 /// One deployment. Times in milliseconds.
 struct Measured {
     whole: f64,
@@ -178,10 +161,6 @@ impl Bench {
         let base = AnyBase::Real(Box::new(base));
         step.done(&format!("a real base answers at {}", base.http_url()));
 
-        let sandbox = tools::bubblewrap();
-        if let Err(error) = &sandbox {
-            screen.loud(&format!("NO SANDBOX for Ferry's builds: {error:#}"));
-        }
         let setup = Setup {
             repositories: vec![RepositoryAt::of(&by_ferry)],
             modules: vec![ModuleAt {
@@ -201,7 +180,7 @@ impl Bench {
                 bases: vec![BaseAt::of(&base)],
             }],
             maven_seed: Some(maven.seed().to_path_buf()),
-            sandbox: sandbox.is_ok(),
+            sandbox: sandbox(screen),
             ..Setup::new(&dir.join("ferry"))
         };
         let step = screen.step("Ferry starts");

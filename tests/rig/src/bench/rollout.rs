@@ -12,7 +12,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use ferry_api::{BaseState, DeployQuery, RunState};
+use ferry_api::{BaseState, RunState};
 use ferry_events::rollout::Plan as Planned;
 use ferry_events::{Body, Event, RunId, Timestamp};
 use ferry_fake_base::FakeJar;
@@ -21,9 +21,9 @@ use serde::Serialize;
 
 use super::figures::millis;
 use super::herd::{self, Herd};
+use super::place::fresh;
 use crate::screen::Screen;
 use crate::stack::{EnvironmentAt, ModuleAt, ProbeAt, Recorder, RepositoryAt, Setup, Stack};
-use crate::tools;
 use crate::wait::until;
 
 /// Bases answer within seconds; ten thousand are asked one after the other.
@@ -88,11 +88,7 @@ pub async fn measure(plan: &Plan, screen: &Screen) -> Result<Vec<Size>> {
     }
     let mut sizes = Vec::new();
     for bases in &plan.bases {
-        let dir = tools::target_dir().join("bench").join("rollout");
-        if dir.is_dir() {
-            fs::remove_dir_all(&dir).with_context(|| format!("cannot empty {}", dir.display()))?;
-        }
-        fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
+        let dir = fresh("rollout")?;
         sizes.push(of_size(*bases, plan, &dir, screen).await?);
     }
     Ok(sizes)
@@ -217,15 +213,7 @@ struct Rolled {
 }
 
 async fn roll_out(stack: &Stack, events: &mut Recorder, jar: FakeJar) -> Result<Rolled> {
-    let (client, bytes) = (stack.client(), jar.bytes());
-    let size = bytes.len() as u64;
-    let asked = client
-        .deploy("cart", bytes, size, &DeployQuery::default())
-        .await?;
-    let run = until("the run", SILENCE, || async {
-        Ok(client.command(asked.id).await?.run)
-    })
-    .await?;
+    let run = stack.upload("cart", jar.bytes(), SILENCE).await?;
     let mut planned: Option<(Timestamp, Planned, String)> = None;
     let mut count = 0;
     let ended = loop {

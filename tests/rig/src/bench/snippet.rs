@@ -8,19 +8,18 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use chrono::Utc;
-use ferry_cli::screen::took;
 use serde::Serialize;
 use tokio::time::{sleep, timeout};
 
 use super::figures::{Spread, Step, Table, millis, spread};
 use super::follow::run_of;
+use super::place::{fresh, sandbox, shown};
 use super::steps;
 use crate::base::{Base, Options};
 use crate::git::Repository;
 use crate::maven::demo_dir;
 use crate::screen::Screen;
 use crate::stack::{BaseAt, EnvironmentAt, Recorder, RepositoryAt, Setup, Stack};
-use crate::tools;
 
 /// Between two looks at the base.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
@@ -65,11 +64,7 @@ pub async fn measure(runs: usize, screen: &Screen) -> Result<Measured> {
     if runs == 0 {
         bail!("--runs must be at least 1");
     }
-    let dir = tools::target_dir().join("bench").join("snippet");
-    if dir.is_dir() {
-        fs::remove_dir_all(&dir).with_context(|| format!("cannot empty {}", dir.display()))?;
-    }
-    fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    let dir = fresh("snippet")?;
     let mut bench = Bench::start(&dir, screen).await?;
     let step = screen.step("one, not counted: what is new costs more the first time");
     bench.once(0).await?;
@@ -110,18 +105,6 @@ pub fn text(measured: &Measured) -> String {
     )
 }
 
-fn shown(millis: f64) -> String {
-    if millis.abs() < 1000.0 {
-        return format!("{millis:.1}ms");
-    }
-    #[allow(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "positive, and small"
-    )]
-    took(millis.max(0.0).round() as u64)
-}
-
 struct Bench {
     // Ended before the base that it works on.
     events: Recorder,
@@ -143,10 +126,6 @@ impl Bench {
         let step = screen.step("a real base starts");
         let base = Base::start(Options::new("bench-1", &dir.join("base"))).await?;
         step.done(&format!("a real base answers at {}", base.http_url()));
-        let sandbox = tools::bubblewrap();
-        if let Err(error) = &sandbox {
-            screen.loud(&format!("NO SANDBOX for Ferry's builds: {error:#}"));
-        }
         let setup = Setup {
             repositories: vec![RepositoryAt::of(&repository)],
             environments: vec![EnvironmentAt {
@@ -158,7 +137,7 @@ impl Bench {
                     url: base.http_url(),
                 }],
             }],
-            sandbox: sandbox.is_ok(),
+            sandbox: sandbox(screen),
             extra: MODULE.to_owned(),
             ..Setup::new(&dir.join("ferry"))
         };

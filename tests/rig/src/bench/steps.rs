@@ -83,7 +83,7 @@ pub(super) fn of(events: &[Event], sent: Timestamp, answered: Timestamp) -> Resu
     Ok(Parts { steps, own })
 }
 
-fn millis_between(from: Timestamp, to: Timestamp) -> f64 {
+pub(super) fn millis_between(from: Timestamp, to: Timestamp) -> f64 {
     #[allow(clippy::cast_precision_loss, reason = "milliseconds of minutes")]
     let micros = (to - from).num_microseconds().unwrap_or_default() as f64;
     micros / 1000.0

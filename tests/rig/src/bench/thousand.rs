@@ -10,18 +10,17 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use ferry_cli::screen::took;
 use procfs::process::Process;
 use serde::Serialize;
 use tokio::time::{sleep, timeout};
 
 use super::figures::{Spread, millis, spread};
+use super::place::{fresh, sandbox, shown};
 use super::rollout::{Used, of_process, used};
 use crate::base::{Base, Options};
 use crate::git::{Push, Repository};
 use crate::screen::Screen;
 use crate::stack::{BaseAt, EnvironmentAt, RepositoryAt, Setup, Stack};
-use crate::tools;
 
 /// Between two looks at one module.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
@@ -67,11 +66,7 @@ pub async fn measure(modules: usize, screen: &Screen) -> Result<Measured> {
     if modules < FEW {
         bail!("--modules must be at least {FEW}");
     }
-    let dir = tools::target_dir().join("bench").join("thousand");
-    if dir.is_dir() {
-        fs::remove_dir_all(&dir).with_context(|| format!("cannot empty {}", dir.display()))?;
-    }
-    fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    let dir = fresh("thousand")?;
     let mut bench = Bench::start(modules, &dir, screen).await?;
 
     let step = screen.step("one push of one module, not counted");
@@ -167,15 +162,6 @@ pub fn text(it: &Measured) -> String {
     )
 }
 
-fn shown(millis: f64) -> String {
-    #[allow(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "positive, and small"
-    )]
-    took(millis.max(0.0).round() as u64)
-}
-
 #[allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 fn now() -> Instant {
     Instant::now()
@@ -216,10 +202,6 @@ impl Bench {
         };
         let mut base = Base::start(options).await?;
         step.done(&format!("a real base answers at {}", base.http_url()));
-        let sandbox = tools::bubblewrap();
-        if let Err(error) = &sandbox {
-            screen.loud(&format!("NO SANDBOX for Ferry's builds: {error:#}"));
-        }
         let mut extra = String::new();
         for name in (0..modules).map(module).chain([LONE.to_owned()]) {
             writeln!(
@@ -238,7 +220,7 @@ impl Bench {
                     url: base.http_url(),
                 }],
             }],
-            sandbox: sandbox.is_ok(),
+            sandbox: sandbox(screen),
             extra,
             ..Setup::new(&dir.join("ferry"))
         };

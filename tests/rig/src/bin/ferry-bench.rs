@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
-use ferry_rig::bench::{push, rollout, slim, snippet, thousand};
+use ferry_rig::bench::{build, push, rollout, slim, snippet, thousand};
 use ferry_rig::screen::Screen;
 use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
@@ -32,6 +32,8 @@ enum What {
     Rollout(RolloutArgs),
     /// Slimming jars of some sizes, beside cp, zip -d and Maven
     Slim(SlimArgs),
+    /// A build in a Maven that stays, and in one of its own
+    Build(BuildArgs),
     /// From a webhook to the base's answer, for a snippet of Java on one real base
     Snippet(SnippetArgs),
     /// One push of a thousand snippets on one real base, and pushes of one module meanwhile
@@ -81,6 +83,16 @@ struct SlimArgs {
 }
 
 #[derive(clap::Args)]
+struct BuildArgs {
+    /// How often each is measured
+    #[arg(long, default_value_t = 10)]
+    runs: usize,
+    /// Print an object instead
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args)]
 struct SnippetArgs {
     /// How often it is measured
     #[arg(long, default_value_t = 20)]
@@ -106,6 +118,7 @@ async fn main() -> Result<ExitCode> {
     let (What::Push(PushArgs { json, .. })
     | What::Rollout(RolloutArgs { json, .. })
     | What::Slim(SlimArgs { json, .. })
+    | What::Build(BuildArgs { json, .. })
     | What::Snippet(SnippetArgs { json, .. })
     | What::Thousand(ThousandArgs { json, .. })) = what;
     let screen = if json {
@@ -154,6 +167,11 @@ async fn figures(what: What, screen: &Screen) -> Result<(String, Value)> {
             };
             let rows = slim::measure(&plan, screen).await?;
             Ok((slim::table(&rows), serde_json::to_value(&rows)?))
+        }
+        What::Build(args) => {
+            let measured = build::measure(args.runs, screen).await?;
+            let object = serde_json::to_value(&measured)?;
+            Ok((build::text(&measured), object))
         }
         What::Snippet(args) => {
             let measured = snippet::measure(args.runs, screen).await?;

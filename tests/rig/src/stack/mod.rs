@@ -14,7 +14,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use ferry_api::{Client, ClientError, HookAnswer, PushState, RunView};
+use ferry_api::{Client, ClientError, CommandState, DeployQuery, HookAnswer, PushState, RunView};
 use ferry_events::{PushId, RunId, push::RunOf};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
@@ -177,6 +177,26 @@ impl Stack {
             [one] => Ok(one.run),
             others => bail!("push {id} caused {} runs, not one", others.len()),
         }
+    }
+
+    /// Uploads a jar for a module: the run that it caused.
+    ///
+    /// # Errors
+    /// When it is refused, or not taken within `limit`.
+    pub async fn upload(&self, module: &str, jar: Vec<u8>, limit: Duration) -> Result<RunId> {
+        let size = jar.len() as u64;
+        let query = DeployQuery::default();
+        let asked = self.client.deploy(module, jar, size, &query).await?;
+        until("the command to be taken", limit, || async {
+            match self.client.command(asked.id).await {
+                Ok(view) if view.state == CommandState::Waiting => Ok(None),
+                Ok(view) => Ok(Some(view.run.context("the command is refused")?)),
+                // The gateway may be starting again.
+                Err(error) if error.is_passing() => Ok(None),
+                Err(error) => Err(error.into()),
+            }
+        })
+        .await
     }
 
     /// The run, once nothing more will happen to it.
