@@ -248,6 +248,11 @@ impl Decide for Slimmer {
         state.packaged.clone().filter(|_| !state.done)
     }
 
+    /// All that it makes is named by its bytes.
+    fn may_begin_early(&self, _: &Key, _: &Packaged) -> bool {
+        true
+    }
+
     fn slot(&self, _: &Key, packaged: &Packaged) -> Slot {
         Slot {
             pool: "slim",

@@ -207,7 +207,7 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
                     self.shared.worker,
                 );
             }
-            let begun = self.claim(&mut round, &held, &context, &mut permit);
+            let mut begun = self.claim(&mut round, &held, &context, &mut permit);
             let Some(new) = round.result(&held) else {
                 let reports = |one: &Pending<_>| matches!(one.input, Input::Report(_));
                 let comes_again = inputs.iter().all(reports) && held.as_of.elapsed() < TRUSTED;
@@ -223,7 +223,17 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
             let expected = held.at;
             let batch = self.batch(&new, expected, &round, &context);
             let before = self.shared.settings.witness.highest();
-            match self.shared.bus.commit(batch).await {
+            let early =
+                begun.take_if(|begun| self.shared.decide.may_begin_early(&self.key, begun.work()));
+            let is_early = early.is_some();
+            if let Some(early) = early {
+                self.begin(early, &context, None);
+            }
+            let committed = self.shared.bus.commit(batch).await;
+            if committed.is_err() && is_early {
+                self.running = None;
+            }
+            match committed {
                 Ok(committed) => {
                     self.shared.settings.room.taken();
                     let sequence = committed.sequences[0];
@@ -297,7 +307,8 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
     /// After the commit: work begins, deadlines are set.
     fn after(&mut self, context: &Context, begun: Option<Begun<D>>) {
         if let Some(begun) = begun {
-            self.begin(begun, context);
+            let claimed_at = self.held.as_ref().map_or(0, |held| held.at);
+            self.begin(begun, context, Some(claimed_at));
         }
         let Some(held) = &self.held else { return };
         let again = held.stored.retry.as_ref().map(|retry| retry.next_at);

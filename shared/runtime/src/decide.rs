@@ -256,6 +256,14 @@ pub trait Decide: Send + Sync + 'static {
         None
     }
 
+    /// Whether that work may begin while its claim is still being committed. Then it must change nothing that
+    /// anyone else would miss or find twice: it is dropped where the commit fails, and may go on in two
+    /// replicas until one of them hears so.
+    fn may_begin_early(&self, key: &Key, work: &Self::Work) -> bool {
+        let _ = (key, work);
+        false
+    }
+
     /// Where that work waits for its turn.
     fn slot(&self, key: &Key, work: &Self::Work) -> Slot {
         let _ = work;

@@ -202,6 +202,11 @@ impl Decide for InstallerDecide {
         })
     }
 
+    /// Looking at a base and fetching a jar change nothing; using up the request ids of others does.
+    fn may_begin_early(&self, _: &Key, work: &Work) -> bool {
+        matches!(work, Work::Prepare { unsettled, .. } if unsettled.is_empty())
+    }
+
     fn patience(&self, _: &Key, work: &Work) -> Policy {
         match work {
             Work::Undrain { .. } => BACK,

@@ -106,6 +106,22 @@ impl MemoryBus {
         self.lock().lose_answers = commits;
     }
 
+    /// Stores batches and keeps their answers back, until told otherwise.
+    pub fn hold_answers(&self, hold: bool) {
+        self.lock().hold_answers = hold;
+        self.changed();
+    }
+
+    async fn answers(&self) {
+        loop {
+            let change = self.shared.changes.notified();
+            if !self.lock().hold_answers {
+                return;
+            }
+            change.await;
+        }
+    }
+
     /// Every message of a stream: sequence, subject and payload, in order.
     ///
     /// # Errors
@@ -249,6 +265,7 @@ impl Bus for MemoryBus {
             }
         };
         self.changed();
+        self.answers().await;
         lost.ok_or_else(|| BusError::Unavailable("the answer was lost".into()).into())
     }
 

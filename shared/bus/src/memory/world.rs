@@ -50,6 +50,8 @@ pub(super) struct World {
     pub connected: bool,
     /// Answers to the next commits that get lost after the batch is stored.
     pub lose_answers: usize,
+    /// Whether commits wait for their answers.
+    pub hold_answers: bool,
 }
 
 impl World {
@@ -87,6 +89,7 @@ impl World {
             questions: BTreeMap::new(),
             connected: true,
             lose_answers: 0,
+            hold_answers: false,
         }
     }
 

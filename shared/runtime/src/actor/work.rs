@@ -54,6 +54,13 @@ pub(super) struct Begun<D: Decide> {
     permit: Permit,
 }
 
+impl<D: Decide> Begun<D> {
+    /// What is to be done.
+    pub(super) fn work(&self) -> &D::Work {
+        &self.work
+    }
+}
+
 impl<D: Decide, E: Effects<D>> Actor<D, E> {
     /// Puts the claim right for the round's new state: dropped, renewed, kept, or made.
     pub(super) fn claim(
@@ -155,8 +162,9 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
         })
     }
 
-    /// Begins work whose claim was committed.
-    pub(super) fn begin(&mut self, begun: Begun<D>, context: &Context) {
+    /// Begins work whose claim was committed, under which sequence; none: it is being committed, and the work
+    /// may begin early.
+    pub(super) fn begin(&mut self, begun: Begun<D>, context: &Context, claimed_at: Option<u64>) {
         let Begun {
             work,
             claim,
@@ -176,10 +184,11 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
         let stop = cancel.clone();
         let witness = self.shared.settings.witness.clone();
         let (settings, key) = (self.shared.settings.clone(), self.key.clone());
-        let claimed_at = self.held.as_ref().map_or(0, |held| held.at);
         let done = async move {
             // Nothing is done in the world that a restored stream could forget unnoticed.
-            while let Err(error) = settings.witness.cover(claimed_at).await {
+            while let Some(claimed_at) = claimed_at
+                && let Err(error) = settings.witness.cover(claimed_at).await
+            {
                 error!(%key, %error, "work waits for this service's disk");
                 tokio::time::sleep(DISK_PAUSE).await;
             }

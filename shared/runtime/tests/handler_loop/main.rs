@@ -2,6 +2,7 @@
 //!
 //! Time is tokio's and paused, so that leases and back-offs pass at once.
 
+mod early;
 mod letters;
 mod retries;
 #[path = "../support/mod.rs"]

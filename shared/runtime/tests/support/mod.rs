@@ -36,6 +36,8 @@ use uuid::Uuid;
 #[derive(Clone, Default)]
 pub struct Publisher {
     pub mended: Arc<AtomicBool>,
+    /// Whether its work may begin early.
+    pub early: bool,
     pub crowd: Arc<Mutex<Crowd>>,
 }
 
@@ -141,6 +143,10 @@ impl Decide for Publisher {
             .as_ref()
             .filter(|_| !state.published)
             .map(|packaged| packaged.run)
+    }
+
+    fn may_begin_early(&self, _: &Key, _: &RunId) -> bool {
+        self.early
     }
 
     fn concerns(&self, _: &Key, state: &State, _: &Config) -> Vec<Concern> {
