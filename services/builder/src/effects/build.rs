@@ -21,7 +21,7 @@ use super::{
     git::GitError,
     log::LogWriter,
     maven::{self, Maven},
-    mirror::Mirror,
+    mirror::{Listing, Mirror},
     own, rules,
     run::{Ended, Run, Said, judge},
     sandbox::{self, Jail, View},
@@ -76,24 +76,29 @@ async fn try_build(
     if let Some(snippet) = &work.settings.snippet {
         return snippet::build(effects, work, snippet.base_jar.as_deref(), config, said).await;
     }
-    let jail = Jail::find(builder.sandbox, &effects.places.data_dir)
-        .await
-        .map_err(|error| Stop::new(Reason::SandboxUnavailable, error.to_string()))?;
+    let place = Place::new(&effects.places.builds())?;
+    let (jail, sources) = tokio::join!(
+        Jail::find(builder.sandbox, &effects.places.data_dir),
+        sources(effects, work, config, &place),
+    );
+    let jail = jail.map_err(|error| Stop::new(Reason::SandboxUnavailable, error.to_string()))?;
     if jail.is_open() {
         said.note(&format!("WARNING: {}", sandbox::OPEN));
         warn!(module = work.module, "{}", sandbox::OPEN);
     }
     let mvn = tools::maven()?;
-    let place = Place::new(&effects.places.builds())?;
-    let mirror = sources(effects, work, config, &place).await?;
-    let own = own::read(&mirror, work, config).await?;
-    let rules = rules::read(&mirror, work).await?;
+    let (mirror, listing) = sources?;
+    let own = match listing.has(&own::path(&work.settings.path)) {
+        true => own::read(&mirror, work, config).await?,
+        false => None,
+    };
+    let rules = rules::read(&mirror, &listing, work).await?;
     let (work, limit) = own::put_in(work, own.as_ref(), config);
     let work = &work;
     own::note(said, own.as_ref(), work);
     let java_home = tools::java_home(work.settings.jdk.as_deref())?;
     let (maven, fit) =
-        maven_repository(effects, work, builder, &mirror, (&jail, &mvn, &java_home)).await?;
+        maven_repository(effects, work, builder, &listing, (&jail, &mvn, &java_home)).await?;
 
     // For files that a worker took.
     let anew;
@@ -155,7 +160,7 @@ async fn try_build(
     if left.moved {
         said.log.forget();
         anew = Place::new(&effects.places.builds())?;
-        sources(effects, work, config, &anew).await?;
+        self::sources(effects, work, config, &anew).await?;
         (view.sources, view.home) = (&anew.sources, &anew.home);
     }
     said.log.set_root(&jail.sources(&view));
@@ -272,45 +277,58 @@ pub(super) async fn commit(
 fn found(there: Result<bool, GitError>, work: &BuildWork) -> Result<(), Failure> {
     match there.map_err(|error| error.failure())? {
         true => Ok(()),
-        false => Err(Stop::new(Reason::CommitNotFound, work.commit.clone()).into()),
+        false => Err(gone(work)),
     }
 }
 
-/// Exactly the commit's files.
+fn gone(work: &BuildWork) -> Failure {
+    Stop::new(Reason::CommitNotFound, work.commit.clone()).into()
+}
+
+/// Exactly the commit's files, and what there is of them.
 async fn sources(
     effects: &BuilderEffects,
     work: &BuildWork,
     config: &Config,
     place: &Place,
-) -> Result<Mirror, Failure> {
+) -> Result<(Mirror, Listing), Failure> {
     let mirror = mirror_of(effects, work, config).await?;
+    // Neither is dropped because the other failed: a git that is killed leaves its lock behind.
+    let both = async || {
+        let (written, listing) = tokio::join!(
+            mirror.check_out(&work.commit, &place.sources, &place.index),
+            mirror.listing(&work.commit),
+        );
+        written.and(listing)
+    };
     let there = mirror.mended(
         |error| Some(error),
         || async {
-            let there = mirror.have(&work.commit).await?;
-            if there {
-                mirror
-                    .check_out(&work.commit, &place.sources, &place.index)
-                    .await?;
+            // Whoever resolved the commit has it; only another builder has to fetch it first.
+            match both().await {
+                Ok(listing) => return Ok(Some(listing)),
+                Err(error @ GitError::Damaged(_)) => return Err(error),
+                Err(_) => {}
             }
-            Ok(there)
+            if !mirror.have(&work.commit).await? {
+                return Ok(None);
+            }
+            both().await.map(Some)
         },
     );
-    found(there.await, work)?;
-    Ok(mirror)
+    let listing = there.await.map_err(|error| error.failure())?;
+    let listing = listing.ok_or_else(|| gone(work))?;
+    Ok((mirror, listing))
 }
 
 async fn maven_repository(
     effects: &BuilderEffects,
     work: &BuildWork,
     builder: &Builder,
-    mirror: &Mirror,
+    listing: &Listing,
     (jail, mvn, java_home): (&Jail, &Path, &Path),
 ) -> Result<(Maven, Fit), Failure> {
-    let poms = mirror
-        .poms(&work.commit)
-        .await
-        .map_err(|error| error.failure())?;
+    let poms = listing.poms();
     let settings = match &builder.maven_settings {
         Some(path) => {
             fs::read(path).map_err(|error| trouble("[builder] maven_settings", &error))?

@@ -6,6 +6,7 @@
 //! that git finds damaged is set aside, and fetched again from the beginning.
 
 use std::{
+    borrow::Cow,
     io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
@@ -49,6 +50,50 @@ pub struct Listed {
     pub object: String,
     /// How many these are.
     pub size: u64,
+}
+
+/// A commit's files, as git lists them: "MODE TYPE OBJECT\tPATH", a zero byte after each.
+pub struct Listing(Vec<u8>);
+
+impl Listing {
+    fn entries(&self) -> impl Iterator<Item = (&[u8], Cow<'_, str>)> {
+        self.0.split(|byte| *byte == 0).filter_map(|line| {
+            let path = line.split(|byte| *byte == b'\t').nth(1)?;
+            Some((line, String::from_utf8_lossy(path)))
+        })
+    }
+
+    /// Whether something is at a path, of whatever kind.
+    pub fn has(&self, path: &str) -> bool {
+        self.entries().any(|(_, found)| {
+            let below = found.strip_prefix(path);
+            below.is_some_and(|below| below.is_empty() || below.starts_with('/'))
+        })
+    }
+
+    /// A digest of what a build resolves its dependencies by: every pom and `.mvn` file.
+    pub fn poms(&self) -> Digest {
+        let mut wanted = Vec::new();
+        for (line, path) in self.entries() {
+            if path.ends_with("pom.xml") || path.starts_with(".mvn/") || path.contains("/.mvn/") {
+                wanted.extend_from_slice(line);
+                wanted.push(0);
+            }
+        }
+        Digest::of(&wanted)
+    }
+}
+
+/// What is known of a commit.
+pub struct About {
+    /// The commit.
+    pub id: String,
+    /// Those right before it.
+    pub parents: Vec<String>,
+    /// Its first line.
+    pub subject: String,
+    /// Its author's name.
+    pub author: String,
 }
 
 /// One repository's mirror.
@@ -195,18 +240,25 @@ impl Mirror {
         self.git.run(command, FETCH_LIMIT).await.map(drop)
     }
 
-    /// Fetches one branch. Its tip; none: there is no such branch.
+    /// Fetches one branch. Whether there is such a branch.
     ///
     /// # Errors
     /// When git fails.
-    pub async fn fetch_branch(&self, branch: &str) -> Result<Option<String>, GitError> {
-        let kept = format!("refs/ferry/branch/{}", token(branch));
-        let wanted = format!("+refs/heads/{branch}:{kept}");
+    pub async fn fetch_branch(&self, branch: &str) -> Result<bool, GitError> {
+        let wanted = format!("+refs/heads/{branch}:{}", kept(branch));
         match self.fetch(&["--no-tags"], &[&wanted]).await {
-            Ok(()) => self.peel(&kept).await,
-            Err(GitError::Failed(said)) if said.contains("couldn't find remote ref") => Ok(None),
+            Ok(()) => Ok(true),
+            Err(GitError::Failed(said)) if said.contains("couldn't find remote ref") => Ok(false),
             Err(error) => Err(error),
         }
+    }
+
+    /// The commit that a branch stood at when it was fetched.
+    ///
+    /// # Errors
+    /// When git cannot be run.
+    pub async fn tip(&self, branch: &str) -> Result<Option<String>, GitError> {
+        self.peel(&kept(branch)).await
     }
 
     /// Fetches every branch and tag; those that are gone go here too.
@@ -296,72 +348,66 @@ impl Mirror {
     /// # Errors
     /// When git fails.
     pub async fn changed(&self, from: Option<&str>, to: &str) -> Result<Vec<String>, GitError> {
-        let from = match from {
-            Some(from) => self.peel(from).await?,
-            None => None,
-        };
+        if let Some(from) = from
+            && let Some(paths) = self.differ(from, to).await?
+        {
+            return Ok(paths);
+        }
         let mut command = self.command();
-        match &from {
-            Some(from) => command.args([
-                "diff-tree",
-                "-r",
-                "-z",
-                "--name-only",
-                "--no-renames",
-                from,
-                to,
-            ]),
-            None => command.args(["ls-tree", "-r", "-z", "--name-only", "--full-tree", to]),
-        };
-        let listed = self.git.local(command).await?;
-        let paths = listed
-            .split(|byte| *byte == 0)
-            .filter(|path| !path.is_empty());
-        Ok(paths
-            .map(|path| String::from_utf8_lossy(path).into_owned())
-            .collect())
+        command.args(["ls-tree", "-r", "-z", "--name-only", "--full-tree", to]);
+        self.git.local(command).await.map(|listed| paths(&listed))
     }
 
-    /// A commit's first line and its author's name.
+    /// Paths that differ between two commits. None: one of them is not here.
+    ///
+    /// # Errors
+    /// When git cannot be run.
+    pub async fn differ(&self, from: &str, to: &str) -> Result<Option<Vec<String>>, GitError> {
+        let mut command = self.command();
+        command.args(["diff-tree", "-r", "-z", "--name-only", "--no-renames"]);
+        command.args([format!("{from}^{{commit}}"), format!("{to}^{{commit}}")]);
+        let output = self.git.ask(command).await?;
+        if output.status.success() {
+            return Ok(Some(paths(&output.out)));
+        }
+        unless_damaged(&output).map(|()| None)
+    }
+
+    /// What is known of the commit that a name or id means. None: there is none here.
+    ///
+    /// # Errors
+    /// When git cannot be run.
+    pub async fn about(&self, name: &str) -> Result<Option<About>, GitError> {
+        let mut command = self.command();
+        command
+            .args(["log", "-1", "--no-show-signature"])
+            .args(["--format=%H%x00%P%x00%s%x00%an", "--end-of-options"])
+            .arg(format!("{name}^{{commit}}"))
+            .arg("--");
+        let output = self.git.ask(command).await?;
+        if !output.status.success() {
+            return unless_damaged(&output).map(|()| None);
+        }
+        let text = String::from_utf8_lossy(&output.out);
+        let mut fields = text.trim_end_matches('\n').split('\0').map(str::to_owned);
+        let mut next = || fields.next().unwrap_or_default();
+        let (id, parents) = (next(), next());
+        Ok(address::is_object_id(&id).then(|| About {
+            id,
+            parents: parents.split(' ').map(str::to_owned).collect(),
+            subject: next(),
+            author: next(),
+        }))
+    }
+
+    /// All that a commit has.
     ///
     /// # Errors
     /// When git fails.
-    pub async fn about(&self, commit: &str) -> Result<(String, String), GitError> {
-        let mut command = self.command();
-        command.args([
-            "log",
-            "-1",
-            "--no-show-signature",
-            "--format=%s%x00%an",
-            commit,
-            "--",
-        ]);
-        let text = String::from_utf8_lossy(&self.git.local(command).await?).into_owned();
-        let (subject, author) = text
-            .trim_end_matches('\n')
-            .split_once('\0')
-            .unwrap_or((&text, ""));
-        Ok((subject.to_owned(), author.to_owned()))
-    }
-
-    /// A digest of what a build resolves its dependencies by: every pom and `.mvn` file of a commit.
-    ///
-    /// # Errors
-    /// When git fails.
-    pub async fn poms(&self, commit: &str) -> Result<Digest, GitError> {
+    pub async fn listing(&self, commit: &str) -> Result<Listing, GitError> {
         let mut command = self.command();
         command.args(["ls-tree", "-r", "-z", "--full-tree", commit]);
-        let listed = self.git.local(command).await?;
-        let mut wanted = Vec::new();
-        for line in listed.split(|byte| *byte == 0) {
-            let path = line.split(|byte| *byte == b'\t').nth(1).unwrap_or_default();
-            let path = String::from_utf8_lossy(path);
-            if path.ends_with("pom.xml") || path.starts_with(".mvn/") || path.contains("/.mvn/") {
-                wanted.extend_from_slice(line);
-                wanted.push(0);
-            }
-        }
-        Ok(Digest::of(&wanted))
+        self.git.local(command).await.map(Listing)
     }
 
     /// A file of a commit, as git has it, where it has at most so many bytes.
@@ -445,6 +491,20 @@ impl Mirror {
             .args(["read-tree", "--reset", "-u", commit]);
         self.git.local(command).await.map(drop)
     }
+}
+
+/// Where a branch's tip is kept.
+fn kept(branch: &str) -> String {
+    format!("refs/ferry/branch/{}", token(branch))
+}
+
+/// Paths with a zero byte after each.
+fn paths(listed: &[u8]) -> Vec<String> {
+    let paths = listed.split(|byte| *byte == 0);
+    paths
+        .filter(|path| !path.is_empty())
+        .map(|path| String::from_utf8_lossy(path).into_owned())
+        .collect()
 }
 
 /// "MODE TYPE OBJECT SIZE\tPATH"; none for what is no plain file.

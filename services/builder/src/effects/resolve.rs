@@ -95,45 +95,44 @@ async fn pushed(mirror: &Mirror, work: &HeadWork, after: &str) -> Result<Found, 
     if work.head.as_deref() == Some(after) {
         return Ok(bare(after, None));
     }
+    let head = work.head.as_deref();
     let look = || async {
-        let tip = mirror.fetch_branch(&work.branch).await?;
-        if let Some(commit) = mirror.peel(after).await? {
-            return Ok((Some(commit), tip));
+        let is_branch = mirror.fetch_branch(&work.branch).await?;
+        let asked = tokio::try_join!(
+            mirror.about(after),
+            mirror.tip(&work.branch),
+            since(mirror, head, after),
+        );
+        let (about, tip, changed) = asked?;
+        // One from before is none.
+        let tip = tip.filter(|_| is_branch);
+        if about.is_some() {
+            return Ok((about, tip, changed));
         }
-        if tip.is_none() {
-            return Ok((None, None));
+        if !is_branch {
+            return Ok((None, None, None));
         }
         // A commit that was forced away is on no branch; whether it is served by its id is the forge's to say.
         if mirror.fetch_object(after).await.is_ok()
-            && let Some(commit) = mirror.peel(after).await?
+            && let Some(about) = mirror.about(after).await?
         {
-            return Ok((Some(commit), tip));
+            return Ok((Some(about), tip, None));
         }
         Err(Miss::NotThere("the repository does not have it"))
     };
     let passes = |miss: &Miss| matches!(miss, Miss::NotThere(_));
-    let (commit, tip) = retry::patiently(LOOKS, after, passes, look).await?;
-    let Some(commit) = commit else {
+    let (about, tip, changed) = retry::patiently(LOOKS, after, passes, look).await?;
+    let Some(about) = about else {
         return Ok(bare(after, None));
     };
-    let head = work.head.as_deref();
-    // A head that is not here was forced away, or the mirror has holes: the answers would be others.
-    if let Some(head) = head
-        && mirror.peel(head).await?.is_none()
-    {
-        mirror.walk(&commit).await?;
-    }
-    let asked = async {
-        tokio::try_join!(
-            mirror.leads(head, Some(&commit)),
-            mirror.leads(Some(&commit), head),
-            mirror.leads(Some(&commit), tip.as_deref()),
-            mirror.changed(head, &commit),
-            mirror.about(&commit),
-        )
+    let commit = about.id;
+    // Most pushes are one commit on top of the last: nothing is left to ask of git then.
+    let on_top = head.is_some_and(|head| about.parents.iter().any(|parent| parent == head));
+    let (head_before_after, after_before_head, changed) = match changed {
+        Some(changed) if on_top => (true, false, changed),
+        _ => related(mirror, head, &commit).await?,
     };
-    let (head_before_after, after_before_head, after_in_tip, changed, (subject, author)) =
-        asked.await?;
+    let after_in_tip = mirror.leads(Some(&commit), tip.as_deref()).await?;
     let ancestry = Ancestry {
         after: commit,
         tip,
@@ -144,9 +143,40 @@ async fn pushed(mirror: &Mirror, work: &HeadWork, after: &str) -> Result<Found, 
     Ok(Found {
         ancestry,
         changed,
-        subject,
-        author,
+        subject: about.subject,
+        author: about.author,
     })
+}
+
+/// What differs from the head; none: one of both is not here, or there is no head.
+async fn since(
+    mirror: &Mirror,
+    head: Option<&str>,
+    after: &str,
+) -> Result<Option<Vec<String>>, GitError> {
+    match head {
+        Some(head) => mirror.differ(head, after).await,
+        None => Ok(None),
+    }
+}
+
+/// Whether the head leads to a commit, or that to the head; and what differs.
+async fn related(
+    mirror: &Mirror,
+    head: Option<&str>,
+    commit: &str,
+) -> Result<(bool, bool, Vec<String>), GitError> {
+    // A head that is not here was forced away, or the mirror has holes: the answers would be others.
+    if let Some(head) = head
+        && mirror.peel(head).await?.is_none()
+    {
+        mirror.walk(commit).await?;
+    }
+    tokio::try_join!(
+        mirror.leads(head, Some(commit)),
+        mirror.leads(Some(commit), head),
+        mirror.changed(head, commit),
+    )
 }
 
 /// What is known without the commit itself.
@@ -176,8 +206,9 @@ async fn named(mirror: &Mirror, text: &str) -> Result<Found, Miss> {
     if !mirror.is_reachable(&commit).await? {
         return Err(Miss::NotThere("no branch and no tag leads to it"));
     }
-    let (subject, author) = mirror.about(&commit).await?;
     let mut found = bare(&commit, None);
-    (found.subject, found.author) = (subject, author);
+    if let Some(about) = mirror.about(&commit).await? {
+        (found.subject, found.author) = (about.subject, about.author);
+    }
     Ok(found)
 }

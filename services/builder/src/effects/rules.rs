@@ -8,15 +8,22 @@ use ferry_events::artifact::RulesFile;
 use ferry_runtime::Failure;
 use ferry_slim::rules;
 
-use super::mirror::{Blob, Mirror};
+use super::mirror::{Blob, Listing, Mirror};
 use crate::decide::build::BuildWork;
 
 /// Reads what there is.
-pub(super) async fn read(mirror: &Mirror, work: &BuildWork) -> Result<Vec<RulesFile>, Failure> {
+pub(super) async fn read(
+    mirror: &Mirror,
+    listing: &Listing,
+    work: &BuildWork,
+) -> Result<Vec<RulesFile>, Failure> {
     let mut files = Vec::new();
     for name in rules::NAMES {
         for folder in folders(&work.settings.path) {
             let name = format!("{folder}{}/{name}", rules::FOLDER);
+            if !listing.has(&name) {
+                continue;
+            }
             let blob = mirror.blob(&work.commit, &name, rules::MAX).await;
             let text = match blob.map_err(|error| error.failure())? {
                 Blob::None => continue,
