@@ -63,13 +63,16 @@ impl SlimmerEffects {
     }
 
     async fn slim(&self, packaged: &Packaged, config: &Config) -> Result<Release, No> {
-        let (folder, jar) = self.packaged(packaged).await?;
+        let (fetched, last) = tokio::join!(
+            self.packaged(packaged),
+            past::reports(&self.hands, &packaged.module),
+        );
+        let (folder, jar) = fetched?;
         let stamp = match &packaged.commit {
             Some(commit) => Stamp::commit(commit).map_err(|error| refusal(&error))?,
             None => Stamp::packaged(),
         };
         let wishes = wishes(packaged, config);
-        let last = past::reports(&self.hands, &packaged.module).await;
         let mut pools = BTreeMap::new();
         // Pools of one base build share a profile, and so a jar.
         let mut made: BTreeMap<(Option<&Path>, Option<&str>), Slimmed> = BTreeMap::new();
@@ -78,14 +81,16 @@ impl SlimmerEffects {
             let slimmed = match made.get(&build) {
                 Some(slimmed) => slimmed.clone(),
                 None => {
-                    let profile = self.profile(name, pool).await?;
                     let output = folder.path().join(format!("slimmed-{}.jar", made.len()));
-                    let past = match last.get(name) {
-                        Some(report) => past::read(&self.hands, report, folder.path()).await,
-                        None => None,
+                    let past = async {
+                        match last.get(name) {
+                            Some(report) => past::read(&self.hands, report, folder.path()).await,
+                            None => None,
+                        }
                     };
+                    let (profile, past) = tokio::join!(self.profile(name, pool), past);
                     let slimmed = self
-                        .one(name, (&jar, past), profile, (&wishes, &stamp), output)
+                        .one(name, (&jar, past), profile?, (&wishes, &stamp), output)
                         .await?;
                     made.insert(build, slimmed.clone());
                     slimmed
@@ -160,19 +165,21 @@ impl SlimmerEffects {
             .digest
             .parse()
             .map_err(|error| Failure::OurFault(format!("{error}")))?;
-        let kept = self.keep(&report, &output).await?;
         let proof = report.proof.as_ref();
         if let Some(verdict) = proof.filter(|it| it.outcome == ferry_slim::Outcome::Refused) {
             // Then the report is all that is kept.
+            let kept = self.keep(&report, &output).await?;
             return Err(does_not_link(pool, verdict, kept));
         }
         let proof = proof.map(|verdict| Proof {
             gaps: u32::try_from(verdict.gaps.len()).unwrap_or(u32::MAX),
         });
-        self.hands
-            .put_jar(&digest, &output)
-            .await
-            .map_err(|error| store(&error))?;
+        let (kept, put) = tokio::join!(
+            self.keep(&report, &output),
+            self.hands.put_jar(&digest, &output),
+        );
+        let kept = kept?;
+        put.map_err(|error| store(&error))?;
         let profile = report
             .profile
             .as_deref()

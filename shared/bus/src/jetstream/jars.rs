@@ -90,12 +90,14 @@ pub(super) async fn put(link: &Link, digest: &Digest, file: &Path) -> Result<(),
             file.display()
         )));
     }
-    if meta(link, digest).await?.is_some() {
+    let nuid = format!("{digest}-{CHUNK}");
+    let subject = chunks_subject(&nuid);
+    let (meta, stored) = tokio::try_join!(meta(link, digest), stored_chunks(link, &subject))?;
+    if meta.is_some() {
         return Ok(());
     }
-    let nuid = format!("{digest}-{CHUNK}");
     let chunks = size.div_ceil(CHUNK as u64);
-    append_chunks(link, file, &chunks_subject(&nuid), chunks).await?;
+    append_chunks(link, file, &subject, chunks, stored).await?;
     let hash = hex::decode(digest.as_str()).expect("a digest is hexadecimal");
     let meta = Meta {
         name: digest.to_string(),
@@ -123,8 +125,8 @@ async fn append_chunks(
     file: &Path,
     subject: &str,
     chunks: u64,
+    (mut index, mut last): (u64, u64),
 ) -> Result<(), BusError> {
-    let (mut index, mut last) = stored_chunks(link, subject).await?;
     while index < chunks {
         let path = file.to_path_buf();
         let chunk = blocking(move || read_chunk(&path, index)).await?;
