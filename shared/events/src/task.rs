@@ -68,7 +68,7 @@ pub struct Started {
 /// How long one step of a task took.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StepTime {
-    /// `observe`, `fetch`, `drain`, `uninstall`, `install`, `restore`, `undrain`.
+    /// `observe`, `fetch` (what of it was left after that), `drain`, `uninstall`, `install`, `restore`, `undrain`.
     pub step: String,
     /// Milliseconds.
     pub millis: u64,

@@ -44,9 +44,18 @@ impl InstallerEffects {
         if !fenced.await {
             return prepared.into();
         }
-        let seen = self
-            .settle_and_observe(arklet, task, unsettled, installer)
-            .await;
+        // The jar comes while the base is looked at; it is waited for only where it is wanted then.
+        let looks = self.settle_and_observe(arklet, task, unsettled, installer);
+        let jars = self.jars(task);
+        tokio::pin!(looks, jars);
+        let mut come = None;
+        let seen = loop {
+            tokio::select! {
+                biased;
+                seen = &mut looks => break seen,
+                got = &mut jars, if come.is_none() => come = Some(got),
+            }
+        };
         prepared.observe_ms = millis(began.elapsed());
         let seen = match seen {
             Ok(seen) => seen,
@@ -64,7 +73,11 @@ impl InstallerEffects {
             return prepared.into();
         }
         let began = Instant::now();
-        prepared.end = match self.jars(task).await {
+        let jars = match come {
+            Some(jars) => jars,
+            None => jars.await,
+        };
+        prepared.end = match jars {
             Ok(restorable) => PreparedEnd::Ready { seen, restorable },
             // The store is silent and nothing was touched: no reason yet to turn a rollout back.
             Err(Failure::Again(stop)) => return Done::Again(stop),
