@@ -620,6 +620,10 @@ fn tasks() -> impl Strategy<Value = Vec<Requested>> {
     })
 }
 
+fn revision(fact: &BaseRecord) -> u64 {
+    fact.modules.get(MODULE).map_or(0, |left| left.revision)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
@@ -636,6 +640,7 @@ proptest! {
             state = request(&state, task).state;
         }
         let mut truth = at_first;
+        let (mut told, mut at_taking) = (state.fact(), 0);
         let mut requests = BTreeSet::new();
         let mut outdated = BTreeSet::new();
         let mut ended = Vec::new();
@@ -744,10 +749,20 @@ proptest! {
                     ended.push(it.task);
                 }
             }
-            let before = state.fact();
+            let in_hand = |state: &Base| state.in_hand.as_ref().map(|hand| hand.task.task);
+            let before = state;
             state = decision.state;
-            let told = !decision.facts.is_empty();
-            prop_assert_eq!(told, before != state.fact(), "the fact differs from the state");
+            if in_hand(&before) != in_hand(&state) {
+                at_taking = revision(&state.fact());
+            }
+            if let Some((_, fact)) = decision.facts.last() {
+                told = serde_json::from_value(fact.clone()).unwrap();
+                prop_assert_eq!(&state.fact(), &told, "the fact differs from the state");
+            }
+            if state.fact() != told {
+                prop_assert!(told.busy && in_hand(&state).is_some(), "it is not told at the end");
+                prop_assert!(revision(&told) > at_taking, "a change is not told");
+            }
         }
         let wanted: Vec<_> = tasks.iter().map(|task| task.task).collect();
         prop_assert_eq!(ended, wanted, "each task ends once, in its turn");

@@ -60,7 +60,8 @@ pub struct Owed {
     pub stop: Option<Stop>,
 }
 
-/// `ferry.facts.installer.base.<base>`: what the installer left on a base.
+/// `ferry.facts.installer.base.<base>`: what the installer left on a base. While a task is in hand, that it changes a
+/// module shows in its revision, and what came of it once it ends.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BaseRecord {
     /// Whether a task is in hand there.

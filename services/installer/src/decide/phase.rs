@@ -47,7 +47,14 @@ impl<'a> Turn<'a> {
 
     pub(super) fn end(self) -> Decision<Base> {
         let fact = self.base.fact();
-        let changed = fact != self.before.fact();
+        let before = self.before.in_hand.as_ref();
+        let changing = before.filter(|hand| !hand.attempts.is_empty());
+        let changed = match (changing, &self.base.in_hand) {
+            // Its first intent told others that the module is being changed; its end tells them the rest.
+            (Some(before), Some(now)) if before.task.task == now.task.task => false,
+            (Some(_), _) => true,
+            (None, _) => fact != self.before.fact(),
+        };
         let mut decision = Decision::to(self.base);
         decision.events = self.says;
         match self.name {
