@@ -74,7 +74,7 @@ async fn try_build(
 ) -> Result<Built, Failure> {
     let builder = &config.builder;
     if let Some(snippet) = &work.settings.snippet {
-        return snippet::build(effects, work, snippet.base_jar.as_deref(), config, said).await;
+        return snippet::build(effects, work, snippet, config, said).await;
     }
     let jail = Jail::find(builder.sandbox, &effects.places.data_dir)
         .await

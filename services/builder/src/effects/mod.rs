@@ -126,7 +126,7 @@ impl BuilderEffects {
         }
         let git = git::Git::new(&places)?;
         sandbox::prepare(&places.data_dir)?;
-        let bench = Arc::new(snippet::Bench::new(&places, notes.clone())?);
+        let bench = Arc::new(snippet::Bench::new(&places, hands.clone(), notes.clone())?);
         Ok(Self {
             bench,
             warm: warm::Warm::new(&places, notes),
@@ -230,6 +230,11 @@ impl Effects<BuilderDecide> for BuilderEffects {
                     }
                 }
                 Done::of(result, |result| Outcome::Built { millis, result })
+            }
+            Work::GetReady(work) => {
+                self.bench.warm_build(&work.base, &job.config).await;
+                let jar = work.jar.clone();
+                Outcome::Ready { jar }.into()
             }
         }
     }

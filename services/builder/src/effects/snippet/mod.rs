@@ -8,11 +8,17 @@ mod compiler;
 mod frames;
 mod jar;
 
-use std::{collections::BTreeSet, io, io::Write as _, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    io::Write as _,
+    path::Path,
+    sync::{Mutex, PoisonError},
+};
 
 use ferry_config::{Config, Snippets};
 use ferry_events::{Reason, SourceError, Stop};
-use ferry_runtime::{Failure, Notes};
+use ferry_runtime::{Failure, Hands, Notes};
 use tracing::{info, warn};
 
 use super::{
@@ -25,7 +31,7 @@ use super::{
 };
 use crate::decide::{
     build::{BuildWork, Built},
-    settings,
+    settings::{self, Against, Snippet},
 };
 use bases::{Base, Bases};
 use compiler::Compilers;
@@ -47,6 +53,8 @@ pub(super) struct Bench {
     bases: Bases,
     compilers: Compilers,
     notes: Notes,
+    /// Why snippets cannot be compiled against a base.
+    wrong: Mutex<BTreeMap<Against, String>>,
 }
 
 impl Bench {
@@ -54,53 +62,83 @@ impl Bench {
     ///
     /// # Errors
     /// When they cannot be made.
-    pub fn new(places: &Places, notes: Notes) -> io::Result<Self> {
+    pub fn new(places: &Places, hands: Hands, notes: Notes) -> io::Result<Self> {
         // The sandbox shows them under their own names, so these have to be whole.
         let data_dir = std::path::absolute(&places.data_dir)?;
         let root = data_dir.join("bases");
         std::fs::create_dir_all(&root)?;
         Ok(Self {
-            bases: Bases::new(root),
+            bases: Bases::new(root, places.builds(), hands),
             compilers: Compilers::new(&data_dir, data_dir.join("compiler"))?,
             notes,
+            wrong: Mutex::default(),
         })
     }
 
     /// Gets ready for the snippets of a configuration: unpacks their bases, and has the compiler read them. Where that
     /// fails, `/readyz` has it in its notes.
     pub async fn warm(&self, config: &Config) {
-        let mut wanted = BTreeSet::new();
-        for name in config.modules.keys() {
-            if let Some(settings) = settings::of(config, name)
-                && let Some(snippet) = settings.snippet
-                && let Some(jar) = snippet.base_jar
-            {
-                wanted.insert((jar, settings.jdk));
-            }
+        let wanted = wanted(config);
+        self.note(|wrong| wrong.retain(|against, _| wanted.contains_key(against)));
+        for (against, jdks) in &wanted {
+            self.warm_base(against, jdks, config).await;
         }
-        let mut wrong = Vec::new();
-        for (jar, jdk) in wanted {
-            match self.warm_one(&jar, jdk.as_deref(), config).await {
-                Ok(millis) => info!(base = %jar.display(), millis, "snippets can be compiled"),
+    }
+
+    /// As [`Self::warm`], for a base of which there is another build; nothing, where no snippet needs it.
+    pub async fn warm_build(&self, base: &str, config: &Config) {
+        let against = Against::Base(base.to_owned());
+        if let Some(jdks) = wanted(config).get(&against) {
+            self.warm_base(&against, jdks, config).await;
+        }
+    }
+
+    async fn warm_base(&self, against: &Against, jdks: &BTreeSet<Option<String>>, config: &Config) {
+        for jdk in jdks {
+            match self.warm_one(against, jdk.as_deref(), config).await {
+                Ok(Some(millis)) => info!(base = %against, millis, "snippets can be compiled"),
+                // No fault of anybody: a snippet that comes before that is told so.
+                Ok(None) => {
+                    info!(base = %against, "snippets wait for the first build of their base")
+                }
                 Err(failure) => {
                     let stop = failure.into_stop();
-                    warn!(base = %jar.display(), %stop, "snippets cannot be compiled");
-                    wrong.push(format!("snippets cannot be compiled: {stop}"));
+                    warn!(base = %against, %stop, "snippets cannot be compiled");
+                    self.note(|wrong| wrong.insert(against.clone(), stop.to_string()));
+                    return;
                 }
             }
         }
-        let note = (!wrong.is_empty()).then(|| wrong.join("; "));
+        self.good(against);
+    }
+
+    /// Nothing is wrong with a base any more.
+    fn good(&self, against: &Against) {
+        self.note(|wrong| wrong.remove(against));
+    }
+
+    fn note<T>(&self, change: impl FnOnce(&mut BTreeMap<Against, String>) -> T) {
+        let mut wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut wrong);
+        let all: Vec<String> = wrong
+            .values()
+            .map(|stop| format!("snippets cannot be compiled: {stop}"))
+            .collect();
+        let note = (!all.is_empty()).then(|| all.join("; "));
         self.notes.note(ABOUT, note);
     }
 
+    /// How long the last try took, in milliseconds; none: the base has no build yet.
     async fn warm_one(
         &self,
-        jar: &Path,
+        against: &Against,
         jdk: Option<&str>,
         config: &Config,
-    ) -> Result<u128, Failure> {
+    ) -> Result<Option<u128>, Failure> {
         let java_home = tools::java_home(jdk)?;
-        let base = self.bases.get(jar).await?;
+        let Some(base) = self.bases.get(against).await? else {
+            return Ok(None);
+        };
         // The entry itself is what every snippet brings along: it takes the compiler to all that it will need.
         let entry = [Source {
             path: ENTRY_FILE.into(),
@@ -116,15 +154,28 @@ impl Bench {
                 .await?;
             took = answer.took.as_millis();
         }
-        Ok(took)
+        Ok(Some(took))
     }
+}
+
+/// What a configuration's snippets are compiled against, and by which JDKs.
+fn wanted(config: &Config) -> BTreeMap<Against, BTreeSet<Option<String>>> {
+    let mut wanted: BTreeMap<Against, BTreeSet<Option<String>>> = BTreeMap::new();
+    for name in config.modules.keys() {
+        if let Some(settings) = settings::of(config, name)
+            && let Some(against) = settings.snippet.as_ref().and_then(Snippet::against)
+        {
+            wanted.entry(against).or_default().insert(settings.jdk);
+        }
+    }
+    wanted
 }
 
 /// Builds it.
 pub(super) async fn build(
     effects: &BuilderEffects,
     work: &BuildWork,
-    base_jar: Option<&Path>,
+    snippet: &Snippet,
     config: &Config,
     said: &mut Said,
 ) -> Result<Built, Failure> {
@@ -132,15 +183,23 @@ pub(super) async fn build(
     if let Some(open) = compiler::warns(builder) {
         said.note(&format!("WARNING: {open}"));
     }
-    let base_jar = base_jar.ok_or_else(|| {
-        let detail = format!("no pool of {} has a base_jar", work.module);
+    let against = snippet.against().ok_or_else(|| {
+        let detail = format!("no pool of {} has a base_jar or a base", work.module);
         Stop::new(Reason::NoBaseJar, detail)
     })?;
     let bench = &effects.bench;
     let (base, mirror) = tokio::try_join!(
-        bench.bases.get(base_jar),
+        bench.bases.get(&against),
         build::commit(effects, work, config)
     )?;
+    let base = base.ok_or_else(|| {
+        let detail = format!(
+            "{against} has no build yet: push to its repository, or `ferry run {against} --commit C`"
+        );
+        Stop::new(Reason::NoBaseJar, detail)
+    })?;
+    // Whatever was wrong with it before.
+    bench.good(&against);
     let own = own::read(&mirror, work, config).await?;
     let (work, _) = own::put_in(work, own.as_ref(), config);
     own::note(said, own.as_ref(), &work);
@@ -152,9 +211,9 @@ pub(super) async fn build(
     let sources = sources(&mirror, &work, limits).await?;
     let size: usize = sources.iter().map(|source| source.text.len()).sum();
     said.note(&format!(
-        "{} Java files of {size} bytes, against {} (Java {})",
+        "{} Java files of {size} bytes, against {against}, {} (Java {})",
         sources.len(),
-        base_jar.display(),
+        base.jar.short(),
         base.path.release
     ));
     let java_home = tools::java_home(work.settings.jdk.as_deref())?;
