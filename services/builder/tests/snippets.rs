@@ -299,6 +299,83 @@ async fn what_is_over_a_limit_or_lacks_something_is_not_compiled() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_file_is_read_as_it_is_in_the_commit() {
+    let desk = Desk::new("").await;
+    let work = desk.forge.work().join("tip");
+    fs::create_dir_all(work.join("deep/er")).expect("a folder");
+    // One by one: empty, without an end of its last line, twice the same, and with what git says between two files.
+    let mark = format!("// {} blob 12", "0123456789abcdef".repeat(3).split_at(40).0);
+    let files = [
+        ("Empty.java", String::new()),
+        ("NoEnd.java", "class NoEnd {}".to_owned()),
+        ("deep/Same.java", "// the same\n".to_owned()),
+        ("deep/er/Same.java", "// the same\n".to_owned()),
+        ("Mark.java", format!("{mark}\nclass Mark {{}}\n\n{mark}")),
+        ("Ünï cödé.java", "// caf\u{e9}\nclass Named {}\n".to_owned()),
+    ];
+    let mut size = GREETING.len();
+    for (path, text) in &files {
+        size += text.len();
+        fs::write(work.join(path), text).expect("a file");
+    }
+    // A link is none of them, wherever it leads; nor is what is beside the folder.
+    std::os::unix::fs::symlink("/etc/hostname", work.join("Link.java")).expect("a link");
+    fs::write(desk.forge.work().join("tip.java"), "class").expect("a file");
+    let commit = desk.change("Hi.java", GREETING);
+    let (built, log) = desk.build(&commit).await;
+    let built = built.unwrap_or_else(|stop| panic!("{stop}\n{log:#?}"));
+    let wanted = format!("{} Java files of {size} bytes", files.len() + 1);
+    assert!(log.iter().any(|line| line.contains(&wanted)), "{log:#?}");
+    let entries = desk.entries(&built).await;
+    let names: Vec<&str> = entries.keys().map(String::as_str).collect();
+    assert_eq!(
+        names,
+        [
+            "META-INF/MANIFEST.MF",
+            "Mark.class",
+            "Named.class",
+            "NoEnd.class",
+            "acme/FerryEntry.class",
+            "acme/Hi.class"
+        ]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_the_mirror_has_lost_is_fetched_again() {
+    let desk = Desk::new("").await;
+    let commit = desk.change("Hi.java", GREETING);
+    let (whole, _) = desk.build(&commit).await;
+    let whole = whole.expect("a jar");
+    let object = desk
+        .forge
+        .run(&["rev-parse", &format!("{commit}:tip/Hi.java")]);
+    let mirrors = desk.outside.folder.path().join("data/mirrors");
+    // Not one that was set aside.
+    let mirror = || {
+        let entries = fs::read_dir(&mirrors).expect("a folder").flatten();
+        let mut paths = entries.map(|entry| entry.path());
+        paths.find(|path| path.extension().is_some_and(|end| end == "git"))
+    };
+    let ways: [(&str, fn(&Path)); 3] = [
+        ("gone", |_| {}),
+        ("empty", |file| fs::write(file, "").expect("a file")),
+        ("garbage", |file| {
+            fs::write(file, "garbage").expect("a file")
+        }),
+    ];
+    for (what, damage) in ways {
+        let mirror = mirror().expect("a mirror");
+        let file = mirror.join("objects").join(&object[..2]).join(&object[2..]);
+        fs::remove_file(&file).expect("a loose object");
+        damage(&file);
+        let (built, log) = desk.build(&commit).await;
+        let built = built.unwrap_or_else(|stop| panic!("{what}: {stop}\n{log:#?}"));
+        assert_eq!(built.digest, whole.digest, "{what}");
+    }
+}
+
 /// Half a megabyte of lambdas that all have to be inferred: seconds, and more than a small heap holds.
 fn heavy() -> String {
     let method = |number| {

@@ -241,7 +241,8 @@ pub(super) fn trouble(what: &str, error: &io::Error) -> Failure {
     Stop::new(reason, format!("{what} on the builder: {error}")).into()
 }
 
-async fn mirror_of(
+/// The repository's mirror, in whatever state it is.
+pub(super) async fn mirror_of(
     effects: &BuilderEffects,
     work: &BuildWork,
     config: &Config,
@@ -254,25 +255,11 @@ async fn mirror_of(
     Mirror::open(effects, name, repository, &config.builder).await
 }
 
-/// The mirror, with the commit in it.
-pub(super) async fn commit(
-    effects: &BuilderEffects,
-    work: &BuildWork,
-    config: &Config,
-) -> Result<Mirror, Failure> {
-    let mirror = mirror_of(effects, work, config).await?;
-    let there = mirror
-        .mended(|error| Some(error), || mirror.have(&work.commit))
-        .await;
-    found(there, work)?;
-    Ok(mirror)
-}
-
 /// A commit that is not there stops its build.
-fn found(there: Result<bool, GitError>, work: &BuildWork) -> Result<(), Failure> {
-    match there.map_err(|error| error.failure())? {
+pub(super) fn found(there: bool, work: &BuildWork) -> Result<(), Stop> {
+    match there {
         true => Ok(()),
-        false => Err(Stop::new(Reason::CommitNotFound, work.commit.clone()).into()),
+        false => Err(Stop::new(Reason::CommitNotFound, work.commit.clone())),
     }
 }
 
@@ -296,7 +283,8 @@ async fn sources(
             Ok(there)
         },
     );
-    found(there.await, work)?;
+    let there = there.await.map_err(|error: GitError| error.failure())?;
+    found(there, work)?;
     Ok(mirror)
 }
 

@@ -375,10 +375,13 @@ impl Mirror {
         if listed.is_empty() {
             return Ok(Blob::None);
         }
-        match listed.split(|byte| *byte == 0).find_map(listed_file) {
+        match listed_files(&listed)?.pop() {
             None => Ok(Blob::NoFile),
             Some(file) if file.size > most => Ok(Blob::TooLarge(file.size)),
-            Some(file) => self.bytes(&file).await.map(Blob::Bytes),
+            Some(file) => {
+                let bytes = self.bytes(&[file]).await?.pop();
+                Ok(bytes.map_or(Blob::NoFile, Blob::Bytes))
+            }
         }
     }
 
@@ -393,19 +396,24 @@ impl Mirror {
         if !matches!(folder, "" | ".") {
             command.arg(folder);
         }
-        let listed = self.git.local(command).await?;
-        let lines = listed.split(|byte| *byte == 0);
-        Ok(lines.filter_map(listed_file).collect())
+        listed_files(&self.git.local(command).await?)
     }
 
-    /// The bytes of a listed file.
+    /// The bytes of listed files, in their order, by one git.
     ///
     /// # Errors
     /// When git fails.
-    pub async fn bytes(&self, file: &Listed) -> Result<Vec<u8>, GitError> {
+    pub async fn bytes(&self, files: &[Listed]) -> Result<Vec<Vec<u8>>, GitError> {
         let mut command = self.command();
-        command.args(["cat-file", "blob", &file.object]);
-        self.git.local(command).await
+        command.args(["cat-file", "--batch"]);
+        let asked: String = files
+            .iter()
+            .map(|file| format!("{}\n", file.object))
+            .collect();
+        let told = self.git.told(command, asked.as_bytes()).await?;
+        let mut left = told.as_slice();
+        let all: Result<_, _> = files.iter().map(|file| told_of(file, &mut left)).collect();
+        all
     }
 
     /// Sees to it that a commit is here, although another builder resolved it.
@@ -447,19 +455,48 @@ impl Mirror {
     }
 }
 
-/// "MODE TYPE OBJECT SIZE\tPATH"; none for what is no plain file.
-fn listed_file(line: &[u8]) -> Option<Listed> {
+/// The plain files of a list.
+fn listed_files(listed: &[u8]) -> Result<Vec<Listed>, GitError> {
+    let lines = listed.split(|byte| *byte == 0);
+    lines
+        .filter_map(|line| listed_file(line).transpose())
+        .collect()
+}
+
+/// "MODE TYPE OBJECT SIZE\tPATH"; none for what is no plain file. Of one that git cannot read it says that its size is
+/// "BAD", and ends well.
+fn listed_file(line: &[u8]) -> Result<Option<Listed>, GitError> {
     let line = String::from_utf8_lossy(line);
-    let (about, path) = line.split_once('\t')?;
+    let Some((about, path)) = line.split_once('\t') else {
+        return Ok(None);
+    };
     let about: Vec<&str> = about.split_ascii_whitespace().collect();
-    match about.as_slice() {
-        ["100644" | "100755" | "100664", "blob", object, size] => Some(Listed {
-            path: path.to_owned(),
-            object: (*object).to_owned(),
-            size: size.parse().ok()?,
-        }),
-        _ => None,
-    }
+    let ["100644" | "100755" | "100664", "blob", object, size] = about.as_slice() else {
+        return Ok(None);
+    };
+    let size = size
+        .parse()
+        .map_err(|_| GitError::Damaged(format!("it cannot tell the size of {path}")))?;
+    Ok(Some(Listed {
+        path: path.to_owned(),
+        object: (*object).to_owned(),
+        size,
+    }))
+}
+
+/// The bytes of a file, taken from what git told of several: "OBJECT blob SIZE", a line's end, so many bytes, a line's
+/// end. Of one that it lacks it says "OBJECT missing", and ends well.
+fn told_of(file: &Listed, left: &mut &[u8]) -> Result<Vec<u8>, GitError> {
+    let wanted = format!("{} blob {}\n", file.object, file.size);
+    let taken = left.strip_prefix(wanted.as_bytes()).and_then(|rest| {
+        let size = usize::try_from(file.size).ok()?;
+        let (bytes, rest) = rest.split_at_checked(size)?;
+        Some((bytes.to_vec(), rest.strip_prefix(b"\n")?))
+    });
+    let (bytes, rest) =
+        taken.ok_or_else(|| GitError::Damaged(format!("it cannot read {}", file.path)))?;
+    *left = rest;
+    Ok(bytes)
 }
 
 /// A no is a no, unless git says it because it cannot read.

@@ -7,28 +7,21 @@ mod bases;
 mod compiler;
 mod frames;
 mod jar;
+mod sources;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
     io::Write as _,
-    path::Path,
     sync::{Mutex, PoisonError},
 };
 
-use ferry_config::{Config, Snippets};
+use ferry_config::Config;
 use ferry_events::{Reason, SourceError, Stop};
 use ferry_runtime::{Failure, Hands, Notes};
 use tracing::{info, warn};
 
-use super::{
-    BuilderEffects, Places, artifact, build,
-    git::GitError,
-    mirror::{Listed, Mirror},
-    own,
-    run::Said,
-    tools,
-};
+use super::{BuilderEffects, Places, artifact, build, own, run::Said, tools};
 use crate::decide::{
     build::{BuildWork, Built},
     settings::{self, Against, Snippet},
@@ -188,9 +181,9 @@ pub(super) async fn build(
         Stop::new(Reason::NoBaseJar, detail)
     })?;
     let bench = &effects.bench;
-    let (base, mirror) = tokio::try_join!(
+    let (base, (mirror, sources)) = tokio::try_join!(
         bench.bases.get(&against),
-        build::commit(effects, work, config)
+        sources::read(effects, work, config)
     )?;
     let base = base.ok_or_else(|| {
         let detail = format!(
@@ -208,7 +201,6 @@ pub(super) async fn build(
         .as_ref()
         .and_then(|own| own.timeout)
         .map_or(limits.timeout, |own| own.min(limits.timeout));
-    let sources = sources(&mirror, &work, limits).await?;
     let size: usize = sources.iter().map(|source| source.text.len()).sum();
     said.note(&format!(
         "{} Java files of {size} bytes, against {against}, {} (Java {})",
@@ -234,55 +226,6 @@ pub(super) async fn build(
     let built = keep(effects, &work, &compiled, builder.artifact_limit).await?;
     // It carries no library that its project's rules could be about.
     Ok(build::with(built, own, Vec::new()))
-}
-
-/// The Java files of the module's folder.
-async fn sources(
-    mirror: &Mirror,
-    work: &BuildWork,
-    limits: &Snippets,
-) -> Result<Vec<Source>, Failure> {
-    let failed = |error: GitError| error.failure();
-    let folder = &work.settings.path;
-    let listed = mirror.files(&work.commit, folder).await.map_err(failed)?;
-    let java = |file: &Listed| {
-        Path::new(&file.path)
-            .extension()
-            .is_some_and(|kind| kind == "java")
-    };
-    let files: Vec<Listed> = listed.into_iter().filter(java).collect();
-    if files.is_empty() {
-        return Err(Stop::new(Reason::NoSources, format!("nothing below {folder:?}")).into());
-    }
-    let (count, size) = (files.len(), files.iter().map(|file| file.size).sum::<u64>());
-    let too_large = |detail: String| Err(Stop::new(Reason::SnippetTooLarge, detail).into());
-    if count > limits.files as usize {
-        let most = limits.files;
-        return too_large(format!(
-            "it has {count} Java files; [builder.snippets] files is {most}"
-        ));
-    }
-    if size > limits.size {
-        let most = limits.size;
-        return too_large(format!(
-            "its Java files have {size} bytes; [builder.snippets] size is {most}"
-        ));
-    }
-    let (mut sources, mut wrong) = (Vec::new(), Vec::new());
-    for file in files {
-        let bytes = mirror.bytes(&file).await.map_err(failed)?;
-        match String::from_utf8(bytes) {
-            Ok(text) => sources.push(Source {
-                path: file.path,
-                text,
-            }),
-            Err(_) => wrong.push(SourceError::new(file.path, (0, 0), "it is not UTF-8")),
-        }
-    }
-    if wrong.is_empty() {
-        return Ok(sources);
-    }
-    Err(Stop::of_sources(Reason::DoesNotCompile, wrong).into())
 }
 
 /// Whether there is something to install, or why not.
