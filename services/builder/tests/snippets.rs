@@ -376,6 +376,47 @@ async fn a_file_that_the_mirror_has_lost_is_fetched_again() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_compiler_tries_itself_with_what_is_new_to_it_and_nothing_else() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let jar = folder.path().join("base.jar");
+    fs::copy(maven::base_jar().await.expect("the demo's base"), &jar).expect("a copy");
+    let mut desk = Desk::against(&jar, "");
+    let effects = desk.outside.effects.clone();
+    assert_eq!(effects.get_ready(&desk.config).await, 4, "a new compiler");
+    assert_eq!(effects.get_ready(&desk.config).await, 0, "the same again");
+    // Another module and other words about the base are nothing new to a compiler; nor is the same jar, written anew.
+    let tip = desk.config.modules["tip"].clone();
+    desk.config.modules.insert("other".into(), tip);
+    desk.config.builder.timeout *= 2;
+    fs::write(&jar, fs::read(&jar).expect("a jar")).expect("a file");
+    assert_eq!(effects.get_ready(&desk.config).await, 0);
+    // Another base is, and only that.
+    let second = trapped(&jar, &folder.path().join("second"));
+    let mut pool = desk.config.pools["prod"].clone();
+    pool.base_jar = Some(second);
+    desk.config.pools.insert("second".into(), pool);
+    let pools = |names: [&str; 1]| Some(names.map(str::to_owned).into());
+    for (module, pool) in [("tip", "prod"), ("other", "second")] {
+        let module = desk.config.modules.get_mut(module).expect("a module");
+        module.pools = pools([pool]);
+    }
+    assert_eq!(effects.get_ready(&desk.config).await, 1, "a new base");
+    assert_eq!(effects.get_ready(&desk.config).await, 0);
+    // Snippets make a compiler warm as well as its tries do.
+    desk.config.builder.snippets.memory += 1024 * 1024;
+    let commit = desk.change("Hi.java", GREETING);
+    for run in 0..3 {
+        let (built, log) = desk.build(&commit).await;
+        built.unwrap_or_else(|stop| panic!("{run}: {stop}\n{log:#?}"));
+    }
+    assert_eq!(
+        effects.get_ready(&desk.config).await,
+        1 + 1,
+        "the fourth time, and a base that the new compiler does not know"
+    );
+}
+
 /// Half a megabyte of lambdas that all have to be inferred: seconds, and more than a small heap holds.
 fn heavy() -> String {
     let method = |number| {
@@ -431,6 +472,7 @@ async fn a_compiler_over_its_limits_is_killed_and_the_next_snippet_has_another()
 /// The demo's base with one more library, in which a processor and a plugin of javac break whatever loads them.
 fn trapped(base: &Path, folder: &Path) -> PathBuf {
     let classes = folder.join("classes");
+    fs::create_dir_all(&classes).expect("a folder");
     let service = |name: &str, class: &str| {
         let file = classes.join("META-INF/services").join(name);
         fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");

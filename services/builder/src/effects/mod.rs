@@ -160,9 +160,9 @@ impl BuilderEffects {
     }
 
     /// Gets ready for the snippets of a configuration, so that the first push waits for nothing that could have been
-    /// done before.
-    pub async fn get_ready(&self, config: &Config) {
-        self.bench.warm(config).await;
+    /// done before. How often a compiler tried itself for that.
+    pub async fn get_ready(&self, config: &Config) -> usize {
+        self.bench.warm(config).await
     }
 
     /// Reports in the background, so that the work does not wait for the bus.

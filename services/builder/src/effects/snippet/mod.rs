@@ -14,6 +14,7 @@ use std::{
     io,
     io::Write as _,
     sync::{Mutex, PoisonError},
+    time::Duration,
 };
 
 use ferry_config::Config;
@@ -27,17 +28,11 @@ use crate::decide::{
     settings::{self, Against, Snippet},
 };
 use bases::{Base, Bases};
-use compiler::Compilers;
-use frames::{Compiled, Reply, Source, Told};
+use compiler::{Compilers, ENTRY_FILE};
+use frames::{Compiled, Reply, Told};
 
 /// Interfaces of a base that a reason lists.
 const NAMED: usize = 20;
-/// The compiler's own file name for the entry, which is no source of the snippet's.
-const ENTRY_FILE: &str = "FerryEntry.java";
-
-/// How often the compiler tries itself before the first snippet: the first time takes half a second, the second a
-/// tenth, and from the fourth on it gets no quicker.
-const TRIED: usize = 4;
 /// What `/readyz` has a note about.
 const ABOUT: &str = "snippets";
 
@@ -69,13 +64,16 @@ impl Bench {
     }
 
     /// Gets ready for the snippets of a configuration: unpacks their bases, and has the compiler read them. Where that
-    /// fails, `/readyz` has it in its notes.
-    pub async fn warm(&self, config: &Config) {
+    /// fails, `/readyz` has it in its notes. How often the compiler had to try itself: not at all where nothing of this
+    /// is new to it, whatever else has changed.
+    pub async fn warm(&self, config: &Config) -> usize {
         let wanted = wanted(config);
         self.note(|wrong| wrong.retain(|against, _| wanted.contains_key(against)));
+        let mut tries = 0;
         for (against, jdks) in &wanted {
-            self.warm_base(against, jdks, config).await;
+            tries += self.warm_base(against, jdks, config).await;
         }
+        tries
     }
 
     /// As [`Self::warm`], for a base of which there is another build; nothing, where no snippet needs it.
@@ -86,10 +84,21 @@ impl Bench {
         }
     }
 
-    async fn warm_base(&self, against: &Against, jdks: &BTreeSet<Option<String>>, config: &Config) {
+    async fn warm_base(
+        &self,
+        against: &Against,
+        jdks: &BTreeSet<Option<String>>,
+        config: &Config,
+    ) -> usize {
+        let mut all = 0;
         for jdk in jdks {
             match self.warm_one(against, jdk.as_deref(), config).await {
-                Ok(Some(millis)) => info!(base = %against, millis, "snippets can be compiled"),
+                Ok(Some((0, _))) => {}
+                Ok(Some((tries, took))) => {
+                    let millis = took.as_millis();
+                    info!(base = %against, tries, millis, "snippets can be compiled");
+                    all += tries;
+                }
                 // No fault of anybody: a snippet that comes before that is told so.
                 Ok(None) => {
                     info!(base = %against, "snippets wait for the first build of their base")
@@ -98,11 +107,12 @@ impl Bench {
                     let stop = failure.into_stop();
                     warn!(base = %against, %stop, "snippets cannot be compiled");
                     self.note(|wrong| wrong.insert(against.clone(), stop.to_string()));
-                    return;
+                    return all;
                 }
             }
         }
         self.good(against);
+        all
     }
 
     /// Nothing is wrong with a base any more.
@@ -121,33 +131,19 @@ impl Bench {
         self.notes.note(ABOUT, note);
     }
 
-    /// How long the last try took, in milliseconds; none: the base has no build yet.
+    /// How often the compiler tried itself, and how long the last time took; none: the base has no build yet.
     async fn warm_one(
         &self,
         against: &Against,
         jdk: Option<&str>,
         config: &Config,
-    ) -> Result<Option<u128>, Failure> {
+    ) -> Result<Option<(usize, Duration)>, Failure> {
         let java_home = tools::java_home(jdk)?;
         let Some(base) = self.bases.get(against).await? else {
             return Ok(None);
         };
-        // The entry itself is what every snippet brings along: it takes the compiler to all that it will need.
-        let entry = [Source {
-            path: ENTRY_FILE.into(),
-            text: compiler::ENTRY.into(),
-        }];
-        let builder = &config.builder;
-        let limit = builder.snippets.timeout;
-        let mut took = 0;
-        for _ in 0..TRIED {
-            let answer = self
-                .compilers
-                .compile(&java_home, &base, &entry, limit, builder)
-                .await?;
-            took = answer.took.as_millis();
-        }
-        Ok(Some(took))
+        let warm = self.compilers.warm(&java_home, &base, &config.builder);
+        warm.await.map(Some)
     }
 }
 
