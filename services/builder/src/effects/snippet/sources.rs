@@ -66,7 +66,7 @@ pub async fn read(
     let sources = mirror.mended(Unread::git, || async {
         build::found(mirror.have(&work.commit).await?, work)?;
         let files = listed(&mirror, work, limits).await?;
-        Ok(texts(&mirror, files).await?)
+        texts(&mirror, files).await
     });
     let sources = sources.await.map_err(Unread::failure)?;
     Ok((mirror, sources))
