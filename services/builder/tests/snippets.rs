@@ -299,6 +299,123 @@ async fn what_is_over_a_limit_or_lacks_something_is_not_compiled() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_file_is_read_as_it_is_in_the_commit() {
+    let desk = Desk::new("").await;
+    let work = desk.forge.work().join("tip");
+    fs::create_dir_all(work.join("deep/er")).expect("a folder");
+    // One by one: empty, without an end of its last line, twice the same, and with what git says between two files.
+    let mark = format!("// {} blob 12", "0123456789abcdef".repeat(3).split_at(40).0);
+    let files = [
+        ("Empty.java", String::new()),
+        ("NoEnd.java", "class NoEnd {}".to_owned()),
+        ("deep/Same.java", "// the same\n".to_owned()),
+        ("deep/er/Same.java", "// the same\n".to_owned()),
+        ("Mark.java", format!("{mark}\nclass Mark {{}}\n\n{mark}")),
+        ("Ünï cödé.java", "// caf\u{e9}\nclass Named {}\n".to_owned()),
+    ];
+    let mut size = GREETING.len();
+    for (path, text) in &files {
+        size += text.len();
+        fs::write(work.join(path), text).expect("a file");
+    }
+    // A link is none of them, wherever it leads; nor is what is beside the folder.
+    std::os::unix::fs::symlink("/etc/hostname", work.join("Link.java")).expect("a link");
+    fs::write(desk.forge.work().join("tip.java"), "class").expect("a file");
+    let commit = desk.change("Hi.java", GREETING);
+    let (built, log) = desk.build(&commit).await;
+    let built = built.unwrap_or_else(|stop| panic!("{stop}\n{log:#?}"));
+    let wanted = format!("{} Java files of {size} bytes", files.len() + 1);
+    assert!(log.iter().any(|line| line.contains(&wanted)), "{log:#?}");
+    let entries = desk.entries(&built).await;
+    let names: Vec<&str> = entries.keys().map(String::as_str).collect();
+    assert_eq!(
+        names,
+        [
+            "META-INF/MANIFEST.MF",
+            "Mark.class",
+            "Named.class",
+            "NoEnd.class",
+            "acme/FerryEntry.class",
+            "acme/Hi.class"
+        ]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_the_mirror_has_lost_is_fetched_again() {
+    let desk = Desk::new("").await;
+    let commit = desk.change("Hi.java", GREETING);
+    let (whole, _) = desk.build(&commit).await;
+    let whole = whole.expect("a jar");
+    let object = desk
+        .forge
+        .run(&["rev-parse", &format!("{commit}:tip/Hi.java")]);
+    let mirrors = desk.outside.folder.path().join("data/mirrors");
+    // Not one that was set aside.
+    let mirror = || {
+        let entries = fs::read_dir(&mirrors).expect("a folder").flatten();
+        let mut paths = entries.map(|entry| entry.path());
+        paths.find(|path| path.extension().is_some_and(|end| end == "git"))
+    };
+    for (what, damaged) in [
+        ("gone", None),
+        ("empty", Some("")),
+        ("garbage", Some("garbage")),
+    ] {
+        let mirror = mirror().expect("a mirror");
+        let file = mirror.join("objects").join(&object[..2]).join(&object[2..]);
+        fs::remove_file(&file).expect("a loose object");
+        if let Some(bytes) = damaged {
+            fs::write(&file, bytes).expect("a file");
+        }
+        let (built, log) = desk.build(&commit).await;
+        let built = built.unwrap_or_else(|stop| panic!("{what}: {stop}\n{log:#?}"));
+        assert_eq!(built.digest, whole.digest, "{what}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_compiler_tries_itself_with_what_is_new_to_it_and_nothing_else() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let jar = folder.path().join("base.jar");
+    fs::copy(maven::base_jar().await.expect("the demo's base"), &jar).expect("a copy");
+    let mut desk = Desk::against(&jar, "");
+    let effects = desk.outside.effects.clone();
+    assert_eq!(effects.get_ready(&desk.config).await, 4, "a new compiler");
+    assert_eq!(effects.get_ready(&desk.config).await, 0, "the same again");
+    // Another module and other words about the base are nothing new to a compiler; nor is the same jar, written anew.
+    let tip = desk.config.modules["tip"].clone();
+    desk.config.modules.insert("other".into(), tip);
+    desk.config.builder.timeout *= 2;
+    fs::write(&jar, fs::read(&jar).expect("a jar")).expect("a file");
+    assert_eq!(effects.get_ready(&desk.config).await, 0);
+    // Another base is, and only that.
+    let second = trapped(&jar, &folder.path().join("second"));
+    let mut pool = desk.config.pools["prod"].clone();
+    pool.base_jar = Some(second);
+    desk.config.pools.insert("second".into(), pool);
+    let pools = |names: [&str; 1]| Some(names.map(str::to_owned).into());
+    for (module, pool) in [("tip", "prod"), ("other", "second")] {
+        let module = desk.config.modules.get_mut(module).expect("a module");
+        module.pools = pools([pool]);
+    }
+    assert_eq!(effects.get_ready(&desk.config).await, 1, "a new base");
+    assert_eq!(effects.get_ready(&desk.config).await, 0);
+    // Snippets make a compiler warm as well as its tries do.
+    desk.config.builder.snippets.memory += 1024 * 1024;
+    let commit = desk.change("Hi.java", GREETING);
+    for run in 0..3 {
+        let (built, log) = desk.build(&commit).await;
+        built.unwrap_or_else(|stop| panic!("{run}: {stop}\n{log:#?}"));
+    }
+    assert_eq!(
+        effects.get_ready(&desk.config).await,
+        1 + 1,
+        "the fourth time, and a base that the new compiler does not know"
+    );
+}
+
 /// Half a megabyte of lambdas that all have to be inferred: seconds, and more than a small heap holds.
 fn heavy() -> String {
     let method = |number| {
@@ -354,6 +471,7 @@ async fn a_compiler_over_its_limits_is_killed_and_the_next_snippet_has_another()
 /// The demo's base with one more library, in which a processor and a plugin of javac break whatever loads them.
 fn trapped(base: &Path, folder: &Path) -> PathBuf {
     let classes = folder.join("classes");
+    fs::create_dir_all(&classes).expect("a folder");
     let service = |name: &str, class: &str| {
         let file = classes.join("META-INF/services").join(name);
         fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");

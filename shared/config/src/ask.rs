@@ -14,6 +14,15 @@ use crate::model::{
     Role, Token,
 };
 
+/// What a snippet is compiled against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Against<'a> {
+    /// The jar of a base, a file.
+    Jar(&'a Path),
+    /// The last build of a base, a key of `modules`.
+    Base(&'a str),
+}
+
 impl Config {
     /// The module of this name.
     pub fn module(&self, name: &str) -> Option<&Module> {
@@ -103,16 +112,19 @@ impl Config {
         order
     }
 
-    /// The jar of a base that a snippet is compiled against: of the first of the module's pools that names one, in
-    /// the order of the environments.
-    pub fn base_jar_of_module(&self, module: &str) -> Option<&Path> {
+    /// What a snippet is compiled against: what the first of the module's pools that says it names, in the order of the
+    /// environments.
+    pub fn compiled_against(&self, module: &str) -> Option<Against<'_>> {
         let pools = self.pools_of_module(module);
         let order = self.environments_in_order();
         order.iter().find_map(|environment| {
             let mut here = pools
                 .iter()
                 .filter(|(_, pool)| pool.environment == *environment);
-            here.find_map(|(_, pool)| pool.base_jar.as_deref())
+            here.find_map(|(_, pool)| {
+                let jar = pool.base_jar.as_deref().map(Against::Jar);
+                jar.or_else(|| pool.base.as_deref().map(Against::Base))
+            })
         })
     }
 

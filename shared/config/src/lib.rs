@@ -17,7 +17,7 @@ mod template;
 pub mod text;
 mod tree;
 
-pub use ask::{Scope, hash_token};
+pub use ask::{Against, Scope, hash_token};
 pub use calendar::Closed;
 pub use check::{CloneUrlError, check_clone_url};
 pub use diagnostic::{Diagnostic, Severity};

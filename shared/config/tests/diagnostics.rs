@@ -281,7 +281,7 @@ fn a_snippet_has_a_base_and_nothing_of_mavens() {
     assert_eq!(
         one(&snippet),
         [
-            "ferry.toml:8:1: warning: modules.hello.build: a snippet is compiled against its base: no pool of this module has a base_jar"
+            "ferry.toml:8:1: warning: modules.hello.build: a snippet is compiled against its base: no pool of this module has a base_jar or a base"
         ]
     );
     let snippet = snippet.replace(

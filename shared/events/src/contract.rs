@@ -140,7 +140,8 @@ static GATEWAY: Contract = Contract {
 };
 
 static BUILDER: Contract = Contract {
-    takes: &[PushReceived, ChangeMerged],
+    // Snippets are compiled against the last build of their base.
+    takes: &[PushReceived, ChangeMerged, ProfilePublished],
     takes_commands: true,
     says: &[
         PushResolved,
@@ -154,6 +155,7 @@ static BUILDER: Contract = Contract {
         LetterReplayed,
         LetterDropped,
     ],
+    reads_jars: true,
     stores_jars: true,
     writes_logs: true,
     ..NOTHING

@@ -122,7 +122,7 @@ reasons! {
     NoBaseJar = "no-base-jar",
         "There is no base that the snippet can be compiled against.",
         UNTOUCHED,
-        "Set `base_jar` of the module's pool to the jar that its bases run, with Koupleless in it: a profile as JSON holds no classes.";
+        "Set `base_jar` of the module's pool to the jar that its bases run, with Koupleless in it: a profile as JSON holds no classes. Where the pool has a `base`, push to that one's repository, or build it with `ferry run`.";
     ImplementsNothing = "implements-nothing",
         "No class of the snippet implements an interface of the base that it could be called by.",
         UNTOUCHED,

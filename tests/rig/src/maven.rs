@@ -77,22 +77,23 @@ impl Maven {
         Ok(maven)
     }
 
-    /// Completes the seed with what another project is built from, once for each content of it.
+    /// Completes the seed with what another project is built from, once for each content of it. `args` come behind
+    /// `package`, such as `clean`.
     ///
     /// # Errors
     /// When the project cannot be built, or what it needs cannot be had.
-    pub async fn complete_for(&self, project: &Path) -> Result<()> {
+    pub async fn complete_for(&self, project: &Path, args: &[&str]) -> Result<()> {
         let _lock = lock(&tools::target_dir().join("m2.lock")).await?;
-        let mark = format!(".filled-{}", digest::of_folder(project)?);
+        let mark = format!(".filled-{}{}", digest::of_folder(project)?, args.concat());
         let mark = self.seed.join(mark);
         if mark.is_file() {
             return Ok(());
         }
         let work = Work::new("complete")?;
         digest::copy_over(project, &work.0)?;
-        if self.run(&work.0, &[], Source::Offline).await.is_err() {
+        if self.run(&work.0, args, Source::Offline).await.is_err() {
             eprintln!("maven: fetching what {} needs, once", project.display());
-            self.run(&work.0, &[], Source::Online).await?;
+            self.run(&work.0, args, Source::Online).await?;
             forget_sources(&self.seed)?;
         }
         fs::write(mark, "").context("the seed cannot be written")

@@ -2,7 +2,8 @@
 //!
 //! In: `change.merged`, and what the build made. Out: `build.queued`, `build.started`,
 //! `build.finished`, `artifact.packaged`, each for every run that waits for it. A build that is
-//! there already answers at once; one that failed is tried again for a new run.
+//! there already answers at once; one that failed is tried again for a new run, as is a snippet
+//! that is compiled against a base's last build.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -269,7 +270,12 @@ fn asked(
         let finished = build.finished(run, refusal, 0, false);
         return Ok(Decision::to(State::Build(build)).say(scope, finished));
     }
-    if let Some(built) = build.built.clone() {
+    // A snippet's base may have another build by now, and compiling is as quick as looking.
+    let follows = build
+        .settings
+        .as_ref()
+        .is_some_and(Settings::follows_a_base);
+    if let Some(built) = build.built.clone().filter(|_| !follows) {
         build.remember(run);
         let (finished, packaged) = (
             build.finished(run, None, 0, true),

@@ -1,9 +1,11 @@
 //! What the builder decides. Pure: no I/O, no clock, no chance.
 //!
 //! In: events, commands and what effects found. Out: new states, events, and the work to do next.
-//! Two kinds of aggregates: a branch's head ([`head`]) and a build ([`mod@build`]).
+//! Three kinds of aggregates: a branch's head ([`head`]), a build ([`mod@build`]) and a base that is built from
+//! pushes ([`base`]).
 
 pub mod address;
+pub mod base;
 mod branch;
 pub mod build;
 pub mod classify;
@@ -16,11 +18,12 @@ pub mod touched;
 
 use ferry_bus::Keep;
 use ferry_config::Config;
-use ferry_events::{Body, Command, Event, PushId, Reason, Service, Stop, Verb};
+use ferry_events::{Body, Command, Digest, Event, PushId, Reason, Service, Stop, Verb};
 use ferry_runtime::{Concern, Context, Decide, Decision, Fault, Input, Key, Policy, Slot};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
+use base::{BaseJar, BaseState};
 use build::{BuildState, BuildWork, Built};
 use head::{Found, Head, HeadWork};
 
@@ -60,6 +63,8 @@ pub enum State {
     Head(Head),
     /// A build.
     Build(BuildState),
+    /// The last build of a base.
+    Base(BaseState),
     /// A command that no branch could take was refused.
     Refused,
 }
@@ -78,6 +83,8 @@ pub enum Work {
     },
     /// Build a commit.
     Build(BuildWork),
+    /// Get ready to compile snippets against a base's new build.
+    GetReady(BaseJar),
 }
 
 /// What came of it.
@@ -107,6 +114,11 @@ pub enum Outcome {
         /// Its jar, or why there is none.
         result: Result<Built, Stop>,
     },
+    /// The first snippet for a base's new build finds all as ready as could be.
+    Ready {
+        /// The build.
+        jar: Digest,
+    },
 }
 
 impl Decide for BuilderDecide {
@@ -125,6 +137,7 @@ impl Decide for BuilderDecide {
                 let settings = settings::of(config, &change.module);
                 vec![build_key(settings::build_id(change, settings.as_ref()))]
             }
+            Body::ProfilePublished(profiled) => vec![base_key(&profiled.module)],
             _ => Vec::new(),
         }
     }
@@ -149,6 +162,7 @@ impl Decide for BuilderDecide {
         match key.kind() {
             "head" => branch::decide(state, input, context),
             "build" => build::decide(key, state, input, context),
+            "base" => Ok(base::decide(state, input)),
             _ => Ok(refuse(state, input)),
         }
     }
@@ -163,6 +177,7 @@ impl Decide for BuilderDecide {
                 None => head.work().map(Work::Resolve),
             },
             State::Build(build) => build.work().map(Work::Build),
+            State::Base(base) => base.work().map(Work::GetReady),
             State::New | State::Refused => None,
         }
     }
@@ -172,7 +187,7 @@ impl Decide for BuilderDecide {
     fn may_begin_early(&self, _: &Key, work: &Work) -> bool {
         match work {
             Work::Resolve(_) | Work::Build(_) => true,
-            Work::Tell { .. } => false,
+            Work::Tell { .. } | Work::GetReady(_) => false,
         }
     }
 
@@ -195,6 +210,10 @@ impl Decide for BuilderDecide {
                 pool: "build",
                 lane: Slot::lane_of(work.origin, &work.module),
             },
+            Work::GetReady(work) => Slot {
+                pool: "base",
+                lane: work.base.clone(),
+            },
         }
     }
 
@@ -202,6 +221,8 @@ impl Decide for BuilderDecide {
         match pool {
             "build" => config.builder.parallel as usize,
             "snippet" => config.builder.snippets.parallel as usize,
+            // Nobody waits for it, and a base is some 25 MB to fetch and unpack.
+            "base" => 1,
             _ => RESOLVES,
         }
     }
@@ -209,7 +230,7 @@ impl Decide for BuilderDecide {
     fn patience(&self, _: &Key, work: &Work) -> Policy {
         match work {
             Work::Resolve(_) | Work::Tell { .. } => FETCH,
-            Work::Build(_) => BUILD,
+            Work::Build(_) | Work::GetReady(_) => BUILD,
         }
     }
 
@@ -217,7 +238,8 @@ impl Decide for BuilderDecide {
         match state {
             State::Head(head) => head.concerns(config),
             State::Build(build) => build.concerns(config),
-            State::New | State::Refused => Vec::new(),
+            // The next snippet says it where something is amiss.
+            State::New | State::Base(_) | State::Refused => Vec::new(),
         }
     }
 
@@ -238,6 +260,11 @@ pub fn head_key(repository: &str, branch: &str) -> Key {
 /// The aggregate of a build.
 pub fn build_key(id: uuid::Uuid) -> Key {
     Key::new("build", &[&id.to_string()])
+}
+
+/// The aggregate of a base that is built from pushes.
+pub fn base_key(base: &str) -> Key {
+    Key::new("base", &[base])
 }
 
 /// Settles a command that no branch can take.

@@ -2,7 +2,7 @@
 //!
 //! In: the configuration. Out: [`Settings`], kept in the build's state, and the build's id.
 
-use std::path::PathBuf;
+use std::{fmt, path::PathBuf};
 
 use ferry_config::{Build, Config, ModuleKind};
 use ferry_events::{Digest, ids, push::ChangeMerged};
@@ -31,8 +31,46 @@ pub struct Settings {
 /// What a snippet is compiled against.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snippet {
-    /// The base's jar; none: no pool of the module names one.
+    /// The base's jar, a file.
     pub base_jar: Option<PathBuf>,
+    /// The base whose last build it is, whichever that is when the snippet is compiled. Neither of both: no pool of
+    /// the module names one. Absent for a file, whose builds keep their ids so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<String>,
+}
+
+/// A base to compile against.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Against {
+    /// This jar, a file.
+    Jar(PathBuf),
+    /// The last build of this base.
+    Base(String),
+}
+
+impl fmt::Display for Against {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Jar(jar) => jar.display().fmt(f),
+            Self::Base(base) => f.write_str(base),
+        }
+    }
+}
+
+impl Snippet {
+    /// What it is compiled against; none: no pool of the module says it.
+    pub fn against(&self) -> Option<Against> {
+        let jar = self.base_jar.clone().map(Against::Jar);
+        jar.or_else(|| self.base.clone().map(Against::Base))
+    }
+}
+
+impl Settings {
+    /// Whether what is made of a commit depends on which build of a base was the last.
+    pub fn follows_a_base(&self) -> bool {
+        let against = self.snippet.as_ref().and_then(Snippet::against);
+        matches!(against, Some(Against::Base(_)))
+    }
 }
 
 /// The settings of a module; none when the configuration does not have it.
@@ -48,8 +86,13 @@ pub fn of(config: &Config, name: &str) -> Option<Settings> {
         jdk: module.jdk.as_ref().map(home),
         jar: module.jar_glob().to_owned(),
         base: module.kind == ModuleKind::Base,
-        snippet: (module.build == Build::Snippet).then(|| Snippet {
-            base_jar: config.base_jar_of_module(name).map(Into::into),
+        snippet: (module.build == Build::Snippet).then(|| {
+            let (base_jar, base) = match config.compiled_against(name) {
+                Some(ferry_config::Against::Jar(jar)) => (Some(jar.into()), None),
+                Some(ferry_config::Against::Base(base)) => (None, Some(base.into())),
+                None => (None, None),
+            };
+            Snippet { base_jar, base }
         }),
     })
 }

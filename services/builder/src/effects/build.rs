@@ -18,10 +18,11 @@ use tracing::warn;
 
 use super::{
     BuilderEffects, artifact,
+    files::Listing,
     git::GitError,
     log::LogWriter,
     maven::{self, Maven},
-    mirror::{Listing, Mirror},
+    mirror::Mirror,
     own, rules,
     run::{Ended, Run, Said, judge},
     sandbox::{self, Jail, View},
@@ -74,7 +75,7 @@ async fn try_build(
 ) -> Result<Built, Failure> {
     let builder = &config.builder;
     if let Some(snippet) = &work.settings.snippet {
-        return snippet::build(effects, work, snippet.base_jar.as_deref(), config, said).await;
+        return snippet::build(effects, work, snippet, config, said).await;
     }
     let place = Place::new(&effects.places.builds())?;
     let (jail, sources) = tokio::join!(
@@ -246,7 +247,8 @@ pub(super) fn trouble(what: &str, error: &io::Error) -> Failure {
     Stop::new(reason, format!("{what} on the builder: {error}")).into()
 }
 
-async fn mirror_of(
+/// The repository's mirror, in whatever state it is.
+pub(super) async fn mirror_of(
     effects: &BuilderEffects,
     work: &BuildWork,
     config: &Config,
@@ -259,30 +261,16 @@ async fn mirror_of(
     Mirror::open(effects, name, repository, &config.builder).await
 }
 
-/// The mirror, with the commit in it.
-pub(super) async fn commit(
-    effects: &BuilderEffects,
-    work: &BuildWork,
-    config: &Config,
-) -> Result<Mirror, Failure> {
-    let mirror = mirror_of(effects, work, config).await?;
-    let there = mirror
-        .mended(|error| Some(error), || mirror.have(&work.commit))
-        .await;
-    found(there, work)?;
-    Ok(mirror)
-}
-
 /// A commit that is not there stops its build.
-fn found(there: Result<bool, GitError>, work: &BuildWork) -> Result<(), Failure> {
-    match there.map_err(|error| error.failure())? {
+pub(super) fn found(there: bool, work: &BuildWork) -> Result<(), Stop> {
+    match there {
         true => Ok(()),
         false => Err(gone(work)),
     }
 }
 
-fn gone(work: &BuildWork) -> Failure {
-    Stop::new(Reason::CommitNotFound, work.commit.clone()).into()
+fn gone(work: &BuildWork) -> Stop {
+    Stop::new(Reason::CommitNotFound, work.commit.clone())
 }
 
 /// Exactly the commit's files, and what there is of them.
@@ -316,8 +304,10 @@ async fn sources(
             both().await.map(Some)
         },
     );
-    let listing = there.await.map_err(|error| error.failure())?;
-    let listing = listing.ok_or_else(|| gone(work))?;
+    let listing = there
+        .await
+        .map_err(|error: GitError| error.failure())?
+        .ok_or_else(|| gone(work))?;
     Ok((mirror, listing))
 }
 

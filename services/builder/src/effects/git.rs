@@ -8,7 +8,6 @@ use std::{
     io::Write as _,
     os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
-    process::Stdio,
     time::Duration,
 };
 
@@ -271,11 +270,7 @@ impl Git {
     /// # Errors
     /// When it does not.
     pub async fn run(&self, command: Command, limit: Duration) -> Result<Vec<u8>, GitError> {
-        let output = self.output(command, limit).await?;
-        if output.status.success() {
-            return Ok(output.out);
-        }
-        Err(refused(&output))
+        done(self.output(command, &[], limit).await?)
     }
 
     /// Runs a local command that may say no by its exit code.
@@ -283,7 +278,7 @@ impl Git {
     /// # Errors
     /// When it cannot be run, or is too slow.
     pub async fn ask(&self, command: Command) -> Result<process::Output, GitError> {
-        self.output(command, LOCAL_LIMIT).await
+        self.output(command, &[], LOCAL_LIMIT).await
     }
 
     /// Runs a local command that has to succeed.
@@ -294,19 +289,34 @@ impl Git {
         self.run(command, LOCAL_LIMIT).await
     }
 
+    /// As [`Self::local`], for a command that reads what it is asked.
+    ///
+    /// # Errors
+    /// When it does not succeed.
+    pub async fn told(&self, command: Command, asked: &[u8]) -> Result<Vec<u8>, GitError> {
+        done(self.output(command, asked, LOCAL_LIMIT).await?)
+    }
+
     async fn output(
         &self,
-        mut command: Command,
+        command: Command,
+        given: &[u8],
         limit: Duration,
     ) -> Result<process::Output, GitError> {
-        command.stdin(Stdio::null());
-        process::output(command, limit)
+        process::output(command, given, limit)
             .await
             .map_err(|error| match error.kind() {
                 io::ErrorKind::NotFound => GitError::Missing,
                 io::ErrorKind::TimedOut => GitError::Timeout(error.to_string()),
                 _ => GitError::Io("git cannot be run".into(), error),
             })
+    }
+}
+
+fn done(output: process::Output) -> Result<Vec<u8>, GitError> {
+    match output.status.success() {
+        true => Ok(output.out),
+        false => Err(refused(&output)),
     }
 }
 

@@ -1,12 +1,11 @@
 //! A bare mirror of one repository, fetched bit by bit.
 //!
-//! In: a configured repository. Out: commits, their relations and their files. Branches are fetched
+//! In: a configured repository. Out: commits and their relations; [`files`](super::files) has what is in them. Branches are fetched
 //! under names of our own, flat and encoded, so that `a` and `a/b` never stand in each other's way.
 //! Submodules and LFS objects are not fetched: their files are what git itself has of them. A mirror
 //! that git finds damaged is set aside, and fetched again from the beginning.
 
 use std::{
-    borrow::Cow,
     io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
@@ -30,60 +29,6 @@ use crate::decide::address::{self, Address};
 /// Of one fetch. A first one of a large repository takes minutes.
 const FETCH_LIMIT: Duration = Duration::from_secs(10 * 60);
 
-/// A file of a commit.
-pub enum Blob {
-    /// There is none.
-    None,
-    /// There is something of that name that is no plain file: a link, a folder.
-    NoFile,
-    /// It has so many bytes, more than are read.
-    TooLarge(u64),
-    /// Its bytes.
-    Bytes(Vec<u8>),
-}
-
-/// A plain file of a commit, as its folder lists it.
-pub struct Listed {
-    /// Below the repository's root.
-    pub path: String,
-    /// What git names its bytes by.
-    pub object: String,
-    /// How many these are.
-    pub size: u64,
-}
-
-/// A commit's files, as git lists them: "MODE TYPE OBJECT\tPATH", a zero byte after each.
-pub struct Listing(Vec<u8>);
-
-impl Listing {
-    fn entries(&self) -> impl Iterator<Item = (&[u8], Cow<'_, str>)> {
-        self.0.split(|byte| *byte == 0).filter_map(|line| {
-            let path = line.split(|byte| *byte == b'\t').nth(1)?;
-            Some((line, String::from_utf8_lossy(path)))
-        })
-    }
-
-    /// Whether something is at a path, of whatever kind.
-    pub fn has(&self, path: &str) -> bool {
-        self.entries().any(|(_, found)| {
-            let below = found.strip_prefix(path);
-            below.is_some_and(|below| below.is_empty() || below.starts_with('/'))
-        })
-    }
-
-    /// A digest of what a build resolves its dependencies by: every pom and `.mvn` file.
-    pub fn poms(&self) -> Digest {
-        let mut wanted = Vec::new();
-        for (line, path) in self.entries() {
-            if path.ends_with("pom.xml") || path.starts_with(".mvn/") || path.contains("/.mvn/") {
-                wanted.extend_from_slice(line);
-                wanted.push(0);
-            }
-        }
-        Digest::of(&wanted)
-    }
-}
-
 /// What is known of a commit.
 pub struct About {
     /// The commit.
@@ -98,7 +43,7 @@ pub struct About {
 
 /// One repository's mirror.
 pub struct Mirror {
-    git: Git,
+    pub(super) git: Git,
     dir: PathBuf,
     address: Address,
     access: Access,
@@ -219,7 +164,7 @@ impl Mirror {
         self.make().await
     }
 
-    fn command(&self) -> tokio::process::Command {
+    pub(super) fn command(&self) -> tokio::process::Command {
         self.git.command(&self.dir)
     }
 
@@ -400,60 +345,6 @@ impl Mirror {
         }))
     }
 
-    /// All that a commit has.
-    ///
-    /// # Errors
-    /// When git fails.
-    pub async fn listing(&self, commit: &str) -> Result<Listing, GitError> {
-        let mut command = self.command();
-        command.args(["ls-tree", "-r", "-z", "--full-tree", commit]);
-        self.git.local(command).await.map(Listing)
-    }
-
-    /// A file of a commit, as git has it, where it has at most so many bytes.
-    ///
-    /// # Errors
-    /// When git fails.
-    pub async fn blob(&self, commit: &str, path: &str, most: u64) -> Result<Blob, GitError> {
-        let mut command = self.command();
-        command.args(["ls-tree", "-l", "-z", "--full-tree", commit, "--", path]);
-        let listed = self.git.local(command).await?;
-        if listed.is_empty() {
-            return Ok(Blob::None);
-        }
-        match listed.split(|byte| *byte == 0).find_map(listed_file) {
-            None => Ok(Blob::NoFile),
-            Some(file) if file.size > most => Ok(Blob::TooLarge(file.size)),
-            Some(file) => self.bytes(&file).await.map(Blob::Bytes),
-        }
-    }
-
-    /// The plain files of a commit in a folder and below it, by path; `.` is all of them.
-    ///
-    /// # Errors
-    /// When git fails.
-    pub async fn files(&self, commit: &str, folder: &str) -> Result<Vec<Listed>, GitError> {
-        let mut command = self.command();
-        command.args(["ls-tree", "-r", "-l", "-z", "--full-tree", commit, "--"]);
-        let folder = folder.trim_start_matches("./").trim_end_matches('/');
-        if !matches!(folder, "" | ".") {
-            command.arg(folder);
-        }
-        let listed = self.git.local(command).await?;
-        let lines = listed.split(|byte| *byte == 0);
-        Ok(lines.filter_map(listed_file).collect())
-    }
-
-    /// The bytes of a listed file.
-    ///
-    /// # Errors
-    /// When git fails.
-    pub async fn bytes(&self, file: &Listed) -> Result<Vec<u8>, GitError> {
-        let mut command = self.command();
-        command.args(["cat-file", "blob", &file.object]);
-        self.git.local(command).await
-    }
-
     /// Sees to it that a commit is here, although another builder resolved it.
     ///
     /// # Errors
@@ -467,29 +358,6 @@ impl Mirror {
             self.fetch_object(commit).await?;
         }
         Ok(self.peel(commit).await?.is_some())
-    }
-
-    /// Writes a commit's files into an empty folder. There is no `.git` in it: nothing in a build
-    /// needs it, and plugins that find one in a place of ours complain. `read-tree` writes exactly what
-    /// is in the commit, which `git archive` does not, and takes no entry in the mirror, which
-    /// `git worktree` does.
-    ///
-    /// # Errors
-    /// When git fails.
-    pub async fn check_out(
-        &self,
-        commit: &str,
-        folder: &Path,
-        index: &Path,
-    ) -> Result<(), GitError> {
-        let mut command = self.command();
-        command
-            .args(["-c", "core.bare=false", "--work-tree"])
-            .arg(folder)
-            .env("GIT_INDEX_FILE", index)
-            .current_dir(folder)
-            .args(["read-tree", "--reset", "-u", commit]);
-        self.git.local(command).await.map(drop)
     }
 }
 
@@ -505,21 +373,6 @@ fn paths(listed: &[u8]) -> Vec<String> {
         .filter(|path| !path.is_empty())
         .map(|path| String::from_utf8_lossy(path).into_owned())
         .collect()
-}
-
-/// "MODE TYPE OBJECT SIZE\tPATH"; none for what is no plain file.
-fn listed_file(line: &[u8]) -> Option<Listed> {
-    let line = String::from_utf8_lossy(line);
-    let (about, path) = line.split_once('\t')?;
-    let about: Vec<&str> = about.split_ascii_whitespace().collect();
-    match about.as_slice() {
-        ["100644" | "100755" | "100664", "blob", object, size] => Some(Listed {
-            path: path.to_owned(),
-            object: (*object).to_owned(),
-            size: size.parse().ok()?,
-        }),
-        _ => None,
-    }
 }
 
 /// A no is a no, unless git says it because it cannot read.

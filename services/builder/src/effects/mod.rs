@@ -4,6 +4,7 @@
 
 mod artifact;
 mod build;
+mod files;
 mod git;
 mod log;
 mod maven;
@@ -126,7 +127,7 @@ impl BuilderEffects {
         }
         let git = git::Git::new(&places)?;
         sandbox::prepare(&places.data_dir)?;
-        let bench = Arc::new(snippet::Bench::new(&places, notes.clone())?);
+        let bench = Arc::new(snippet::Bench::new(&places, hands.clone(), notes.clone())?);
         Ok(Self {
             bench,
             warm: warm::Warm::new(&places, notes),
@@ -160,9 +161,9 @@ impl BuilderEffects {
     }
 
     /// Gets ready for the snippets of a configuration, so that the first push waits for nothing that could have been
-    /// done before.
-    pub async fn get_ready(&self, config: &Config) {
-        self.bench.warm(config).await;
+    /// done before. How often a compiler tried itself for that.
+    pub async fn get_ready(&self, config: &Config) -> usize {
+        self.bench.warm(config).await
     }
 
     /// Reports in the background, so that the work does not wait for the bus.
@@ -230,6 +231,11 @@ impl Effects<BuilderDecide> for BuilderEffects {
                     }
                 }
                 Done::of(result, |result| Outcome::Built { millis, result })
+            }
+            Work::GetReady(work) => {
+                self.bench.warm_build(&work.base, &job.config).await;
+                let jar = work.jar.clone();
+                Outcome::Ready { jar }.into()
             }
         }
     }

@@ -17,11 +17,7 @@ use ferry_events::{
 };
 use ferry_runtime::Failure;
 
-use super::{
-    git::GitError,
-    mirror::{Blob, Mirror},
-    run::Said,
-};
+use super::{files::Blob, git::GitError, mirror::Mirror, run::Said};
 use crate::decide::build::BuildWork;
 
 /// The file's path below the repository's root, by its module's folder.

@@ -1,6 +1,6 @@
 //! Processes that end: in a group of their own, with a time limit, killed when nobody waits any more.
 //!
-//! In: a command. Out: what it wrote, within bounds.
+//! In: a command, what it reads. Out: what it wrote, within bounds.
 
 use std::{io, process::ExitStatus, time::Duration};
 
@@ -9,7 +9,7 @@ use nix::{
     unistd::Pid,
 };
 use tokio::{
-    io::{AsyncRead, AsyncReadExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     process::{Child, Command},
 };
 
@@ -57,23 +57,30 @@ pub struct Output {
     pub err: String,
 }
 
-/// Runs a command to its end.
+/// Runs a command to its end, with `given` on its standard input.
 ///
 /// # Errors
 /// When it cannot be started, or [`io::ErrorKind::TimedOut`].
-pub async fn output(mut command: Command, limit: Duration) -> io::Result<Output> {
+pub async fn output(mut command: Command, given: &[u8], limit: Duration) -> io::Result<Output> {
     command
-        .stdin(std::process::Stdio::null())
+        .stdin(match given {
+            [] => std::process::Stdio::null(),
+            _ => std::process::Stdio::piped(),
+        })
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped())
         .process_group(0)
         .kill_on_drop(true);
     let mut child = command.spawn()?;
     let mut group = Group::of(&child);
-    let (out, err) = (child.stdout.take(), child.stderr.take());
+    let (input, out, err) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let work = async {
-        let (out, err, status) =
-            tokio::try_join!(read(out, OUT_MAX), read(err, ERR_MAX), child.wait())?;
+        let ((), out, err, status) = tokio::try_join!(
+            write(input, given),
+            read(out, OUT_MAX),
+            read(err, ERR_MAX),
+            child.wait()
+        )?;
         Ok(Output {
             status,
             out,
@@ -90,6 +97,17 @@ pub async fn output(mut command: Command, limit: Duration) -> io::Result<Output>
                 format!("it took longer than {secs} s"),
             ))
         }
+    }
+}
+
+/// Writes all of it and closes. A process that ends before it has read all says why by its status.
+async fn write(to: Option<impl AsyncWrite + Unpin>, given: &[u8]) -> io::Result<()> {
+    let Some(mut to) = to else {
+        return Ok(());
+    };
+    match to.write_all(given).await {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+        _ => Ok(()),
     }
 }
 

@@ -8,7 +8,10 @@ use ferry_events::artifact::RulesFile;
 use ferry_runtime::Failure;
 use ferry_slim::rules;
 
-use super::mirror::{Blob, Listing, Mirror};
+use super::{
+    files::{Blob, Listing},
+    mirror::Mirror,
+};
 use crate::decide::build::BuildWork;
 
 /// Reads what there is.

@@ -187,7 +187,7 @@ impl Jail {
             .args(namespaces(*user, false))
             .args(system(files, false))
             .args(["--", "/bin/true"]);
-        match process::output(command, TRY_LIMIT).await {
+        match process::output(command, &[], TRY_LIMIT).await {
             Ok(output) if output.status.success() => Ok(()),
             Ok(output) => Err(output
                 .err

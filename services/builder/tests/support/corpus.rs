@@ -31,7 +31,7 @@ pub async fn seed() -> PathBuf {
         }
         for project in ["single", "multi", "plain"] {
             maven
-                .complete_for(&folder(project))
+                .complete_for(&folder(project), &[])
                 .await
                 .unwrap_or_else(|error| panic!("{project}: {error:#}"));
         }

@@ -186,7 +186,10 @@ fn may_publish(service: Service, contract: &Contract, subject: &str) -> bool {
         ["$O", "FERRY_ARTIFACTS", ..] => contract.stores_jars,
         ["$JS", "API", "STREAM", "MSG", "GET", "OBJ_FERRY_ARTIFACTS"] => jars,
         ["$JS", "API", "STREAM", "INFO", "OBJ_FERRY_ARTIFACTS"]
-        | ["$JS", "API", "DIRECT", "GET", "OBJ_FERRY_ARTIFACTS"] => contract.reads_jars,
+        | ["$JS", "API", "DIRECT", "GET", "OBJ_FERRY_ARTIFACTS"] => {
+            // The builder only for bases that snippets are compiled against.
+            [Service::Builder, Service::Slimmer, Service::Installer].contains(&service)
+        }
         _ => false,
     }
 }

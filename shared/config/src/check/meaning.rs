@@ -391,9 +391,8 @@ pub(super) fn warnings(tree: &mut Tree, config: &Config) {
         }
     }
     for (name, module) in &config.modules {
-        if module.build == Build::Snippet && config.base_jar_of_module(name).is_none() {
-            let message =
-                "a snippet is compiled against its base: no pool of this module has a base_jar";
+        if module.build == Build::Snippet && config.compiled_against(name).is_none() {
+            let message = "a snippet is compiled against its base: no pool of this module has a base_jar or a base";
             warn(
                 tree,
                 &format!("modules.{name}"),

@@ -136,7 +136,8 @@ pub struct Pool {
     #[schemars(with = "Option<String>", extend("format" = "path"))]
     pub base_jar: Option<PathBuf>,
     /// The base (a key of `modules`, of the kind `base`) from whose pushes these bases are built: the slimmer
-    /// slims against the profile of the last build of it. Instead of `base_jar`.
+    /// slims against the profile of the last build of it, and snippets are compiled against its jar. Instead of
+    /// `base_jar`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-names" = "modules"))]
     pub base: Option<String>,

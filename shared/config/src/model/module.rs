@@ -88,9 +88,10 @@ pub enum Build {
     /// By Maven, in batch mode.
     #[default]
     Maven,
-    /// Its Java files are compiled against the `base_jar` of the first of its
-    /// pools that has one, in the order of the environments; no pom.xml. What
-    /// implements an interface of the base becomes a bean of it.
+    /// Its Java files are compiled against the `base_jar`, or the last build of
+    /// the `base`, of the first of its pools that has one, in the order of the
+    /// environments; no pom.xml. What implements an interface of the base
+    /// becomes a bean of it.
     Snippet,
 }
 

@@ -31,6 +31,24 @@ pub struct Figures {
     pub steps: Vec<Step>,
     /// Where theirs goes, in order: medians.
     pub their_steps: Vec<Step>,
+    /// What was measured besides, in the same turns.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub besides: Vec<Beside>,
+}
+
+/// Another that `ours` is compared with.
+#[derive(Debug, Clone, Serialize)]
+pub struct Beside {
+    /// Its name.
+    pub name: &'static str,
+    /// Its median, in the figures' unit.
+    #[serde(serialize_with = "rounded")]
+    pub theirs: f64,
+    /// `ours` ÷ `theirs`.
+    #[serde(serialize_with = "rounded")]
+    pub ratio: f64,
+    /// Where its time goes, in order: medians.
+    pub steps: Vec<Step>,
 }
 
 /// One step's median.

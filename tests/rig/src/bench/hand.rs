@@ -48,11 +48,7 @@ impl Hand {
             maven_opts,
             curl: tools::on_path("curl").context("curl is not on the PATH")?,
         };
-        let mut clone = Command::new(tools::git()?);
-        clone
-            .args(["clone", "--quiet", &repository.clone_url()])
-            .arg(&hand.clone);
-        hand.run("git clone", clone, dir).await?;
+        clone(repository, &hand.clone).await?;
         Ok(hand)
     }
 
@@ -64,7 +60,7 @@ impl Hand {
             steps.push((name, millis(began.elapsed())));
             began = Instant::now();
         };
-        self.pull().await?;
+        pull(&self.clone).await?;
         step("git pull");
         self.build().await?;
         step("mvn -q -o package");
@@ -89,12 +85,6 @@ impl Hand {
         Ok(steps)
     }
 
-    async fn pull(&self) -> Result<()> {
-        let mut pull = Command::new(tools::git()?);
-        pull.args(["pull", "--quiet", "--ff-only"]);
-        self.run("git pull", pull, &self.clone).await.map(drop)
-    }
-
     async fn build(&self) -> Result<()> {
         let mut build = Command::new(tools::maven()?);
         build
@@ -110,7 +100,7 @@ impl Hand {
         if let Some(options) = &self.maven_opts {
             build.env("MAVEN_OPTS", options);
         }
-        self.run("mvn", build, &self.clone).await.map(drop)
+        run("mvn", build, &self.clone).await.map(drop)
     }
 
     async fn curl(&self, command: &str, body: &Value) -> Result<Value> {
@@ -123,29 +113,47 @@ impl Hand {
         ])
         .args(["--data", &body.to_string()])
         .arg(format!("{}/{command}", self.arklet));
-        let reply = self.run("curl", curl, &self.clone).await?;
+        let reply = run("curl", curl, &self.clone).await?;
         serde_json::from_slice(&reply).with_context(|| format!("what {command} answered"))
     }
+}
 
-    async fn run(&self, name: &str, mut command: Command, dir: &Path) -> Result<Vec<u8>> {
-        let running = command
-            .current_dir(dir)
-            .stdin(Stdio::null())
-            .kill_on_drop(true)
-            .env("GIT_TERMINAL_PROMPT", "0")
-            .output();
-        let ended = timeout(COMMAND_LIMIT, running).await;
-        let out = ended
-            .with_context(|| format!("{name} did not end within {COMMAND_LIMIT:?}"))?
-            .with_context(|| format!("cannot run {name}"))?;
-        if out.status.success() {
-            return Ok(out.stdout);
-        }
-        let said = [out.stdout, out.stderr].concat();
-        bail!(
-            "{name} ended with {}: {}",
-            out.status,
-            String::from_utf8_lossy(&said).trim()
-        )
+/// A person's clone of a repository.
+pub(super) async fn clone(repository: &Repository, to: &Path) -> Result<()> {
+    let mut clone = Command::new(tools::git()?);
+    clone
+        .args(["clone", "--quiet", &repository.clone_url()])
+        .arg(to);
+    let beside = to.parent().unwrap_or(to);
+    run("git clone", clone, beside).await.map(drop)
+}
+
+/// Brings a clone up to date.
+pub(super) async fn pull(clone: &Path) -> Result<()> {
+    let mut pull = Command::new(tools::git()?);
+    pull.args(["pull", "--quiet", "--ff-only"]);
+    run("git pull", pull, clone).await.map(drop)
+}
+
+/// Runs a command that has to succeed; what it wrote.
+pub(super) async fn run(name: &str, mut command: Command, dir: &Path) -> Result<Vec<u8>> {
+    let running = command
+        .current_dir(dir)
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .env("GIT_TERMINAL_PROMPT", "0")
+        .output();
+    let ended = timeout(COMMAND_LIMIT, running).await;
+    let out = ended
+        .with_context(|| format!("{name} did not end within {COMMAND_LIMIT:?}"))?
+        .with_context(|| format!("cannot run {name}"))?;
+    if out.status.success() {
+        return Ok(out.stdout);
     }
+    let said = [out.stdout, out.stderr].concat();
+    bail!(
+        "{name} ended with {}: {}",
+        out.status,
+        String::from_utf8_lossy(&said).trim()
+    )
 }

@@ -2,6 +2,7 @@
 //!
 //! In: how often. Out: figures.
 
+mod arkctl;
 pub mod build;
 mod figures;
 mod follow;
@@ -15,4 +16,4 @@ pub mod snippet;
 mod steps;
 pub mod thousand;
 
-pub use figures::Figures;
+pub use figures::{Beside, Figures};

@@ -1,21 +1,23 @@
-//! From a push to the answer: by hand and by Ferry, in turns, on one real base.
+//! From a push to the answer: by hand, by Ferry and by arkctl where it is on the PATH, in turns, on one real base.
 //!
 //! In: how often. Out: medians, their ratio, and where Ferry's time goes.
 
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use chrono::Utc;
 use tokio::time::{sleep, timeout};
 
-use super::Figures;
+use super::arkctl::Arkctl;
 use super::figures::{Step, Table, median, millis, spread};
 use super::follow::run_of;
 use super::hand::Hand;
 use super::place::{fresh, sandbox, shown};
 use super::steps;
+use super::{Beside, Figures};
 use crate::base::{Base, Options};
 use crate::digest;
 use crate::git::{Push, Repository};
@@ -33,8 +35,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 const ANSWER_LIMIT: Duration = Duration::from_secs(180);
 
 /// What Ferry deploys: a copy of the module under a name and path of its own, so
-/// that both can be on one base.
+/// that all can be on one base.
 const COPY: &str = "hello-ferry";
+/// What arkctl deploys.
+const ARKCTL_COPY: &str = "hello-arkctl";
 
 const SOURCE: &str = "src/main/java/ferry/demo/hello/HelloApplication.java";
 
@@ -59,48 +63,86 @@ pub async fn measure(plan: &Plan, screen: &Screen) -> Result<Figures> {
     let mut bench = Bench::start(plan, &dir, screen).await?;
 
     let step = screen.step("one of each, not counted: what is new costs more the first time");
-    bench.by_hand(0).await?;
-    bench.by_ferry(0).await?;
+    let mut who = vec![Who::Hand, Who::Ferry];
+    who.extend(bench.arkctl.is_some().then_some(Who::Arkctl));
+    for one in &who {
+        bench.deploy(*one, 0).await?;
+    }
     step.done("warm");
 
-    let (mut theirs, mut ours, mut own) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut their_steps, mut our_steps) = (Table::default(), Table::default());
+    let mut all: BTreeMap<Who, Vec<Measured>> = BTreeMap::new();
     for run in 1..=plan.runs {
         let step = screen.step(&format!("run {run} of {}", plan.runs));
-        // In turns, and each first every other time: whatever the machine does
-        // besides, it does to both.
-        let (hand, ferry) = if run % 2 == 1 {
-            let hand = bench.by_hand(run).await?;
-            (hand, bench.by_ferry(run).await?)
-        } else {
-            let ferry = bench.by_ferry(run).await?;
-            (bench.by_hand(run).await?, ferry)
-        };
-        step.done(&format!(
-            "run {run} of {}: by hand {}, Ferry {}, of which its own {}",
-            plan.runs,
-            shown(hand.whole),
-            shown(ferry.whole),
-            shown(ferry.own)
-        ));
-        theirs.push(hand.whole);
-        their_steps.add(&hand.steps);
-        ours.push(ferry.whole);
-        own.push(ferry.own);
-        our_steps.add(&ferry.steps);
+        // In turns, and another first each time: whatever the machine does
+        // besides, it does to all.
+        let mut told = Vec::new();
+        for one in turns(&who, run) {
+            let measured = bench.deploy(one, run).await?;
+            let (whole, own) = (shown(measured.whole), shown(measured.own));
+            told.push(match one {
+                Who::Hand => format!("by hand {whole}"),
+                Who::Ferry => format!("Ferry {whole}, of which its own {own}"),
+                Who::Arkctl => format!("arkctl {whole}"),
+            });
+            all.entry(one).or_default().push(measured);
+        }
+        step.done(&format!("run {run} of {}: {}", plan.runs, told.join("; ")));
     }
     bench.stack.stop().await?;
+    let none = Vec::new();
+    let of = |one| all.get(&one).unwrap_or(&none);
+    let (hand, ferry, arkctl) = (of(Who::Hand), of(Who::Ferry), of(Who::Arkctl));
+    let ours = median(&wholes(ferry));
+    let own: Vec<f64> = ferry.iter().map(|one| one.own).collect();
+    let beside = |theirs: f64| Beside {
+        name: "arkctl",
+        theirs,
+        ratio: ours / theirs,
+        steps: medians(arkctl),
+    };
+    let theirs = median(&wholes(hand));
     Ok(Figures {
         name: "push",
-        ours: median(&ours),
-        theirs: median(&theirs),
+        ours,
+        theirs,
         unit: "ms",
-        ratio: median(&ours) / median(&theirs),
+        ratio: ours / theirs,
         runs: plan.runs,
         own: spread(&own),
-        steps: our_steps.medians(),
-        their_steps: their_steps.medians(),
+        steps: medians(ferry),
+        their_steps: medians(hand),
+        besides: match arkctl.as_slice() {
+            [] => Vec::new(),
+            all => vec![beside(median(&wholes(all)))],
+        },
     })
+}
+
+/// Who deploys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Who {
+    Hand,
+    Ferry,
+    Arkctl,
+}
+
+/// In which order, in a run.
+fn turns(who: &[Who], run: usize) -> Vec<Who> {
+    let mut turns = who.to_vec();
+    turns.rotate_left((run - 1) % who.len());
+    turns
+}
+
+fn wholes(all: &[Measured]) -> Vec<f64> {
+    all.iter().map(|one| one.whole).collect()
+}
+
+fn medians(all: &[Measured]) -> Vec<Step> {
+    let mut table = Table::default();
+    for one in all {
+        table.add(&one.steps);
+    }
+    table.medians()
 }
 
 /// What a person reads; its last line says it all.
@@ -111,8 +153,14 @@ pub fn text(figures: &Figures) -> String {
             .map(|step| format!("  {:<20} {:>10}\n", step.name, shown(step.median)))
             .collect()
     };
+    let (mut tables, mut ratios) = (String::new(), String::new());
+    for one in &figures.besides {
+        let (name, theirs) = (one.name, shown(one.theirs));
+        tables += &format!("\n{name} (medians)\n{}", rows(&one.steps));
+        ratios += &format!("beside {name}: {theirs}, ratio {:.2}\n", one.ratio);
+    }
     format!(
-        "\nby hand (medians)\n{}\nFerry (medians)\n{}\n\
+        "\nby hand (medians)\n{}{tables}\nFerry (medians)\n{}\n{ratios}\
          push to answer: Ferry {}, by hand {}, ratio {:.2}; Ferry's own {} (p50) {} (p99); {} runs each",
         rows(&figures.their_steps),
         rows(&figures.steps),
@@ -139,6 +187,7 @@ struct Bench {
     hand: Hand,
     by_hand: Repository,
     by_ferry: Repository,
+    arkctl: Option<(Arkctl, Repository)>,
     template: String,
     base: AnyBase,
     client: reqwest::Client,
@@ -152,12 +201,12 @@ impl Bench {
         let (by_hand, _) =
             Repository::from_folder("hello", &maven::demo_dir().join("hello"), dir).await?;
         let copy = dir.join("copy");
-        copy_of_hello(&copy)?;
+        copy_of_hello(&copy, COPY)?;
         let (by_ferry, _) = Repository::from_folder(COPY, &copy, dir).await?;
 
         let step = screen.step("a real base starts");
         let base = Base::start(Options::new("bench-1", &dir.join("base"))).await?;
-        let jar = base.jar().to_path_buf();
+        let (jar, port) = (base.jar().to_path_buf(), base.arklet_port());
         let base = AnyBase::Real(Box::new(base));
         step.done(&format!("a real base answers at {}", base.http_url()));
 
@@ -186,6 +235,13 @@ impl Bench {
         let step = screen.step("Ferry starts");
         let stack = Stack::start(&setup).await?;
         step.done(&format!("Ferry is up at {}", stack.url()));
+        let arkctl = match Arkctl::found() {
+            Some(program) => Some(by_arkctl(program, dir, port, &maven).await?),
+            None => {
+                screen.line("arkctl is not on the PATH: it is not measured");
+                None
+            }
+        };
         let opts = plan.hand_maven_opts.clone();
         let hand = Hand::new(&by_hand, dir, base.arklet_url(), maven, opts).await?;
         Ok(Self {
@@ -195,6 +251,7 @@ impl Bench {
             template: fs::read_to_string(by_hand.work().join(SOURCE)).context("demo/hello")?,
             by_hand,
             by_ferry,
+            arkctl,
             base,
             client: reqwest::Client::builder()
                 .timeout(Duration::from_secs(5))
@@ -202,13 +259,36 @@ impl Bench {
         })
     }
 
-    async fn by_hand(&self, run: usize) -> Result<Measured> {
-        let text = format!("hello, run {run} by hand");
-        self.change(&self.by_hand, &text).await?;
+    async fn deploy(&mut self, who: Who, run: usize) -> Result<Measured> {
+        match (who, &self.arkctl) {
+            (Who::Ferry, _) => self.by_ferry(run).await,
+            (Who::Arkctl, Some((arkctl, repository))) => {
+                let (text, path) = (
+                    format!("hello, run {run} by arkctl"),
+                    format!("/{ARKCTL_COPY}/"),
+                );
+                self.change(repository, &text).await?;
+                self.typed(arkctl.deploy(), &path, &text).await
+            }
+            (Who::Arkctl, None) => bail!("arkctl is not on the PATH"),
+            (Who::Hand, _) => {
+                let text = format!("hello, run {run} by hand");
+                self.change(&self.by_hand, &text).await?;
+                self.typed(self.hand.deploy(), "/hello/", &text).await
+            }
+        }
+    }
+
+    /// Commands that a person types, until the module answers with `text`.
+    async fn typed(
+        &self,
+        commands: impl Future<Output = Result<Vec<(&'static str, f64)>>>,
+        path: &str,
+        text: &str,
+    ) -> Result<Measured> {
         let began = Instant::now();
-        let (steps, answered) =
-            tokio::try_join!(self.hand.deploy(), self.answers("/hello/", &text))?;
-        let (mut steps, whole) = (steps, millis(answered - began));
+        let (mut steps, answered) = tokio::try_join!(commands, self.answers(path, text))?;
+        let whole = millis(answered - began);
         let known: f64 = steps.iter().map(|(_, millis)| millis).sum();
         steps.push(("answer seen", whole - known));
         Ok(Measured {
@@ -262,19 +342,36 @@ impl Bench {
     }
 }
 
+/// What arkctl deploys, with what it needs to.
+async fn by_arkctl(
+    program: PathBuf,
+    dir: &Path,
+    port: u16,
+    maven: &Maven,
+) -> Result<(Arkctl, Repository)> {
+    let copy = dir.join("copy-arkctl");
+    copy_of_hello(&copy, ARKCTL_COPY)?;
+    // It builds by `clean package`, offline here.
+    maven.complete_for(&copy, &["clean"]).await?;
+    let (repository, _) = Repository::from_folder(ARKCTL_COPY, &copy, dir).await?;
+    let of = (maven.seed(), maven.jdk().clone());
+    let arkctl = Arkctl::new(program, &repository, dir, port, of).await?;
+    Ok((arkctl, repository))
+}
+
 /// `demo/hello` under another name and path.
-fn copy_of_hello(copy: &Path) -> Result<()> {
+fn copy_of_hello(copy: &Path, name: &str) -> Result<()> {
     digest::copy_over(&maven::demo_dir().join("hello"), copy)?;
     rename(
         &copy.join("pom.xml"),
         &[
             (
                 "<bizName>hello</bizName>",
-                &format!("<bizName>{COPY}</bizName>"),
+                &format!("<bizName>{name}</bizName>"),
             ),
             (
                 "<webContextPath>hello</webContextPath>",
-                &format!("<webContextPath>{COPY}</webContextPath>"),
+                &format!("<webContextPath>{name}</webContextPath>"),
             ),
         ],
     )?;
@@ -283,7 +380,7 @@ fn copy_of_hello(copy: &Path) -> Result<()> {
         .join("main")
         .join("resources")
         .join("application.properties");
-    rename(&properties, &[("name=hello", &format!("name={COPY}"))])
+    rename(&properties, &[("name=hello", &format!("name={name}"))])
 }
 
 fn rename(file: &Path, pairs: &[(&str, &str)]) -> Result<()> {
@@ -296,4 +393,19 @@ fn rename(file: &Path, pairs: &[(&str, &str)]) -> Result<()> {
         text = text.replace(from, to);
     }
     fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Who, turns};
+
+    #[test]
+    fn each_begins_as_often_as_the_others() {
+        let all = [Who::Hand, Who::Ferry, Who::Arkctl];
+        let begin = |who: &[Who]| -> Vec<Who> { (1..=4).map(|run| turns(who, run)[0]).collect() };
+        let (hand, ferry, arkctl) = (Who::Hand, Who::Ferry, Who::Arkctl);
+        assert_eq!(begin(&all), [hand, ferry, arkctl, hand]);
+        assert_eq!(begin(&all[..2]), [hand, ferry, hand, ferry]);
+        assert_eq!(turns(&all, 2), [ferry, arkctl, hand]);
+    }
 }

@@ -130,6 +130,10 @@ impl Effects<BuilderDecide> for Builds {
                     found,
                 })
             }
+            Work::GetReady(work) => {
+                let jar = work.jar.clone();
+                Outcome::Ready { jar }.into()
+            }
             Work::Build(work) => {
                 let (round, key) = (work.round, job.key.clone());
                 if let Some(feeder) = self.feeder.borrow().clone() {

@@ -5,7 +5,7 @@
 //! too slow or too large it is killed, and the next snippet starts another.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     ffi::OsString,
     fs, io,
     path::{Path, PathBuf},
@@ -34,7 +34,9 @@ use crate::effects::{
 const COMPILER: &str = include_str!("SnippetCompiler.java");
 const COMPILER_FILE: &str = "SnippetCompiler.java";
 /// The source of every snippet's entry.
-pub const ENTRY: &str = include_str!("FerryEntry.java");
+const ENTRY: &str = include_str!("FerryEntry.java");
+/// Its file's name, by which the compiler means no source of the snippet's.
+pub const ENTRY_FILE: &str = "FerryEntry.java";
 /// Of a JVM's start, in which it compiles those few lines: about a second, more beside a build.
 const START: Duration = Duration::from_secs(60);
 /// What the JVM exits with when its heap is full, by `-XX:+ExitOnOutOfMemoryError`.
@@ -69,8 +71,19 @@ struct Running {
     jail: Jail,
     /// With how much memory it was started.
     memory: u64,
+    /// How often it answered.
+    answers: usize,
+    /// Folders of the bases that it compiled against: it knows what is in them.
+    seen: BTreeSet<PathBuf>,
     _folder: TempDir,
 }
+
+/// How often a new compiler tries itself before the first snippet: the first time takes half a second, the second a
+/// tenth, and from the fourth on it gets no quicker.
+const TRIES: usize = 4;
+/// How often one that is warm tries itself with a base that is new to it: it lists the class path, which takes a quarter
+/// of a second; the second time is as quick as any.
+const TRIES_OF_A_BASE: usize = 1;
 
 impl Compilers {
     /// None runs yet. `program` is a folder for the compiler's source.
@@ -106,10 +119,7 @@ impl Compilers {
         limit: Duration,
         builder: &Builder,
     ) -> Result<Answer, Failure> {
-        let slot = {
-            let mut running = self.running.lock().await;
-            running.entry(java_home.to_owned()).or_default().clone()
-        };
+        let slot = self.slot(java_home).await;
         let mut slot = slot.lock().await;
         let request = frames::request(base.path.release, base.class_path(), ENTRY, sources);
         let mut started = None;
@@ -138,6 +148,8 @@ impl Compilers {
             let lost = match running.jvm.ask(&request, &bounds, &mut hear).await {
                 Ok(bytes) => match frames::reply(&bytes) {
                     Ok(reply) => {
+                        running.answers += 1;
+                        running.seen.insert(base.folder.clone());
                         return Ok(Answer {
                             reply,
                             took: began.elapsed(),
@@ -158,6 +170,55 @@ impl Compilers {
             }
             tried = true;
         }
+    }
+
+    /// Has the compiler try itself with a base, as often as makes it quicker: not at all, where it is warm and knows
+    /// this base already. How often, and how long the last time took.
+    ///
+    /// # Errors
+    /// As [`Self::compile`].
+    pub async fn warm(
+        &self,
+        java_home: &Path,
+        base: &Base,
+        builder: &Builder,
+    ) -> Result<(usize, Duration), Failure> {
+        // The entry itself is what every snippet brings along: it takes the compiler to all that it will need.
+        let entry = [Source {
+            path: ENTRY_FILE.into(),
+            text: ENTRY.into(),
+        }];
+        let limit = builder.snippets.timeout;
+        let tries = self.tries(java_home, base, builder).await;
+        let mut took = Duration::ZERO;
+        for _ in 0..tries {
+            let answer = self
+                .compile(java_home, base, &entry, limit, builder)
+                .await?;
+            took = answer.took;
+        }
+        Ok((tries, took))
+    }
+
+    async fn tries(&self, java_home: &Path, base: &Base, builder: &Builder) -> usize {
+        let slot = self.slot(java_home).await;
+        let mut slot = slot.lock().await;
+        if unusable(slot.as_mut(), builder).is_some() {
+            return TRIES;
+        }
+        slot.as_ref().map_or(TRIES, |running| {
+            let of_base = match running.seen.contains(&base.folder) {
+                true => 0,
+                false => TRIES_OF_A_BASE,
+            };
+            of_base.max(TRIES.saturating_sub(running.answers))
+        })
+    }
+
+    /// The compiler of a JDK.
+    async fn slot(&self, java_home: &Path) -> Arc<Mutex<Option<Running>>> {
+        let mut running = self.running.lock().await;
+        running.entry(java_home.to_owned()).or_default().clone()
     }
 
     async fn start(
@@ -212,6 +273,8 @@ impl Compilers {
             jvm,
             jail,
             memory,
+            answers: 0,
+            seen: BTreeSet::new(),
             _folder: folder,
         })
     }

@@ -7,38 +7,32 @@ mod bases;
 mod compiler;
 mod frames;
 mod jar;
+mod sources;
 
-use std::{collections::BTreeSet, io, io::Write as _, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    io::Write as _,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
-use ferry_config::{Config, Snippets};
+use ferry_config::Config;
 use ferry_events::{Reason, SourceError, Stop};
-use ferry_runtime::{Failure, Notes};
+use ferry_runtime::{Failure, Hands, Notes};
 use tracing::{info, warn};
 
-use super::{
-    BuilderEffects, Places, artifact, build,
-    git::GitError,
-    mirror::{Listed, Mirror},
-    own,
-    run::Said,
-    tools,
-};
+use super::{BuilderEffects, Places, artifact, build, own, run::Said, tools};
 use crate::decide::{
     build::{BuildWork, Built},
-    settings,
+    settings::{self, Against, Snippet},
 };
 use bases::{Base, Bases};
-use compiler::Compilers;
-use frames::{Compiled, Reply, Source, Told};
+use compiler::{Compilers, ENTRY_FILE};
+use frames::{Compiled, Reply, Told};
 
 /// Interfaces of a base that a reason lists.
 const NAMED: usize = 20;
-/// The compiler's own file name for the entry, which is no source of the snippet's.
-const ENTRY_FILE: &str = "FerryEntry.java";
-
-/// How often the compiler tries itself before the first snippet: the first time takes half a second, the second a
-/// tenth, and from the fourth on it gets no quicker.
-const TRIED: usize = 4;
 /// What `/readyz` has a note about.
 const ABOUT: &str = "snippets";
 
@@ -47,6 +41,8 @@ pub(super) struct Bench {
     bases: Bases,
     compilers: Compilers,
     notes: Notes,
+    /// Why snippets cannot be compiled against a base.
+    wrong: Mutex<BTreeMap<Against, String>>,
 }
 
 impl Bench {
@@ -54,77 +50,121 @@ impl Bench {
     ///
     /// # Errors
     /// When they cannot be made.
-    pub fn new(places: &Places, notes: Notes) -> io::Result<Self> {
+    pub fn new(places: &Places, hands: Hands, notes: Notes) -> io::Result<Self> {
         // The sandbox shows them under their own names, so these have to be whole.
         let data_dir = std::path::absolute(&places.data_dir)?;
         let root = data_dir.join("bases");
         std::fs::create_dir_all(&root)?;
         Ok(Self {
-            bases: Bases::new(root),
+            bases: Bases::new(root, places.builds(), hands),
             compilers: Compilers::new(&data_dir, data_dir.join("compiler"))?,
             notes,
+            wrong: Mutex::default(),
         })
     }
 
     /// Gets ready for the snippets of a configuration: unpacks their bases, and has the compiler read them. Where that
-    /// fails, `/readyz` has it in its notes.
-    pub async fn warm(&self, config: &Config) {
-        let mut wanted = BTreeSet::new();
-        for name in config.modules.keys() {
-            if let Some(settings) = settings::of(config, name)
-                && let Some(snippet) = settings.snippet
-                && let Some(jar) = snippet.base_jar
-            {
-                wanted.insert((jar, settings.jdk));
-            }
+    /// fails, `/readyz` has it in its notes. How often the compiler had to try itself: not at all where nothing of this
+    /// is new to it, whatever else has changed.
+    pub async fn warm(&self, config: &Config) -> usize {
+        let wanted = wanted(config);
+        self.note(|wrong| wrong.retain(|against, _| wanted.contains_key(against)));
+        let mut tries = 0;
+        for (against, jdks) in &wanted {
+            tries += self.warm_base(against, jdks, config).await;
         }
-        let mut wrong = Vec::new();
-        for (jar, jdk) in wanted {
-            match self.warm_one(&jar, jdk.as_deref(), config).await {
-                Ok(millis) => info!(base = %jar.display(), millis, "snippets can be compiled"),
+        tries
+    }
+
+    /// As [`Self::warm`], for a base of which there is another build; nothing, where no snippet needs it.
+    pub async fn warm_build(&self, base: &str, config: &Config) {
+        let against = Against::Base(base.to_owned());
+        if let Some(jdks) = wanted(config).get(&against) {
+            self.warm_base(&against, jdks, config).await;
+        }
+    }
+
+    async fn warm_base(
+        &self,
+        against: &Against,
+        jdks: &BTreeSet<Option<String>>,
+        config: &Config,
+    ) -> usize {
+        let mut all = 0;
+        for jdk in jdks {
+            match self.warm_one(against, jdk.as_deref(), config).await {
+                Ok(Some((0, _))) => {}
+                Ok(Some((tries, took))) => {
+                    let millis = took.as_millis();
+                    info!(base = %against, tries, millis, "snippets can be compiled");
+                    all += tries;
+                }
+                // No fault of anybody: a snippet that comes before that is told so.
+                Ok(None) => {
+                    info!(base = %against, "snippets wait for the first build of their base")
+                }
                 Err(failure) => {
                     let stop = failure.into_stop();
-                    warn!(base = %jar.display(), %stop, "snippets cannot be compiled");
-                    wrong.push(format!("snippets cannot be compiled: {stop}"));
+                    warn!(base = %against, %stop, "snippets cannot be compiled");
+                    self.note(|wrong| wrong.insert(against.clone(), stop.to_string()));
+                    return all;
                 }
             }
         }
-        let note = (!wrong.is_empty()).then(|| wrong.join("; "));
+        self.good(against);
+        all
+    }
+
+    /// Nothing is wrong with a base any more.
+    fn good(&self, against: &Against) {
+        self.note(|wrong| wrong.remove(against));
+    }
+
+    fn note<T>(&self, change: impl FnOnce(&mut BTreeMap<Against, String>) -> T) {
+        let mut wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut wrong);
+        let all: Vec<String> = wrong
+            .values()
+            .map(|stop| format!("snippets cannot be compiled: {stop}"))
+            .collect();
+        let note = (!all.is_empty()).then(|| all.join("; "));
         self.notes.note(ABOUT, note);
     }
 
+    /// How often the compiler tried itself, and how long the last time took; none: the base has no build yet.
     async fn warm_one(
         &self,
-        jar: &Path,
+        against: &Against,
         jdk: Option<&str>,
         config: &Config,
-    ) -> Result<u128, Failure> {
+    ) -> Result<Option<(usize, Duration)>, Failure> {
         let java_home = tools::java_home(jdk)?;
-        let base = self.bases.get(jar).await?;
-        // The entry itself is what every snippet brings along: it takes the compiler to all that it will need.
-        let entry = [Source {
-            path: ENTRY_FILE.into(),
-            text: compiler::ENTRY.into(),
-        }];
-        let builder = &config.builder;
-        let limit = builder.snippets.timeout;
-        let mut took = 0;
-        for _ in 0..TRIED {
-            let answer = self
-                .compilers
-                .compile(&java_home, &base, &entry, limit, builder)
-                .await?;
-            took = answer.took.as_millis();
-        }
-        Ok(took)
+        let Some(base) = self.bases.get(against).await? else {
+            return Ok(None);
+        };
+        let warm = self.compilers.warm(&java_home, &base, &config.builder);
+        warm.await.map(Some)
     }
+}
+
+/// What a configuration's snippets are compiled against, and by which JDKs.
+fn wanted(config: &Config) -> BTreeMap<Against, BTreeSet<Option<String>>> {
+    let mut wanted: BTreeMap<Against, BTreeSet<Option<String>>> = BTreeMap::new();
+    for name in config.modules.keys() {
+        if let Some(settings) = settings::of(config, name)
+            && let Some(against) = settings.snippet.as_ref().and_then(Snippet::against)
+        {
+            wanted.entry(against).or_default().insert(settings.jdk);
+        }
+    }
+    wanted
 }
 
 /// Builds it.
 pub(super) async fn build(
     effects: &BuilderEffects,
     work: &BuildWork,
-    base_jar: Option<&Path>,
+    snippet: &Snippet,
     config: &Config,
     said: &mut Said,
 ) -> Result<Built, Failure> {
@@ -132,15 +172,23 @@ pub(super) async fn build(
     if let Some(open) = compiler::warns(builder) {
         said.note(&format!("WARNING: {open}"));
     }
-    let base_jar = base_jar.ok_or_else(|| {
-        let detail = format!("no pool of {} has a base_jar", work.module);
+    let against = snippet.against().ok_or_else(|| {
+        let detail = format!("no pool of {} has a base_jar or a base", work.module);
         Stop::new(Reason::NoBaseJar, detail)
     })?;
     let bench = &effects.bench;
-    let (base, mirror) = tokio::try_join!(
-        bench.bases.get(base_jar),
-        build::commit(effects, work, config)
+    let (base, (mirror, sources)) = tokio::try_join!(
+        bench.bases.get(&against),
+        sources::read(effects, work, config)
     )?;
+    let base = base.ok_or_else(|| {
+        let detail = format!(
+            "{against} has no build yet: push to its repository, or `ferry run {against} --commit C`"
+        );
+        Stop::new(Reason::NoBaseJar, detail)
+    })?;
+    // Whatever was wrong with it before.
+    bench.good(&against);
     let own = own::read(&mirror, work, config).await?;
     let (work, _) = own::put_in(work, own.as_ref(), config);
     own::note(said, own.as_ref(), &work);
@@ -149,12 +197,11 @@ pub(super) async fn build(
         .as_ref()
         .and_then(|own| own.timeout)
         .map_or(limits.timeout, |own| own.min(limits.timeout));
-    let sources = sources(&mirror, &work, limits).await?;
     let size: usize = sources.iter().map(|source| source.text.len()).sum();
     said.note(&format!(
-        "{} Java files of {size} bytes, against {} (Java {})",
+        "{} Java files of {size} bytes, against {against}, {} (Java {})",
         sources.len(),
-        base_jar.display(),
+        base.jar.short(),
         base.path.release
     ));
     let java_home = tools::java_home(work.settings.jdk.as_deref())?;
@@ -175,55 +222,6 @@ pub(super) async fn build(
     let built = keep(effects, &work, &compiled, builder.artifact_limit).await?;
     // It carries no library that its project's rules could be about.
     Ok(build::with(built, own, Vec::new()))
-}
-
-/// The Java files of the module's folder.
-async fn sources(
-    mirror: &Mirror,
-    work: &BuildWork,
-    limits: &Snippets,
-) -> Result<Vec<Source>, Failure> {
-    let failed = |error: GitError| error.failure();
-    let folder = &work.settings.path;
-    let listed = mirror.files(&work.commit, folder).await.map_err(failed)?;
-    let java = |file: &Listed| {
-        Path::new(&file.path)
-            .extension()
-            .is_some_and(|kind| kind == "java")
-    };
-    let files: Vec<Listed> = listed.into_iter().filter(java).collect();
-    if files.is_empty() {
-        return Err(Stop::new(Reason::NoSources, format!("nothing below {folder:?}")).into());
-    }
-    let (count, size) = (files.len(), files.iter().map(|file| file.size).sum::<u64>());
-    let too_large = |detail: String| Err(Stop::new(Reason::SnippetTooLarge, detail).into());
-    if count > limits.files as usize {
-        let most = limits.files;
-        return too_large(format!(
-            "it has {count} Java files; [builder.snippets] files is {most}"
-        ));
-    }
-    if size > limits.size {
-        let most = limits.size;
-        return too_large(format!(
-            "its Java files have {size} bytes; [builder.snippets] size is {most}"
-        ));
-    }
-    let (mut sources, mut wrong) = (Vec::new(), Vec::new());
-    for file in files {
-        let bytes = mirror.bytes(&file).await.map_err(failed)?;
-        match String::from_utf8(bytes) {
-            Ok(text) => sources.push(Source {
-                path: file.path,
-                text,
-            }),
-            Err(_) => wrong.push(SourceError::new(file.path, (0, 0), "it is not UTF-8")),
-        }
-    }
-    if wrong.is_empty() {
-        return Ok(sources);
-    }
-    Err(Stop::of_sources(Reason::DoesNotCompile, wrong).into())
 }
 
 /// Whether there is something to install, or why not.

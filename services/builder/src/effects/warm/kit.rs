@@ -141,7 +141,7 @@ async fn compile(java_home: &Path, launcher: &Path, to: &Path) -> Result<(), Str
         .arg("-d")
         .arg(to)
         .arg(&source);
-    match process::output(command, COMPILE_LIMIT).await {
+    match process::output(command, &[], COMPILE_LIMIT).await {
         Ok(output) if output.status.success() => Ok(()),
         Ok(output) => {
             let said: Vec<&str> = output.err.lines().take(KEPT).map(str::trim).collect();
