@@ -1,7 +1,7 @@
 //! A bare mirror of one repository, fetched bit by bit.
 //!
-//! In: a configured repository. Out: commits and their relations; [`files`](super::files) has what is in them. Branches are fetched
-//! under names of our own, flat and encoded, so that `a` and `a/b` never stand in each other's way.
+//! In: a configured repository. Out: commits and their relations; what is in them is `files.rs`'s. Branches
+//! are fetched under names of our own, flat and encoded, so that `a` and `a/b` never stand in each other's way.
 //! Submodules and LFS objects are not fetched: their files are what git itself has of them. A mirror
 //! that git finds damaged is set aside, and fetched again from the beginning.
 
