@@ -16,9 +16,9 @@ pub use observation::{ACTIVE_WITHIN, Failure, Observation, Well};
 use ferry_bus::Keep;
 use ferry_config::Config;
 use ferry_events::{
-    Body, Event, Service, Timestamp, gate::Requested as Question, verify::Requested,
+    Body, Event, Scope, Service, Timestamp, gate::Requested as Question, verify::Requested,
 };
-use ferry_runtime::{Context, Decide, Decision, Fault, Input, Key, Slot};
+use ferry_runtime::{Concern, Context, Decide, Decision, Fault, Input, Key, Slot};
 use serde::{Deserialize, Serialize};
 
 /// The pool of all observations.
@@ -172,6 +172,29 @@ impl Decide for VerifierDecide {
             pool,
             lane: module.clone(),
         }
+    }
+
+    fn concerns(&self, key: &Key, state: &State, config: &Config) -> Vec<Concern> {
+        let concern = |what, module: &str, environment: &str, run| Concern {
+            scope: Scope::module(config.team_of_module(module), module).within(environment),
+            what,
+            run: Some(run),
+            ..Concern::default()
+        };
+        let work = self.work(key, state);
+        let of = work.map(|work| match work {
+            Work::Await { requested: it, .. } => {
+                concern("observe", &it.module, &it.environment, it.run)
+            }
+            Work::Soak { requested: it, .. } => {
+                concern("soak", &it.module, &it.environment, it.run)
+            }
+            Work::Metric(it) => concern("ask metric", &it.module, &it.environment, it.run),
+            Work::Check { question: it, .. } => {
+                concern("ask check", &it.module, &it.environment, it.run)
+            }
+        });
+        of.into_iter().collect()
     }
 
     fn limit(&self, pool: &str, _: &Config) -> usize {
