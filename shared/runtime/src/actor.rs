@@ -306,7 +306,7 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
     /// Spans are over: what they say is committed, or nothing follows from it.
     fn over(&self, spans: Vec<Draft>) {
         let settings = &self.shared.settings;
-        settings.tracer.record(spans, settings.clock.now());
+        settings.tracer.record(spans, settings.clock.exact());
     }
 
     /// After the commit: work begins, deadlines are set.

@@ -175,7 +175,7 @@ impl<D: Decide> Messages<D> {
                 let heard = Heard {
                     subject: delivery.subject.clone(),
                     at: delivery.at,
-                    taken: self.clock.now(),
+                    taken: self.clock.exact(),
                     delivered: delivery.delivered,
                 };
                 let heard = Some(Arc::new(heard));

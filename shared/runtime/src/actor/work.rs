@@ -160,7 +160,7 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
             &claim,
             concerns,
             &round.traces,
-            context.now,
+            self.shared.settings.clock.exact(),
         );
         Some(Begun {
             work,
@@ -229,7 +229,7 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
             return;
         };
         let number = running.number;
-        let at = self.shared.settings.clock.now();
+        let at = self.shared.settings.clock.exact();
         let span = running.doing.clone().map(|doing| (doing, at));
         match result {
             Ok(Some(Done::Outcome(outcome))) => {
@@ -309,7 +309,7 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
             return self.finished(result).await;
         }
         running.cancel.cancel();
-        let now = self.shared.settings.clock.now();
+        let now = self.shared.settings.clock.exact();
         self.worked(
             running.doing.take().map(|doing| (doing, now)),
             Ended::Cancelled,

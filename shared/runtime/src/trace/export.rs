@@ -171,7 +171,7 @@ impl Tracer {
     }
 
     /// Whether spans go anywhere.
-    pub(super) fn is_on(&self) -> bool {
+    pub fn is_on(&self) -> bool {
         let on = |inner: &Arc<Inner>| inner.on.load(Ordering::Relaxed);
         self.0.as_ref().is_some_and(on)
     }

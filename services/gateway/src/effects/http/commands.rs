@@ -218,7 +218,7 @@ pub(super) async fn send(
         }
     }
     app.tracer
-        .asked(&command, traceparent(headers), app.clock.now());
+        .asked(&command, traceparent(headers), app.clock.exact());
     info!(command = %command.id, actor = caller.name, what, "command");
     Ok((
         StatusCode::ACCEPTED,

@@ -189,7 +189,7 @@ async fn answer(
         .await
         .map_err(nowhere)?;
     if first {
-        app.tracer.accepted(&record, from, app.clock.now());
+        app.tracer.accepted(&record, from, app.clock.exact());
     }
     Ok(accepted(app, push.reference(), &record, safe))
 }
