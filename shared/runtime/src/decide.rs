@@ -181,6 +181,12 @@ pub struct Concern {
     pub scope: Scope,
     /// What is done, in a word.
     pub what: &'static str,
+    /// Which step of it, where it has several.
+    pub step: Option<&'static str>,
+    /// The base that it is done on.
+    pub base: Option<String>,
+    /// CDEvents' taskRun that it is done for.
+    pub task: Option<Uuid>,
     /// The push that it is for.
     pub push: Option<PushId>,
     /// The command that it is for.

@@ -175,24 +175,29 @@ impl Decide for VerifierDecide {
     }
 
     fn concerns(&self, key: &Key, state: &State, config: &Config) -> Vec<Concern> {
-        let concern = |what, module: &str, environment: &str, run| Concern {
-            scope: Scope::module(config.team_of_module(module), module).within(environment),
+        let scope = |module: &str, environment: &str| {
+            Scope::module(config.team_of_module(module), module).within(environment)
+        };
+        let observed = |what, it: &Requested| Concern {
+            scope: scope(&it.module, &it.environment),
             what,
-            run: Some(run),
+            base: Some(it.base.clone()),
+            task: Some(it.observation),
+            run: Some(it.run),
             ..Concern::default()
         };
-        let work = self.work(key, state);
-        let of = work.map(|work| match work {
-            Work::Await { requested: it, .. } => {
-                concern("observe", &it.module, &it.environment, it.run)
-            }
-            Work::Soak { requested: it, .. } => {
-                concern("soak", &it.module, &it.environment, it.run)
-            }
-            Work::Metric(it) => concern("ask metric", &it.module, &it.environment, it.run),
-            Work::Check { question: it, .. } => {
-                concern("ask check", &it.module, &it.environment, it.run)
-            }
+        let asked = |what, it: &Question| Concern {
+            scope: scope(&it.module, &it.environment),
+            what,
+            task: Some(it.gate),
+            run: Some(it.run),
+            ..Concern::default()
+        };
+        let of = self.work(key, state).map(|work| match work {
+            Work::Await { requested, .. } => observed("observe", &requested),
+            Work::Soak { requested, .. } => observed("soak", &requested),
+            Work::Metric(question) => asked("ask metric", &question),
+            Work::Check { question, .. } => asked("ask check", &question),
         });
         of.into_iter().collect()
     }

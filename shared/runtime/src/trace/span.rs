@@ -161,7 +161,7 @@ fn of_work(doing: &Doing, at: Timestamp, ended: Ended, said: SaidOf) -> SpanData
         ..
     } = doing;
     let mut span = span(
-        concern.what,
+        concern.step.unwrap_or(concern.what),
         *own,
         Some(*parent),
         SpanKind::Internal,
@@ -177,10 +177,10 @@ fn of_work(doing: &Doing, at: Timestamp, ended: Ended, said: SaidOf) -> SpanData
     if let Some(run) = concern.run {
         push(to, "cicd.pipeline.run.id", run.to_string());
     }
-    if let Some(id) = said.task_run {
+    if let Some(id) = concern.task.or(said.task_run) {
         push(to, "cicd.pipeline.task.run.id", id.to_string());
     }
-    if let Some(base) = said.base {
+    if let Some(base) = concern.base.clone().or(said.base) {
         push(to, "ferry.base", base);
     }
     if let Some(version) = said.version {
