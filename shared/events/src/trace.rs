@@ -8,7 +8,7 @@ use std::{fmt, str::FromStr};
 
 use uuid::Uuid;
 
-use crate::ids::derive;
+use crate::ids::{NAMESPACE, derive};
 
 /// The only version of Trace Context that there is.
 const VERSION: &str = "00";
@@ -28,10 +28,11 @@ pub struct Traceparent {
 pub struct BadTraceparent(String);
 
 impl Traceparent {
-    /// The first span of what began with a push, a command or a run. The trace has its id.
+    /// The first span of what began with a push, a command or a run. The trace has its id; where that is nil, which
+    /// no trace may have, another.
     pub fn root(origin: Uuid) -> Self {
         Self {
-            trace: origin,
+            trace: if origin.is_nil() { NAMESPACE } else { origin },
             span: span(&["root", &origin.to_string()]),
         }
     }
@@ -168,11 +169,13 @@ mod tests {
         assert_eq!(one.trace(), root.trace());
         assert_ne!(one, other);
         assert_ne!(one, root);
+        let nil = Traceparent::root(Uuid::nil());
+        assert_eq!(nil.to_string().parse(), Ok(nil));
     }
 
     proptest! {
         #[test]
-        fn whatever_is_derived_goes_there_and_back(origin in 1_u128.., parts in prop::collection::vec(".*", 0..4)) {
+        fn whatever_is_derived_goes_there_and_back(origin in any::<u128>(), parts in prop::collection::vec(".*", 0..4)) {
             let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
             let span = Traceparent::root(Uuid::from_u128(origin)).span_of(&parts);
             prop_assert_eq!(span.to_string().parse::<Traceparent>(), Ok(span));

@@ -13,7 +13,9 @@ mod span;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use ferry_events::{Body, Command, Event, RunId, Scope, Service, Stop, Timestamp, Traceparent};
+use ferry_events::{
+    Body, Command, Event, Kind, RunId, Scope, Service, Stop, Timestamp, Traceparent,
+};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -26,8 +28,16 @@ const UUID_LENGTH: usize = 36;
 
 /// The spans that last told an aggregate of a run, push or command.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(from = "BTreeMap<String, String>")]
 pub struct Traces(BTreeMap<Uuid, Traceparent>);
+
+impl From<BTreeMap<String, String>> for Traces {
+    /// What cannot be read is not known: no record is lost over a trace.
+    fn from(stored: BTreeMap<String, String>) -> Self {
+        let read = |(id, by): (String, String)| Some((id.parse().ok()?, by.parse().ok()?));
+        Self(stored.into_iter().filter_map(read).collect())
+    }
+}
 
 impl Traces {
     /// Whether none is known.
@@ -283,7 +293,7 @@ pub(crate) enum Draft {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SaidOf {
     /// The kinds of events.
-    pub kinds: Vec<String>,
+    pub kinds: Vec<Kind>,
     /// Why something stopped.
     pub stop: Option<Stop>,
     /// The version of the module, where an event says it.
@@ -297,7 +307,7 @@ pub(crate) struct SaidOf {
 impl SaidOf {
     /// Adds an event.
     pub(crate) fn add(&mut self, body: &Body) {
-        self.kinds.push(body.kind().short_name());
+        self.kinds.push(body.kind());
         let cancelled = matches!(body, Body::RunFinished(it) if it.outcome == ferry_events::run::Outcome::Cancel);
         if let Some(stop) = body.stop().filter(|_| !cancelled) {
             self.stop = Some(stop.clone());
@@ -363,5 +373,8 @@ mod tests {
             "{json}"
         );
         assert_eq!(serde_json::from_str::<Traces>(&json).unwrap(), traces);
+        let broken = json.replace("00-", "no-");
+        let read: Traces = serde_json::from_str(&broken).unwrap();
+        assert!(read.is_empty(), "and a record is read all the same");
     }
 }

@@ -69,6 +69,26 @@ enum Target {
     At(String),
 }
 
+impl Target {
+    /// Where spans go, by a process's environment and the configuration; none: nowhere.
+    fn of(variable: impl Fn(&str) -> Option<String>, telemetry: &Telemetry) -> Option<Self> {
+        let value = |name: &str| variable(name).map(|value| value.trim().to_owned());
+        let set = |name: &str| value(name).is_some_and(|value| !value.is_empty());
+        let is = |name: &str, wanted: &str| {
+            value(name).is_some_and(|value| value.eq_ignore_ascii_case(wanted))
+        };
+        if is("OTEL_SDK_DISABLED", "true") || is("OTEL_TRACES_EXPORTER", "none") {
+            return None;
+        }
+        if set("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") || set("OTEL_EXPORTER_OTLP_ENDPOINT") {
+            return Some(Self::Environment);
+        }
+        let url = telemetry.otlp.as_ref()?;
+        let url = url.as_str().trim_end_matches('/');
+        Some(Self::At(format!("{url}/v1/traces")))
+    }
+}
+
 #[derive(Default)]
 struct Counting {
     sent: AtomicU64,
@@ -150,18 +170,7 @@ impl Tracer {
     /// Says where spans go: where the environment of this process says, else where the configuration does.
     pub fn configure(&self, telemetry: &Telemetry) {
         let Some(inner) = &self.0 else { return };
-        let set = |name: &str| std::env::var(name).is_ok_and(|value| !value.trim().is_empty());
-        let is = |name: &str, wanted: &str| {
-            std::env::var(name).is_ok_and(|value| value.trim().eq_ignore_ascii_case(wanted))
-        };
-        let target = if is("OTEL_SDK_DISABLED", "true") || is("OTEL_TRACES_EXPORTER", "none") {
-            None
-        } else if set("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") || set("OTEL_EXPORTER_OTLP_ENDPOINT") {
-            Some(Target::Environment)
-        } else {
-            let url = telemetry.otlp.as_ref();
-            url.map(|url| Target::At(format!("{}/v1/traces", url.as_str().trim_end_matches('/'))))
-        };
+        let target = Target::of(|name| std::env::var(name).ok(), telemetry);
         inner.on.store(target.is_some(), Ordering::Relaxed);
         inner.target.send_if_modified(|known| {
             let other = *known != target;
@@ -426,5 +435,44 @@ impl HttpClient for Client {
             *broken = Some(chain.join(": "));
         }
         answer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(variables: &[(&str, &str)], otlp: Option<&str>) -> Option<Target> {
+        let telemetry = Telemetry {
+            otlp: otlp.map(|url| url.parse().unwrap()),
+        };
+        let variable = |name: &str| {
+            let known = variables.iter().find(|(known, _)| *known == name);
+            known.map(|(_, value)| (*value).to_owned())
+        };
+        Target::of(variable, &telemetry)
+    }
+
+    #[test]
+    fn the_environment_stands_over_the_configuration() {
+        let (here, there) = (
+            Some("http://127.0.0.1:4318"),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318"),
+        );
+        let at = |url: &str| Some(Target::At(url.to_owned()));
+        assert_eq!(target(&[], None), None);
+        assert_eq!(target(&[], here), at("http://127.0.0.1:4318/v1/traces"));
+        let below = Some("https://c/otlp/");
+        assert_eq!(target(&[], below), at("https://c/otlp/v1/traces"));
+        assert_eq!(target(&[there], here), Some(Target::Environment));
+        assert_eq!(target(&[there], None), Some(Target::Environment));
+        let empty = ("OTEL_EXPORTER_OTLP_ENDPOINT", " ");
+        assert_eq!(target(&[empty], None), None);
+        for off in [
+            ("OTEL_SDK_DISABLED", "true"),
+            ("OTEL_TRACES_EXPORTER", "none"),
+        ] {
+            assert_eq!(target(&[there, off], here), None, "{off:?}");
+        }
     }
 }

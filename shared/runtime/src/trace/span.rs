@@ -1,12 +1,12 @@
 //! Spans in OpenTelemetry's form, with the names of its semantic conventions where they have one (messaging, CICD,
-//! deployment, VCS; version 1.36) and names that begin with `ferry.` for the rest.
+//! deployment, VCS, CloudEvents) and names that begin with `ferry.` for the rest.
 //!
 //! In: [`Draft`]s; what a gateway accepted. Out: spans, given to the [`Tracer`].
 
 use std::{borrow::Cow, time::SystemTime};
 
 use ferry_events::{
-    Body, Command, Event, Scope, Stop, Timestamp, Traceparent, push::Received, run::Outcome,
+    Body, Command, Event, Kind, Scope, Stop, Timestamp, Traceparent, push::Received, run::Outcome,
 };
 use opentelemetry::{
     InstrumentationScope, KeyValue, SpanId, TraceFlags, TraceId, Value,
@@ -15,9 +15,6 @@ use opentelemetry::{
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 
 use super::{Doing, Draft, Ended, Heard, Here, SaidOf, Tracer};
-
-/// Between two kinds of events in one attribute.
-const KINDS: &str = ", ";
 
 impl Tracer {
     /// Takes what an aggregate did in one commit, which ended at a time.
@@ -145,7 +142,7 @@ fn handled(name: String, here: Here, heard: &Heard, said: SaidOf, ended: Timesta
     push(to, "messaging.destination.name", heard.subject.clone());
     push(to, "ferry.delivery", number(heard.delivered));
     if !said.kinds.is_empty() {
-        push(to, "ferry.says", said.kinds.join(KINDS));
+        push(to, "ferry.says", words(&said.kinds));
     }
     if let Some(stop) = &said.stop {
         stopped(&mut span, stop);
@@ -187,7 +184,7 @@ fn of_work(doing: &Doing, at: Timestamp, ended: Ended, said: SaidOf) -> SpanData
         push(to, "ferry.version", version);
     }
     if !said.kinds.is_empty() {
-        push(to, "ferry.says", said.kinds.join(KINDS));
+        push(to, "ferry.says", words(&said.kinds));
     }
     let result = match (ended, &said.stop) {
         (Ended::Cancelled, _) => "cancellation",
@@ -206,6 +203,12 @@ fn of_work(doing: &Doing, at: Timestamp, ended: Ended, said: SaidOf) -> SpanData
         None => {}
     }
     span
+}
+
+/// Kinds in one attribute.
+fn words(kinds: &[Kind]) -> String {
+    let words: Vec<String> = kinds.iter().map(|kind| kind.short_name()).collect();
+    words.join(", ")
 }
 
 /// A reason is what went wrong, by its code.
