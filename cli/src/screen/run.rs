@@ -95,6 +95,9 @@ fn about(run: &RunView, now: Timestamp) -> Vec<Vec<Toned>> {
     if let Some(command) = run.command {
         row("command", command.to_string());
     }
+    if let Some(trace) = &run.trace {
+        row("trace", trace.clone());
+    }
     if let Some(version) = &run.version {
         row("version", version.clone());
     }

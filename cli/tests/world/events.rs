@@ -99,6 +99,7 @@ impl Story {
             time: at(millis),
             scope: Scope::module(None, "hello"),
             cause: None,
+            trace: None,
             body,
         });
     }

@@ -179,6 +179,7 @@ pub fn good_view() -> RunView {
         summary: summary(good_run(), RunState::Succeeded),
         push: Some(push_id()),
         command: None,
+        trace: Some("4bf92f3577b34da6a3ce929d0e0e4736".into()),
         packaged: Some(Digest::of(b"packaged")),
         slimmed: BTreeMap::from([("prod".to_owned(), slimmed())]),
         profile: None,

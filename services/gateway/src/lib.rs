@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ferry_bus::{Bus, BusError};
-use ferry_runtime::Clock;
+use ferry_runtime::{Clock, Tracer};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -41,6 +41,8 @@ pub struct Parts {
     pub listener: Option<TcpListener>,
     /// Where to answer `/healthz` and `/readyz` too.
     pub health: Option<SocketAddr>,
+    /// Takes spans.
+    pub tracer: Tracer,
 }
 
 /// Why the gateway could not run.
@@ -88,6 +90,7 @@ pub async fn run(parts: Parts, drain: CancellationToken) -> Result<bool, Gateway
         secrets,
         listener,
         health,
+        tracer,
     } = parts;
     let inbox = Inbox::open(&data).await?;
     let uploads = data.join("uploads");
@@ -107,10 +110,11 @@ pub async fn run(parts: Parts, drain: CancellationToken) -> Result<bool, Gateway
             bind(address).await?
         }
     };
-    let app = App::new(bus, clock, inbox, config, secrets, uploads, drain.clone());
+    let app = App::new(bus, clock, inbox, config, secrets, uploads, drain.clone()).traced(tracer);
     // Ends them when this function ends.
     let mut tasks = JoinSet::new();
     let views = projection::run(app.clone());
+    tasks.spawn(configuration::tell(app.config.clone(), app.tracer.clone()));
     tasks.spawn(letters::run(app.clone()));
     tasks.spawn(forward::run(
         app.bus.clone(),

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Parser;
 use ferry_events::Service;
-use ferry_runtime::{Clock, init_telemetry, print_chain};
+use ferry_runtime::{Clock, Tracer, init_telemetry, print_chain};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -62,6 +62,7 @@ async fn go(args: &GatewayArgs) -> anyhow::Result<bool> {
             None => None,
         };
     let service = &args.service;
+    let tracer = Tracer::start(Service::Gateway);
     let parts = Parts {
         bus: service.connect(Service::Gateway).await?,
         clock: Clock::wall(),
@@ -69,6 +70,7 @@ async fn go(args: &GatewayArgs) -> anyhow::Result<bool> {
         secrets: service.secrets.clone(),
         listener,
         health: service.health,
+        tracer: tracer.clone(),
     };
     let drain = CancellationToken::new();
     let asked = drain.clone();
@@ -81,7 +83,9 @@ async fn go(args: &GatewayArgs) -> anyhow::Result<bool> {
         info!("draining");
         asked.cancel();
     });
-    let in_time = crate::run(parts, drain).await?;
+    let ended = crate::run(parts, drain).await;
+    tracer.flush().await;
+    let in_time = ended?;
     if !in_time {
         warn!("the drain's deadline came first; what was in hand is cut off");
     }

@@ -149,6 +149,7 @@ async fn a_stream_is_taken_up_where_a_restart_broke_it() {
     again.set_nonblocking(true).unwrap();
     let drain = tokio_util::sync::CancellationToken::new();
     let parts = ferry_gateway::Parts {
+        tracer: ferry_runtime::Tracer::default(),
         bus: gateway_of(&bus),
         clock: ferry_runtime::Clock::wall(),
         data: data.path().to_owned(),

@@ -263,6 +263,7 @@ impl History {
             time: self.now,
             scope: Scope::default(),
             cause: None,
+            trace: None,
             body,
         };
         for key in Scheduler.route(&event, &self.config) {

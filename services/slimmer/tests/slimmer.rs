@@ -196,6 +196,7 @@ impl Running {
             time: Timestamp::from_timestamp_millis(1_700_000_000_000).unwrap(),
             scope: Scope::module(None, "cart"),
             cause: None,
+            trace: None,
             body: packaged.into(),
         };
         let event = Write::event(&event);

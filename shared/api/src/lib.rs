@@ -29,6 +29,7 @@
 //! | `GET /modules/{module}/history?`[`HistoryQuery`] | [`HistoryView`] |
 //! | `GET /audit?`[`AuditQuery`] | server-sent events that end, as of `GET /events` |
 //! | `GET /healthz`, `/readyz` | [`Health`], [`Ready`] |
+//! | `GET /metrics` | counters, in the text format of Prometheus |
 //!
 //! Every refusal is a [`Problem`].
 

@@ -66,6 +66,8 @@ pub enum Gives {
     Json(Shape),
     /// Server-sent events whose data is JSON of this shape.
     Stream(Shape),
+    /// Counters, in the text format of Prometheus.
+    Metrics,
 }
 
 /// One good answer.
@@ -455,6 +457,19 @@ pub const ROUTES: &[Route] = &[
                 json(200, "It can.", shape::<Ready>),
                 json(503, "It cannot; `checks` says why.", shape::<Ready>),
             ],
+        )
+    },
+    Route {
+        access: Access::Open,
+        ..read(
+            "/metrics",
+            "getMetrics",
+            "How many spans were sent and lost.",
+            &[Reply {
+                status: 200,
+                when: "Counters, in the text format of Prometheus.",
+                gives: Gives::Metrics,
+            }],
         )
     },
 ];

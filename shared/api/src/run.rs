@@ -120,6 +120,9 @@ pub struct RunView {
     /// The command that caused it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<CommandId>,
+    /// The trace that it is in: 32 hexadecimal digits, the id of the push, command or run that it began with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<String>,
     /// The packaged artifact, once it is in the store.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub packaged: Option<Digest>,

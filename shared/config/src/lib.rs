@@ -29,7 +29,7 @@ pub use model::{
     Check, Config, Drain, DrainCheck, DrainFor, Environment, Forge, Freeze, Gateway, Grant,
     Installer, MemberOf, Metric, Module, ModuleFile, ModuleKind, OwnKey, Percent, Policy, Pool,
     Probe, Reconcile, ReleaseOf, Repository, Restart, Role, Rollback, Sandbox, Slim, Snippets,
-    Supersede, Team, Token, Verifier, Versions, Window, keys_in_words,
+    Supersede, Team, Telemetry, Token, Verifier, Versions, Window, keys_in_words,
 };
 pub use own::{MODULE_FILE, MODULE_FILE_MAX, ModuleFileError, Refusal, module_file};
 pub use schema::{module_file_schema, schema};

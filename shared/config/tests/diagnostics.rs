@@ -318,6 +318,26 @@ fn two_repositories_that_a_webhook_cannot_tell_apart() {
 }
 
 #[test]
+fn a_collector_is_asked_over_http() {
+    let with = |line: &str| one(&format!("{GOOD}\n[telemetry]\n{line}\n"));
+    assert_eq!(
+        with("otlp = \"http://127.0.0.1:4318\""),
+        Vec::<String>::new()
+    );
+    assert_eq!(
+        with("otlp = \"https://collector.example/otlp\""),
+        Vec::<String>::new()
+    );
+    let grpc = with("otlp = \"grpc://127.0.0.1:4317\"").join("\n");
+    assert!(
+        grpc.contains("must begin with http:// or https://"),
+        "{grpc}"
+    );
+    let other = with("oltp = \"http://127.0.0.1:4318\"").join("\n");
+    assert!(other.contains("otlp"), "{other}");
+}
+
+#[test]
 fn warnings() {
     let text = format!(
         "{GOOD}[verifier]\npoll = \"3s\"\n[builder]\nsandbox = \"none\"\n[installer]\nurl_ttl = \"10s\"\n[modules.hello.probe]\npath = \"/\"\ntimeout = \"1m\"\n"

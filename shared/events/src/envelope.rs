@@ -9,13 +9,16 @@ use chrono::SecondsFormat;
 use cloudevents::{AttributesReader, Data, EventBuilder, EventBuilderV10};
 use serde_json::{Value, json};
 
-use crate::{Body, EventId, Kind, RunId, Service, Timestamp, name::token};
+use crate::{Body, EventId, Kind, RunId, Service, Timestamp, Traceparent, name::token};
 
 /// The CDEvents specification that Ferry speaks.
 pub const CDEVENTS_SPEC: &str = "0.5.1";
 
 /// The content type of a structured CloudEvent.
 pub const CONTENT_TYPE: &str = "application/cloudevents+json";
+
+/// The attribute of the CloudEvents extension Distributed Tracing, version 1.0.
+const TRACEPARENT: &str = "traceparent";
 
 /// Whose event it is: three tokens of its subject on the bus.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,6 +61,8 @@ pub struct Event {
     pub scope: Scope,
     /// The event that caused it, as a CDEvents link of type `PATH`.
     pub cause: Option<EventId>,
+    /// Where it was said in its trace: `traceparent` of the CloudEvents extension Distributed Tracing.
+    pub trace: Option<Traceparent>,
     /// What it says.
     pub body: Body,
 }
@@ -145,6 +150,9 @@ impl Event {
                 builder = builder.extension(name, value.as_str());
             }
         }
+        if let Some(trace) = self.trace {
+            builder = builder.extension(TRACEPARENT, trace.to_string());
+        }
         let event = builder.build().expect("id, type and source are set");
         let event = serde_json::to_value(&event).expect("a CloudEvent is always JSON");
         // The library keeps extensions in an order of chance: a repeat would have other bytes.
@@ -177,6 +185,8 @@ impl Event {
             module: extension("module"),
             environment: extension("environment"),
         };
+        // It only helps to find one's way: an event with a broken one is an event.
+        let trace = extension(TRACEPARENT).and_then(|text| text.parse().ok());
         let (_, _, data) = event.take_data();
         let mut cdevent = match data {
             Some(Data::Json(value)) => value,
@@ -207,6 +217,7 @@ impl Event {
             time,
             scope,
             cause,
+            trace,
             body,
         })
     }

@@ -3,6 +3,7 @@
 //! In: nothing. Out: the types that every service, the command line and other teams' consumers
 //! share. No I/O and no helpers; every other crate of Ferry stands on this one.
 
+mod about;
 pub mod artifact;
 pub mod audit;
 pub mod base;
@@ -26,6 +27,7 @@ pub mod rollout;
 pub mod run;
 pub mod subject;
 pub mod task;
+pub mod trace;
 pub mod verify;
 pub mod work;
 
@@ -35,6 +37,7 @@ pub use contract::{Contract, Service};
 pub use envelope::{DecodeError, Event, Scope};
 pub use ids::{CommandId, Digest, EventId, LetterId, PlanId, PushId, RunId, TaskId};
 pub use reason::{Reason, SourceError, Stop};
+pub use trace::Traceparent;
 
 /// A moment, in UTC, with millisecond precision on the wire.
 pub type Timestamp = chrono::DateTime<chrono::Utc>;

@@ -4,7 +4,9 @@ mod samples;
 
 use std::collections::BTreeSet;
 
-use ferry_events::{Body, Event, EventId, Kind, Reason, Scope, Service, envelope::DecodeError};
+use ferry_events::{
+    Body, Event, EventId, Kind, Reason, Scope, Service, Traceparent, envelope::DecodeError,
+};
 use proptest::prelude::*;
 use samples::{at, bodies};
 use uuid::Uuid;
@@ -16,6 +18,7 @@ fn event(body: Body) -> Event {
         time: at(),
         scope: Scope::module(Some("core"), "cart").within("prod"),
         cause: Some(EventId(Uuid::from_u128(9))),
+        trace: Some(Traceparent::root(Uuid::from_u128(10))),
         body,
     }
 }

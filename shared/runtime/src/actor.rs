@@ -25,6 +25,7 @@ use crate::{
     jobs::{Jobs, Permit},
     registry::{Inbox, Item, Registry},
     round::{Again, Held, Pending, Round, pending},
+    trace::Draft,
 };
 use work::{Begun, Running};
 
@@ -149,11 +150,16 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
         let mut next = Some(first);
         while let Some(item) = next.take() {
             match item {
-                Item::Input { input, cause, done } => inputs.push(Pending {
+                Item::Input {
                     input,
                     cause,
+                    heard,
                     done,
-                    claim: None,
+                } => inputs.push(Pending {
+                    cause,
+                    heard,
+                    done,
+                    ..pending(input)
                 }),
                 Item::Granted(granted) => permit = Some(granted),
                 Item::Look => inputs.push(pending(Input::Due)),
@@ -208,7 +214,7 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
                 );
             }
             let mut begun = self.claim(&mut round, &held, &context, &mut permit);
-            let Some(new) = round.result(&held) else {
+            let Some(mut new) = round.result(&held) else {
                 let reports = |one: &Pending<_>| matches!(one.input, Input::Report(_));
                 let comes_again = inputs.iter().all(reports) && held.as_of.elapsed() < TRUSTED;
                 if remembered && !inputs.is_empty() && !comes_again {
@@ -217,11 +223,13 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
                 }
                 self.held = Some(held);
                 round.tell(inputs);
+                self.over(round.spans);
                 self.after(&context, begun);
                 return;
             };
             let expected = held.at;
-            let batch = self.batch(&new, expected, &round, &context);
+            let payload = new.to_store();
+            let batch = self.batch(&new, payload, expected, &round, &context);
             let before = self.shared.settings.witness.highest();
             let early =
                 begun.take_if(|begun| self.shared.decide.may_begin_early(&self.key, begun.work()));
@@ -242,6 +250,7 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
                     }
                     self.held = Some(Held::new(new, committed.sequences[0]));
                     round.tell(inputs);
+                    self.over(round.spans);
                     self.after(&context, begun);
                     return;
                 }
@@ -302,6 +311,12 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
                 }
             }
         }
+    }
+
+    /// Spans are over: what they say is committed, or nothing follows from it.
+    fn over(&self, spans: Vec<Draft>) {
+        let settings = &self.shared.settings;
+        settings.tracer.record(spans, settings.clock.exact());
     }
 
     /// After the commit: work begins, deadlines are set.

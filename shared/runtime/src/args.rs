@@ -13,7 +13,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
 use crate::{
-    Decide, Effects, Hands, Notes, Room, Settings, Witness, health, init_telemetry, print_chain,
+    Decide, Effects, Hands, Notes, Room, Settings, Tracer, Witness, health, init_telemetry,
+    print_chain,
 };
 
 /// What a service needs to know by itself; everything else is in the configuration on the bus.
@@ -134,11 +135,13 @@ async fn go<D: Decide, E: Effects<D>>(
         notes: Notes::default(),
     };
     let room = Room::default();
+    let tracer = Tracer::start(service);
     let health = health::Health::new(
         bus.connected(),
         witness.clone(),
         room.clone(),
         environment.notes.clone(),
+        tracer.clone(),
     );
     if let Some(address) = args.health {
         health
@@ -155,6 +158,7 @@ async fn go<D: Decide, E: Effects<D>>(
         Settings {
             witness,
             room,
+            tracer: tracer.clone(),
             ..Settings::default()
         },
     );
@@ -172,12 +176,14 @@ async fn go<D: Decide, E: Effects<D>>(
         why = running.stopped() => {
             // What is in memory is of a stream that is no more: begin anew, and wait there.
             running.drain().await;
+            tracer.flush().await;
             return Err(anyhow::anyhow!(why));
         }
     }
     info!("draining");
     health.draining();
     let in_time = running.drain().await;
+    tracer.flush().await;
     if in_time {
         info!("drained");
     } else {

@@ -1,6 +1,6 @@
 //! The clock of a service. Decisions get the time as an argument; the runtime gets it from here.
 //!
-//! In: nothing, or a simulation's time. Out: now, in whole milliseconds, as it goes over the wire.
+//! In: nothing, or a simulation's time. Out: now, in whole milliseconds, as it goes over the wire; or as it is.
 
 use std::{fmt, sync::Arc};
 
@@ -23,6 +23,11 @@ impl Clock {
     /// Another clock: a simulation's.
     pub fn from_fn(now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
         Self(Arc::new(now))
+    }
+
+    /// Now, as exactly as it is known: for spans, of which many take less than a millisecond.
+    pub fn exact(&self) -> Timestamp {
+        (self.0)()
     }
 
     /// Now.

@@ -174,13 +174,19 @@ impl Slot {
     }
 }
 
-/// Somebody whom it concerns that work is tried again.
+/// Somebody for whom work is done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Concern {
     /// Whose it is.
     pub scope: Scope,
-    /// What is tried, in a word.
+    /// What is done, in a word.
     pub what: &'static str,
+    /// Which step of it, where it has several.
+    pub step: Option<&'static str>,
+    /// The base that it is done on.
+    pub base: Option<String>,
+    /// CDEvents' taskRun that it is done for.
+    pub task: Option<Uuid>,
     /// The push that it is for.
     pub push: Option<PushId>,
     /// The command that it is for.
@@ -285,8 +291,8 @@ pub trait Decide: Send + Sync + 'static {
         Policy::default()
     }
 
-    /// Whom it concerns that the state's work is tried again: each is told by a `work.retried`, which
-    /// the service's contract must name.
+    /// For whom the state's work is done. The work is in the trace of the first; where it is tried again, each is
+    /// told by a `work.retried`, which the service's contract must name.
     fn concerns(&self, key: &Key, state: &Self::State, config: &Config) -> Vec<Concern> {
         let _ = (key, state, config);
         Vec::new()

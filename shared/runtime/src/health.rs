@@ -1,7 +1,7 @@
-//! `/healthz` and `/readyz` of a service.
+//! `/healthz`, `/readyz` and `/metrics` of a service.
 //!
 //! In: whether the bus answers, how far the service is, and what it does without. Out: 200 with that, or 503
-//! with the reason.
+//! with the reason. How many spans were sent and lost.
 
 use std::{
     net::SocketAddr,
@@ -11,7 +11,7 @@ use std::{
     },
 };
 
-use crate::{Notes, Room, Witness};
+use crate::{Notes, Room, Tracer, Witness};
 use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::watch};
@@ -27,6 +27,7 @@ pub(crate) struct Health {
     witness: Witness,
     room: Room,
     notes: Notes,
+    tracer: Tracer,
 }
 
 impl Health {
@@ -35,6 +36,7 @@ impl Health {
         witness: Witness,
         room: Room,
         notes: Notes,
+        tracer: Tracer,
     ) -> Self {
         Self {
             bus,
@@ -42,6 +44,7 @@ impl Health {
             witness,
             room,
             notes,
+            tracer,
         }
     }
 
@@ -58,10 +61,15 @@ impl Health {
         let routes = Router::new()
             .route("/healthz", get(async || Json(json!({"status": "alive"}))))
             .route("/readyz", get(ready))
+            .route("/metrics", get(metrics))
             .with_state(self);
         tokio::spawn(async move { axum::serve(listener, routes).await });
         Ok(())
     }
+}
+
+async fn metrics(State(health): State<Health>) -> String {
+    health.tracer.counts().metrics()
 }
 
 async fn ready(State(health): State<Health>) -> (StatusCode, Json<Value>) {
@@ -109,7 +117,13 @@ mod tests {
         let notes = Notes::default();
         // The channel's value outlives its sender.
         let (_, bus) = watch::channel(true);
-        let health = Health::new(bus, Witness::default(), Room::default(), notes.clone());
+        let health = Health::new(
+            bus,
+            Witness::default(),
+            Room::default(),
+            notes.clone(),
+            Tracer::default(),
+        );
         health.running();
         let answer = async || {
             let (status, Json(body)) = ready(State(health.clone())).await;

@@ -8,7 +8,8 @@ use std::collections::VecDeque;
 
 use ferry_bus::{Advisory, Batch, BusError, CommitError, DeadLetter, KEEP_DEAD, Keep, Write};
 use ferry_events::{
-    Body, Command, CommandId, Event, EventId, Reason, RunId, Scope, Stop, Timestamp, Verb,
+    Body, Command, CommandId, Event, EventId, Reason, RunId, Scope, Stop, Timestamp, Traceparent,
+    Verb,
     body::{LetterDropped, LetterReplayed},
     command::Settled,
     letter::{Closed, Letter},
@@ -212,10 +213,12 @@ impl<D: Decide> Messages<D> {
         }
         let payload = payload.map_err(|why| Stop::new(Reason::LetterGone, *why))?;
         match self.read(&found.subject, payload) {
-            Read::Input { keys, input, cause } => match self.decided(keys, &input, cause).await {
-                Ok(()) => Ok((found, event)),
-                Err(fault) => Err(Stop::new(Reason::OurFault, fault.to_string())),
-            },
+            Read::Input { keys, input, cause } => {
+                match self.decided(keys, &input, cause, None).await {
+                    Ok(()) => Ok((found, event)),
+                    Err(fault) => Err(Stop::new(Reason::OurFault, fault.to_string())),
+                }
+            }
             Read::Letter(..) => Err(Stop::new(
                 Reason::LetterGone,
                 "it stands for a command about another letter; ask for that one anew",
@@ -278,6 +281,7 @@ impl<D: Decide> Messages<D> {
                 time: now,
                 scope: scope.clone(),
                 cause: None,
+                trace: body.command().map(|CommandId(id)| Traceparent::root(id)),
                 body,
             }));
         }

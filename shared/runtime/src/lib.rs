@@ -27,6 +27,7 @@ mod round;
 mod service;
 mod stored;
 mod telemetry;
+mod trace;
 mod witness;
 
 pub use args::{Args, Environment, start};
@@ -41,4 +42,5 @@ pub use room::Room;
 pub use service::{Running, Settings, run};
 pub use stored::{Claim, Stored};
 pub use telemetry::{init as init_telemetry, print_chain};
+pub use trace::{Counts, Tracer, Traces};
 pub use witness::{Witness, WitnessDisk};

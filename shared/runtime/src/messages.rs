@@ -23,6 +23,7 @@ use crate::{
     Context, Decide, Fault, Input, Key, Settings,
     clock::Clock,
     registry::{Item, Registry},
+    trace::Heard,
     witness::Witness,
 };
 
@@ -171,7 +172,14 @@ impl<D: Decide> Messages<D> {
         }
         let result = match self.read(&delivery.subject, &delivery.payload) {
             Read::Input { keys, input, cause } => {
-                in_hand(&delivery, self.decided(keys, &input, cause)).await
+                let heard = Heard {
+                    subject: delivery.subject.clone(),
+                    at: delivery.at,
+                    taken: self.clock.exact(),
+                    delivered: delivery.delivered,
+                };
+                let heard = Some(Arc::new(heard));
+                in_hand(&delivery, self.decided(keys, &input, cause, heard)).await
             }
             Read::Letter(command, letter) => {
                 in_hand(&delivery, self.letter(&command, &letter)).await
@@ -218,6 +226,7 @@ impl<D: Decide> Messages<D> {
         keys: Vec<Key>,
         input: &Input<D::Outcome>,
         cause: Option<ferry_events::EventId>,
+        heard: Option<Arc<Heard>>,
     ) -> Result<(), Fault> {
         let mut waiting = Vec::new();
         for key in &keys {
@@ -227,6 +236,7 @@ impl<D: Decide> Messages<D> {
                 Item::Input {
                     input: input.clone(),
                     cause,
+                    heard: heard.clone(),
                     done: Some(done),
                 },
             );

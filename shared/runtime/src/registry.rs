@@ -10,7 +10,7 @@ use std::{
 use ferry_events::EventId;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{Decide, Fault, Input, Key, jobs::Permit};
+use crate::{Decide, Fault, Input, Key, jobs::Permit, trace::Heard};
 
 /// What an actor is sent.
 pub(crate) enum Item<O> {
@@ -18,6 +18,8 @@ pub(crate) enum Item<O> {
     Input {
         input: Input<O>,
         cause: Option<EventId>,
+        /// How it came, where it is a message of the bus.
+        heard: Option<Arc<Heard>>,
         done: Option<oneshot::Sender<Result<(), Fault>>>,
     },
     /// Its turn has come to do its work.
@@ -110,6 +112,7 @@ impl<D: Decide> Feeder<D> {
             Item::Input {
                 input: Input::Report(noticed),
                 cause: None,
+                heard: None,
                 done: Some(done),
             },
         );

@@ -3,21 +3,37 @@
 //! In: a record, inputs, an attempt that failed. Out: the record to commit, with what is said; and a
 //! result for each input. The actor claims and commits.
 
-use ferry_events::{Body, Digest, EventId, Stop, work::Retried};
+use std::sync::Arc;
+
+use ferry_events::{Body, Digest, EventId, Stop, Timestamp, Traceparent, work::Retried};
 use tokio::{sync::oneshot, time::Instant};
 use tracing::{debug, error, warn};
 use uuid::Uuid;
 
-use crate::{Claim, Context, Decide, Decision, Fault, Input, Key, Retry, Say, Stored};
+use crate::{
+    Claim, Context, Decide, Decision, Fault, Input, Key, Retry, Say, Stored, Traces,
+    trace::{Doing, Draft, Ended, Heard, Here, Place, SaidOf},
+};
 
 type Told = oneshot::Sender<Result<(), Fault>>;
 
 pub(crate) struct Pending<O> {
     pub input: Input<O>,
     pub cause: Option<EventId>,
+    /// For messages: how it came.
+    pub heard: Option<Arc<Heard>>,
     pub done: Option<Told>,
     /// For outcomes: the claim under which the work was done.
     pub claim: Option<u64>,
+    /// For what came of work that is in a trace: the work, and when it ended.
+    pub work: Option<(Arc<Doing>, Timestamp)>,
+}
+
+/// Something that is said, and where it stands.
+pub(crate) struct Said {
+    pub say: Say,
+    pub cause: Option<EventId>,
+    pub trace: Option<Traceparent>,
 }
 
 /// An attempt that failed for a cause that may pass.
@@ -26,6 +42,8 @@ pub(crate) struct Again<W> {
     /// The claim under which it was done.
     pub claim: u64,
     pub stop: Stop,
+    /// The work, where it is in a trace, and when it ended.
+    pub span: Option<(Arc<Doing>, Timestamp)>,
 }
 
 pub(crate) struct Held<S> {
@@ -51,8 +69,10 @@ pub(crate) fn pending<O>(input: Input<O>) -> Pending<O> {
     Pending {
         input,
         cause: None,
+        heard: None,
         done: None,
         claim: None,
+        work: None,
     }
 }
 
@@ -70,11 +90,14 @@ pub(crate) struct Round<S> {
     pub claims: u64,
     pub retry: Option<Retry>,
     /// What is said of a retry, and the claim that failed.
-    pub retried: Vec<Say>,
+    pub retried: Vec<Said>,
     pub failed: u64,
-    pub events: Vec<(Say, Option<EventId>)>,
+    pub events: Vec<Said>,
     pub facts: Vec<(String, serde_json::Value)>,
     pub results: Vec<Result<(), Fault>>,
+    pub traces: Traces,
+    /// Spans that are over once this is committed.
+    pub spans: Vec<Draft>,
 }
 
 impl<S: Clone + PartialEq> Round<S> {
@@ -89,6 +112,8 @@ impl<S: Clone + PartialEq> Round<S> {
             events: Vec::new(),
             facts: Vec::new(),
             results: Vec::new(),
+            traces: held.stored.traces.clone(),
+            spans: Vec::new(),
         }
     }
 
@@ -107,6 +132,7 @@ impl<S: Clone + PartialEq> Round<S> {
                 .is_some_and(|claim| claim.by == worker && claim.number == number);
             if !valid {
                 debug!(%key, "an outcome came after its claim was lost: the first result wins");
+                self.worked(&pending.work, Ended::Late, SaidOf::default());
                 return self.results.push(Ok(()));
             }
             self.claim = None;
@@ -116,6 +142,7 @@ impl<S: Clone + PartialEq> Round<S> {
         // fail with it.
         let deciding = || decide.decide(key, &self.state, &pending.input, context);
         let decided = std::panic::catch_unwind(std::panic::AssertUnwindSafe(deciding));
+        let mut said = SaidOf::default();
         match decided.unwrap_or_else(|panic| Err(panicked(&*panic))) {
             Ok(Decision {
                 state,
@@ -123,8 +150,14 @@ impl<S: Clone + PartialEq> Round<S> {
                 facts,
             }) => {
                 self.state = state;
-                self.events
-                    .extend(events.into_iter().map(|say| (say, pending.cause)));
+                let here = self.here(decide, key, pending);
+                for say in events {
+                    said.add(&say.body);
+                    let trace = self.place(&say, here);
+                    let cause = pending.cause;
+                    self.events.push(Said { say, cause, trace });
+                }
+                self.heard(here, pending, said);
                 for (subject, value) in facts {
                     self.facts.retain(|(earlier, _)| *earlier != subject);
                     self.facts.push((subject, value));
@@ -151,11 +184,12 @@ impl<S: Clone + PartialEq> Round<S> {
             .claim
             .take_if(|claim| claim.by == worker && claim.number == again.claim)
         else {
+            self.worked(&again.span, Ended::Late, SaidOf::default());
             return debug!(%key, "an attempt failed after its claim was lost");
         };
         if decide.work(key, &self.state).as_ref() != Some(&again.work) {
             self.retry = None;
-            return;
+            return self.worked(&again.span, Ended::Late, SaidOf::default());
         }
         let of = mark(&again.work);
         let before = self.retry.take().filter(|retry| retry.of == of);
@@ -172,7 +206,8 @@ impl<S: Clone + PartialEq> Round<S> {
                 ..Stop::new(again.stop.reason, detail)
             };
             let stop = Some(stop);
-            let input = pending(Input::GivenUp { tries, stop });
+            let mut input = pending(Input::GivenUp { tries, stop });
+            input.work.clone_from(&again.span);
             return self.decide(decide, key, context, &input, worker);
         };
         let retry = Retry {
@@ -186,6 +221,13 @@ impl<S: Clone + PartialEq> Round<S> {
         };
         warn!(%key, tries, next_at = %retry.next_at, stop = %again.stop, "tried again later");
         let concerns = decide.concerns(key, &self.state, &context.config);
+        let said = SaidOf {
+            stop: Some(retry.stop.clone()),
+            ..SaidOf::default()
+        };
+        self.worked(&again.span, Ended::Retried, said);
+        let here = again.span.as_ref().map(|(doing, _)| Here::of_work(doing));
+        let traces = &self.traces;
         let retried = concerns.into_iter().map(|concern| Say {
             body: Body::from(Retried {
                 service: decide.service(),
@@ -203,9 +245,80 @@ impl<S: Clone + PartialEq> Round<S> {
             }),
             scope: concern.scope,
         });
+        let retried = retried.map(|say| Said {
+            trace: Place::of(&say.body, here, traces).trace(),
+            cause: None,
+            say,
+        });
         self.retried = retried.collect();
         self.failed = claim.number;
         self.retry = Some(retry);
+    }
+
+    /// The span in which an input is handled.
+    fn here<D: Decide<State = S>>(
+        &mut self,
+        decide: &D,
+        key: &Key,
+        pending: &Pending<D::Outcome>,
+    ) -> Option<Here> {
+        let service = decide.service();
+        match &pending.input {
+            Input::Event(event) => Here::of_event(service, key, event, &mut self.traces),
+            Input::Command(command) => {
+                Some(Here::of_command(service, key, command, &mut self.traces))
+            }
+            _ => {
+                let work = pending.work.as_ref();
+                work.map(|(doing, _)| Here::of_work(doing))
+            }
+        }
+    }
+
+    /// Where something that is said stands; a trace that begins with it is one from now on.
+    fn place(&mut self, say: &Say, here: Option<Here>) -> Option<Traceparent> {
+        let place = Place::of(&say.body, here, &self.traces);
+        if let (Place::Begins(own), Some(run)) = (place, say.body.run()) {
+            self.traces.heard(run.0, own);
+            self.spans.push(Draft::Begun {
+                own,
+                link: here.map(|here| here.own),
+                scope: say.scope.clone(),
+                run,
+            });
+        }
+        place.trace()
+    }
+
+    /// The span of an input is over once this is committed.
+    fn heard<O>(&mut self, here: Option<Here>, pending: &Pending<O>, said: SaidOf) {
+        let span = match (&pending.input, here, &pending.heard) {
+            (Input::Event(event), Some(here), Some(heard)) => Draft::Event {
+                here,
+                heard: heard.clone(),
+                event: event.clone(),
+                said,
+            },
+            (Input::Command(command), Some(here), Some(heard)) => Draft::Command {
+                here,
+                heard: heard.clone(),
+                command: command.clone(),
+                said,
+            },
+            _ => return self.worked(&pending.work, Ended::Done, said),
+        };
+        self.spans.push(span);
+    }
+
+    fn worked(&mut self, work: &Option<(Arc<Doing>, Timestamp)>, ended: Ended, said: SaidOf) {
+        if let Some((doing, at)) = work {
+            self.spans.push(Draft::Work {
+                doing: doing.clone(),
+                at: *at,
+                ended,
+                said,
+            });
+        }
     }
 
     /// The record to commit; none where nothing changed.
@@ -220,6 +333,7 @@ impl<S: Clone + PartialEq> Round<S> {
             claims: self.claims,
             claim: self.claim.clone(),
             retry: self.retry.clone(),
+            traces: self.traces.clone(),
             state: self.state.clone(),
         })
     }

@@ -22,6 +22,7 @@ use crate::{
     messages::Messages,
     registry::{Item, Registry},
     room::Room,
+    trace::Tracer,
     witness::Witness,
 };
 
@@ -47,6 +48,8 @@ pub struct Settings {
     pub witness: Witness,
     /// Told when the bus has no room.
     pub room: Room,
+    /// Takes spans; by default none.
+    pub tracer: Tracer,
 }
 
 impl Default for Settings {
@@ -61,6 +64,7 @@ impl Default for Settings {
             clock: Clock::wall(),
             witness: Witness::default(),
             room: Room::default(),
+            tracer: Tracer::default(),
         }
     }
 }
@@ -104,6 +108,12 @@ pub async fn run<D: Decide, E: Effects<D>>(
     let witness = settings.witness.clone();
     witness.admit(bus.as_ref(), settings.bus_pause).await;
     let context = configuration(&bus, &tasks, &drain, &settings.clock).await;
+
+    tasks.spawn(follow_telemetry(
+        settings.tracer.clone(),
+        context.clone(),
+        drain.clone(),
+    ));
 
     let registry = Arc::new(Registry::default());
     let turns = registry.clone();
@@ -273,6 +283,22 @@ async fn configuration(
         }
     });
     known
+}
+
+/// Tells where spans go, now and whenever the configuration changes.
+async fn follow_telemetry(
+    tracer: Tracer,
+    mut context: watch::Receiver<Arc<Context>>,
+    drain: CancellationToken,
+) {
+    loop {
+        tracer.configure(&context.borrow_and_update().config.telemetry);
+        tokio::select! {
+            biased;
+            () = drain.cancelled() => return,
+            changed = context.changed() => if changed.is_err() { return },
+        }
+    }
 }
 
 /// Looks at every record with work or a deadline: at start, and now and then, because a process may

@@ -7,6 +7,8 @@
 
 pub mod balancer;
 pub mod base;
+#[cfg(feature = "collector")]
+pub mod collector;
 pub mod digest;
 pub mod disk;
 #[cfg(feature = "fleet")]

@@ -6,7 +6,7 @@ mod samples;
 use std::collections::BTreeSet;
 use std::fs;
 
-use ferry_events::{Command, CommandId, Event, EventId, Kind, Scope, Service};
+use ferry_events::{Command, CommandId, Event, EventId, Kind, Scope, Service, Traceparent};
 use ferry_rig::schemas::{self, EventSchemas};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -28,6 +28,7 @@ fn events() -> Vec<Value> {
                 time: samples::at(),
                 scope: Scope::module(Some("core"), "cart").within("prod"),
                 cause: Some(EventId(Uuid::from_u128(9))),
+                trace: Some(Traceparent::root(Uuid::from_u128(10))),
                 body,
             };
             serde_json::from_slice(&event.encode()).expect("an event is JSON")

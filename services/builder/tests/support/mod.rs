@@ -74,6 +74,7 @@ fn event(name: &str, body: Body) -> Input<Outcome> {
         time: at(0),
         scope: Scope::default(),
         cause: None,
+        trace: None,
         body,
     }))
 }

@@ -126,6 +126,7 @@ pub fn event(body: Body) -> Write {
         time,
         scope: Scope::default(),
         cause: None,
+        trace: None,
         body,
     })
 }

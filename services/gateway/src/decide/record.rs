@@ -8,7 +8,7 @@ use std::time::Duration;
 use ferry_bus::{Batch, Keep, Write};
 use ferry_config::{Config, Forge};
 use ferry_events::push::Received;
-use ferry_events::{Body, Event, EventId, PushId, Scope, Service, Timestamp, subject};
+use ferry_events::{Body, Event, EventId, PushId, Scope, Service, Timestamp, Traceparent, subject};
 
 use super::forge::{Author, Push};
 
@@ -69,6 +69,7 @@ pub fn batch(config: &Config, received: &Received) -> Batch {
             environment: None,
         },
         cause: None,
+        trace: Some(Traceparent::root(received.push.0)),
         body,
     };
     let record = serde_json::to_vec(received).expect("a record is always JSON");

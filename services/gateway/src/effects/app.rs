@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use ferry_bus::Bus;
 use ferry_config::Config;
-use ferry_runtime::Clock;
+use ferry_runtime::{Clock, Tracer};
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -50,6 +50,8 @@ pub struct App {
     pub streams: Arc<Semaphore>,
     /// Room for uploads.
     pub upload_turns: Arc<Semaphore>,
+    /// Takes spans.
+    pub tracer: Tracer,
     pub(crate) config: watch::Receiver<Arc<Config>>,
     pub(super) views: Arc<RwLock<Views>>,
     pub(super) progress: watch::Sender<Progress>,
@@ -75,10 +77,17 @@ impl App {
             drain,
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
             upload_turns: Arc::new(Semaphore::new(UPLOADS_MAX)),
+            tracer: Tracer::default(),
             config,
             views: Arc::default(),
             progress: watch::Sender::new(Progress::default()),
         }
+    }
+
+    /// The same, with somebody who takes its spans.
+    #[must_use]
+    pub fn traced(self, tracer: Tracer) -> Self {
+        Self { tracer, ..self }
     }
 
     /// The configuration in force.

@@ -14,7 +14,7 @@ use ferry_bus::{Batch, Bus, MemoryBus, User, Write, config_store};
 use ferry_events::{Body, Event, EventId, PushId, Scope, Service};
 use ferry_gateway::{GatewayError, Parts};
 use ferry_rig::{hook, wait};
-use ferry_runtime::Clock;
+use ferry_runtime::{Clock, Tracer};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -128,6 +128,7 @@ impl Gateway {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let drain = CancellationToken::new();
         let parts = Parts {
+            tracer: Tracer::default(),
             bus,
             clock: Clock::wall(),
             data: data.path().to_owned(),
@@ -231,6 +232,7 @@ pub fn event(service: Service, scope: Scope, second: u32, body: impl Into<Body>)
         time: moment(second),
         scope,
         cause: None,
+        trace: None,
         body,
     }
 }

@@ -224,24 +224,34 @@ impl Decide for InstallerDecide {
             run: Some(run),
             ..Concern::default()
         };
-        if let Some(InHand { task, .. }) = &state.in_hand {
-            return vec![concern(
-                &task.module,
-                &task.environment,
-                "install",
-                task.run,
-            )];
+        if let Some(InHand { task, phase, .. }) = &state.in_hand {
+            let step = match phase {
+                Phase::Prepare => "prepare",
+                Phase::Drain => StepName::Drain.as_str(),
+                Phase::Change(intent) => intent.step.as_str(),
+                Phase::Undrain { .. } => StepName::Undrain.as_str(),
+            };
+            return vec![Concern {
+                step: Some(step),
+                base: Some(task.base.clone()),
+                task: Some(task.task.0),
+                ..concern(&task.module, &task.environment, "install", task.run)
+            }];
         }
         if let Some(restart) = &state.restart {
             return vec![Concern {
                 scope: Scope::default().within(&restart.turn.environment),
                 what: "restart",
+                base: Some(restart.turn.base.clone()),
                 ..Concern::default()
             }];
         }
         let first = state.drained.iter().take(1);
         first
-            .map(|(module, out)| concern(module, &out.environment, "undrain", out.run))
+            .map(|(module, out)| Concern {
+                base: Some(out.base.clone()),
+                ..concern(module, &out.environment, "undrain", out.run)
+            })
             .collect()
     }
 

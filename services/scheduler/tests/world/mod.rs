@@ -536,6 +536,7 @@ impl World {
             time: self.now,
             scope: Scope::default(),
             cause: None,
+            trace: None,
             body,
         }
     }

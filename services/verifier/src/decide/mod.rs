@@ -16,9 +16,9 @@ pub use observation::{ACTIVE_WITHIN, Failure, Observation, Well};
 use ferry_bus::Keep;
 use ferry_config::Config;
 use ferry_events::{
-    Body, Event, Service, Timestamp, gate::Requested as Question, verify::Requested,
+    Body, Event, Scope, Service, Timestamp, gate::Requested as Question, verify::Requested,
 };
-use ferry_runtime::{Context, Decide, Decision, Fault, Input, Key, Slot};
+use ferry_runtime::{Concern, Context, Decide, Decision, Fault, Input, Key, Slot};
 use serde::{Deserialize, Serialize};
 
 /// The pool of all observations.
@@ -172,6 +172,34 @@ impl Decide for VerifierDecide {
             pool,
             lane: module.clone(),
         }
+    }
+
+    fn concerns(&self, key: &Key, state: &State, config: &Config) -> Vec<Concern> {
+        let scope = |module: &str, environment: &str| {
+            Scope::module(config.team_of_module(module), module).within(environment)
+        };
+        let observed = |what, it: &Requested| Concern {
+            scope: scope(&it.module, &it.environment),
+            what,
+            base: Some(it.base.clone()),
+            task: Some(it.observation),
+            run: Some(it.run),
+            ..Concern::default()
+        };
+        let asked = |what, it: &Question| Concern {
+            scope: scope(&it.module, &it.environment),
+            what,
+            task: Some(it.gate),
+            run: Some(it.run),
+            ..Concern::default()
+        };
+        let of = self.work(key, state).map(|work| match work {
+            Work::Await { requested, .. } => observed("observe", &requested),
+            Work::Soak { requested, .. } => observed("soak", &requested),
+            Work::Metric(question) => asked("ask metric", &question),
+            Work::Check { question, .. } => asked("ask check", &question),
+        });
+        of.into_iter().collect()
     }
 
     fn limit(&self, pool: &str, _: &Config) -> usize {

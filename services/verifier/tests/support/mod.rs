@@ -144,6 +144,7 @@ pub fn event(number: u64, body: impl Into<Body>) -> Event {
         time: start(),
         scope: Scope::module(None, MODULE).within(ENVIRONMENT),
         cause: None,
+        trace: None,
         body,
     }
 }

@@ -16,6 +16,7 @@ mod release;
 mod repository;
 mod restart;
 mod services;
+mod telemetry;
 
 pub use access::{Grant, Role, Token};
 pub use amount::{AMOUNT_MAX, Amount, Percent};
@@ -31,6 +32,7 @@ pub use release::{MemberOf, ReleaseOf};
 pub use repository::{Forge, Repository, Team};
 pub use restart::Restart;
 pub use services::{Bus, Gateway, Installer, Verifier};
+pub use telemetry::Telemetry;
 
 use std::collections::BTreeMap;
 
@@ -56,6 +58,9 @@ pub struct Config {
     pub verifier: Verifier,
     /// What is done with bases that run something other than what was decided.
     pub reconcile: Reconcile,
+    /// Where traces are sent.
+    #[serde(skip_serializing_if = "Telemetry::is_off")]
+    pub telemetry: Telemetry,
     /// API tokens by the name under which their acts are recorded.
     #[schemars(extend("propertyNames" = crate::text::name_schema()))]
     pub tokens: BTreeMap<String, Token>,

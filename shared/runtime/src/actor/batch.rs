@@ -1,6 +1,6 @@
 //! The writes of one commit: the record, and what is said with it, under ids that follow from it.
 //!
-//! In: a round and its new record. Out: one batch.
+//! In: a round and its new record, as it is and as JSON. Out: one batch.
 
 use ferry_bus::{Batch, Write};
 use ferry_events::{Event, EventId, Kind, ids, subject};
@@ -12,12 +12,12 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
     pub(super) fn batch(
         &self,
         new: &Stored<D::State>,
+        payload: Vec<u8>,
         expected: u64,
         round: &Round<D::State>,
         context: &Context,
     ) -> Batch {
         let service = self.shared.decide.service();
-        let payload = serde_json::to_vec(new).expect("a state is always JSON");
         let keep = self.shared.decide.keep(&new.state);
         let mut writes = vec![Write::state(
             subject::state(service, self.key.as_str()),
@@ -28,7 +28,8 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
         for (subject, value) in &round.facts {
             writes.push(Write::fact(subject.clone(), value.to_string().into_bytes()));
         }
-        for (index, (say, cause)) in round.events.iter().enumerate() {
+        for (index, said) in round.events.iter().enumerate() {
+            let say = &said.say;
             let kind = say.body.kind().short_name();
             writes.push(Write::event(&Event {
                 id: EventId::of(
@@ -41,11 +42,13 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
                 source: service,
                 time: context.now,
                 scope: say.scope.clone(),
-                cause: *cause,
+                cause: said.cause,
+                trace: said.trace,
                 body: say.body.clone(),
             }));
         }
-        for (index, say) in round.retried.iter().enumerate() {
+        for (index, said) in round.retried.iter().enumerate() {
+            let say = &said.say;
             // A retry is no transition: the claim that failed tells its events from others.
             let (claim, index) = (round.failed.to_string(), index.to_string());
             let id = ids::derive(
@@ -58,6 +61,7 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
                 time: context.now,
                 scope: say.scope.clone(),
                 cause: None,
+                trace: said.trace,
                 body: say.body.clone(),
             }));
         }

@@ -3,10 +3,10 @@
 //! In: a round's new state; how work ended. Out: the claim to commit with it; work that runs; a record
 //! whose claim alone changed.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use ferry_bus::{CommitError, Write};
-use ferry_events::{Stop, subject};
+use ferry_events::{Stop, Timestamp, subject};
 use tokio::{
     task::{JoinError, JoinHandle},
     time::Instant,
@@ -20,6 +20,7 @@ use crate::{
     Claim, Context, Decide, Done, Effects, Input, Job,
     jobs::Permit,
     round::{Again, Held, Pending, Round, mark, pending},
+    trace::{Doing, Draft, Ended, SaidOf},
 };
 
 /// Work that took its worker down this often is given up.
@@ -35,6 +36,8 @@ pub(super) struct Running<D: Decide> {
     cancel: CancellationToken,
     number: u64,
     work: D::Work,
+    /// Where it is in a trace.
+    doing: Option<Arc<Doing>>,
     pub(super) renew_at: Instant,
     _permit: Permit,
 }
@@ -51,6 +54,7 @@ pub(super) struct Begun<D: Decide> {
     claim: Claim,
     /// Why the attempt before failed.
     failed: Option<Stop>,
+    doing: Option<Arc<Doing>>,
     permit: Permit,
 }
 
@@ -154,9 +158,21 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
             number: round.claims,
         };
         round.claim = Some(claim.clone());
+        let decide = &self.shared.decide;
+        let concerns = decide.concerns(&self.key, &round.state, &context.config);
+        let service = decide.service();
+        let doing = Doing::of(
+            service,
+            &self.key,
+            &claim,
+            concerns,
+            &round.traces,
+            self.shared.settings.clock.exact(),
+        );
         Some(Begun {
             work,
             claim,
+            doing: doing.map(Arc::new),
             failed: round.retry.as_ref().map(|retry| retry.stop.clone()),
             permit,
         })
@@ -169,6 +185,7 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
             work,
             claim,
             failed,
+            doing,
             permit,
         } = begun;
         let cancel = CancellationToken::new();
@@ -209,6 +226,7 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
             cancel,
             number: claim.number,
             work,
+            doing,
             renew_at,
             _permit: permit,
         });
@@ -220,13 +238,14 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
             return;
         };
         let number = running.number;
+        let at = self.shared.settings.clock.exact();
+        let span = running.doing.clone().map(|doing| (doing, at));
         match result {
             Ok(Some(Done::Outcome(outcome))) => {
                 let outcome = Pending {
-                    input: Input::Outcome(outcome),
-                    cause: None,
-                    done: None,
                     claim: Some(number),
+                    work: span,
+                    ..pending(Input::Outcome(outcome))
                 };
                 self.settle(vec![outcome], None, None).await;
             }
@@ -235,15 +254,32 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
                     work: running.work.clone(),
                     claim: number,
                     stop,
+                    span,
                 };
                 self.settle(Vec::new(), None, Some(again)).await;
             }
-            Ok(None) => self.settle(Vec::new(), None, None).await,
+            Ok(None) => {
+                self.worked(span, Ended::Cancelled);
+                self.settle(Vec::new(), None, None).await;
+            }
             Err(error) => {
                 error!(key = %self.key, %error, "work ended in a panic; it is tried again");
+                self.worked(span, Ended::Panicked);
                 self.leave_alone(number).await;
             }
         }
+    }
+
+    /// Work is over from which nothing follows.
+    fn worked(&self, work: Option<(Arc<Doing>, Timestamp)>, ended: Ended) {
+        let said = SaidOf::default();
+        let span = work.map(|(doing, at)| Draft::Work {
+            doing,
+            at,
+            ended,
+            said,
+        });
+        self.over(span.into_iter().collect());
     }
 
     /// After a panic: the claim is nobody's, and stands for a while.
@@ -282,6 +318,11 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
             return self.finished(result).await;
         }
         running.cancel.cancel();
+        let now = self.shared.settings.clock.exact();
+        self.worked(
+            running.doing.take().map(|doing| (doing, now)),
+            Ended::Cancelled,
+        );
         let number = running.number;
         if self.shared.settings.witness.stopped().is_some() {
             return;
@@ -320,9 +361,9 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
     }
 
     /// Stores a record whose claim alone changed. False: load it again.
-    async fn store(&mut self, held: Held<D::State>) -> bool {
+    async fn store(&mut self, mut held: Held<D::State>) -> bool {
         let service = self.shared.decide.service();
-        let payload = serde_json::to_vec(&held.stored).expect("a state is always JSON");
+        let payload = held.stored.to_store();
         let keep = self.shared.decide.keep(&held.stored.state);
         let write = Write::state(
             subject::state(service, self.key.as_str()),

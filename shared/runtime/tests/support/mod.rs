@@ -293,6 +293,7 @@ pub fn packaged(n: u64, module: &str) -> Event {
         time: Timestamp::from_timestamp_millis(1_700_000_000_000).unwrap(),
         scope: Scope::module(None, module),
         cause: None,
+        trace: None,
         body: Packaged {
             origin: None,
             own: None,

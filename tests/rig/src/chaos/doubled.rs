@@ -127,6 +127,7 @@ mod tests {
             time: Timestamp::from_timestamp_millis(0).expect("a time"),
             scope: Scope::module(None, "cart"),
             cause: None,
+            trace: None,
             body: Packaged {
                 origin: None,
                 own: None,

@@ -154,6 +154,7 @@ mod tests {
             time: at(seconds),
             scope: Scope::default(),
             cause: None,
+            trace: None,
             body,
         };
         Told {

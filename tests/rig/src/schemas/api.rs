@@ -112,11 +112,11 @@ impl Generators {
 
     /// Two replies with one status are two contents of one response.
     fn reply(&mut self, replies: &mut Map<String, Value>, reply: &Reply) {
-        let (content_type, shape) = match reply.gives {
-            Gives::Json(shape) => ("application/json", shape),
-            Gives::Stream(shape) => ("text/event-stream", shape),
+        let (content_type, schema) = match reply.gives {
+            Gives::Json(shape) => ("application/json", json!(shape(&mut self.gives))),
+            Gives::Stream(shape) => ("text/event-stream", json!(shape(&mut self.gives))),
+            Gives::Metrics => ("text/plain", json!({ "type": "string" })),
         };
-        let schema = shape(&mut self.gives);
         let response = replies
             .entry(reply.status.to_string())
             .or_insert_with(|| json!({ "description": "", "content": {} }));

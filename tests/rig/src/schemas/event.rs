@@ -42,6 +42,11 @@ pub(super) fn schema(kind: Kind) -> Value {
             "team": { "type": "string", "description": "The team that owns the module or repository." },
             "module": { "type": "string", "description": "The module that it is about." },
             "environment": { "type": "string", "description": "The environment that it is about." },
+            "traceparent": {
+                "type": "string",
+                "pattern": "^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$",
+                "description": "The span that says it, and its trace (CloudEvents' extension Distributed Tracing).",
+            },
             "data": data,
         },
     });

@@ -45,6 +45,8 @@ ferry.events.<team>.<module or _>.<environment or _>.<subject>.<predicate>
   drop what it has seen.
 - `chainId` is the run: one push, one module. `links` of type `PATH` name the event that caused this one.
 - The CloudEvents extensions `team`, `module` and `environment` repeat the subject's tokens, unencoded.
+- The CloudEvents extension `traceparent` (Distributed Tracing) is the span that says it. A trace has the id of the push,
+  command or run that it began with: whoever does more work for an event may make a span below it.
 - Standard types carry Ferry's own payload in `customData`, Ferry's own types in `subject.content`.
 - `service.deployed`, `.upgraded` and `.rolledback` are said once an environment; what happens on each
   base is `taskrun.finished` and `testsuiterun.finished`.

@@ -15,7 +15,7 @@ use ferry_api::{
 };
 use ferry_events::rollout::RolloutOutcome;
 use ferry_events::run::{self, Outcome, RunKind};
-use ferry_events::{Body, Event, RunId, Stop, Timestamp, artifact, push, rollout};
+use ferry_events::{Body, Event, RunId, Stop, Timestamp, Traceparent, artifact, push, rollout};
 
 use super::Kept;
 
@@ -132,6 +132,9 @@ impl Runs {
         let Some(run) = self.0.get_mut(&id) else {
             return;
         };
+        if run.trace.is_none() {
+            run.trace = event.trace.map(Traceparent::trace_id);
+        }
         progress(run, event, received_at);
         tasks::progress(run, event);
         gates::progress(run, event);
@@ -159,6 +162,7 @@ fn unknown(id: RunId, module: &str, at: Timestamp) -> RunView {
         },
         push: None,
         command: None,
+        trace: None,
         packaged: None,
         slimmed: BTreeMap::new(),
         profile: None,

@@ -15,6 +15,7 @@ use tracing::info;
 use uuid::Uuid;
 
 use super::body;
+use super::hooks::traceparent;
 use super::reads::silent;
 use super::refusal::Refusal;
 use crate::decide::access::Caller;
@@ -216,6 +217,8 @@ pub(super) async fn send(
             ));
         }
     }
+    app.tracer
+        .asked(&command, traceparent(headers), app.clock.exact());
     info!(command = %command.id, actor = caller.name, what, "command");
     Ok((
         StatusCode::ACCEPTED,

@@ -1,7 +1,8 @@
-//! `GET /healthz` and `/readyz`. They need no token, and name nothing that is
+//! `GET /healthz`, `/readyz` and `/metrics`. They need no token, and name nothing that is
 //! configured.
 //!
-//! In: the gateway's parts. Out: whether it lives; whether it can do its work.
+//! In: the gateway's parts. Out: whether it lives; whether it can do its work;
+//! how many spans were sent and lost.
 
 use axum::Json;
 use axum::extract::State;
@@ -16,6 +17,11 @@ pub(super) async fn health() -> Json<Health> {
         alive: true,
         version: env!("CARGO_PKG_VERSION").to_owned(),
     })
+}
+
+/// Counters, as Prometheus reads them.
+pub(super) async fn metrics(State(app): State<App>) -> String {
+    app.tracer.counts().metrics()
 }
 
 pub(super) async fn ready(State(app): State<App>) -> (StatusCode, Json<Ready>) {

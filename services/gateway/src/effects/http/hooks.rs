@@ -13,8 +13,8 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use ferry_api::{HookAnswer, RefAnswer, Verdict};
 use ferry_config::{Config, Forge};
-use ferry_events::Timestamp;
 use ferry_events::push::Received;
+use ferry_events::{Timestamp, Traceparent};
 use tracing::{error, info};
 
 use super::body;
@@ -44,6 +44,7 @@ pub(super) async fn take(
     let config = app.config();
     let raw = body::whole(&headers, body, "the delivery", config.gateway.body_limit).await?;
     let now = app.clock.now();
+    let from = traceparent(&headers);
 
     // Parsing and hashing megabytes, and reading a secret's file, would hold up
     // the other requests of this thread.
@@ -68,7 +69,18 @@ pub(super) async fn take(
 
     let mut refs = Vec::with_capacity(delivery.what.len());
     for change in &delivery.what {
-        refs.push(answer(&app, &config, repository.as_deref(), &delivery, change, now).await?);
+        refs.push(
+            answer(
+                &app,
+                &config,
+                repository.as_deref(),
+                &delivery,
+                change,
+                now,
+                from,
+            )
+            .await?,
+        );
     }
     let answer = HookAnswer::of(refs);
     info!(
@@ -80,6 +92,11 @@ pub(super) async fn take(
         Verdict::Ignored => StatusCode::OK,
     };
     Ok((status, Json(answer)).into_response())
+}
+
+/// The sender's own span, where it has one (W3C Trace Context).
+pub(super) fn traceparent(headers: &HeaderMap) -> Option<Traceparent> {
+    headers.get("traceparent")?.to_str().ok()?.parse().ok()
 }
 
 /// Looks up the secret by what is claimed, then checks the claim.
@@ -147,6 +164,7 @@ async fn answer(
     delivery: &Delivery,
     change: &Change,
     now: Timestamp,
+    from: Option<Traceparent>,
 ) -> Result<RefAnswer, Refusal> {
     let ignored = |reference: Option<String>, why: &crate::decide::forge::Ignored| RefAnswer {
         reference,
@@ -166,9 +184,13 @@ async fn answer(
         return Ok(ignored(Some(push.reference()), &why));
     }
     let record = received(delivery.forge, repository, &delivery.delivery_id, push, now);
+    let first = app.see(|views| views.push(record.push).is_none());
     let safe = accept(&app.bus, &*app.inbox, config, &record)
         .await
         .map_err(nowhere)?;
+    if first {
+        app.tracer.accepted(&record, from, app.clock.exact());
+    }
     Ok(accepted(app, push.reference(), &record, safe))
 }
 

@@ -77,10 +77,11 @@ pub fn router(app: App) -> Router {
         .merge(health_router(app))
 }
 
-/// `/healthz` and `/readyz` alone.
+/// `/healthz`, `/readyz` and `/metrics` alone.
 pub fn health_router(app: App) -> Router {
     Router::new()
         .route("/healthz", get(health::health))
         .route("/readyz", get(health::ready))
+        .route("/metrics", get(health::metrics))
         .with_state(app)
 }
