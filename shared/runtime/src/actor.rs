@@ -228,7 +228,7 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
                 return;
             };
             let expected = held.at;
-            let payload = new.to_store();
+            let payload = new.settle();
             let batch = self.batch(&new, payload, expected, &round, &context);
             let before = self.shared.settings.witness.highest();
             let early =

@@ -48,7 +48,7 @@ pub struct Stored<S> {
 
 impl<S: Serialize> Stored<S> {
     /// The record as it is stored; first it forgets the traces of what its state does not name any more.
-    pub(crate) fn to_store(&mut self) -> Vec<u8> {
+    pub(crate) fn settle(&mut self) -> Vec<u8> {
         let payload = self.json();
         if self.traces.is_empty() {
             return payload;
@@ -83,13 +83,13 @@ mod tests {
         for id in [run, past] {
             stored.traces.heard(id, Traceparent::root(past));
         }
-        let payload = stored.to_store();
+        let payload = stored.settle();
         assert_eq!(stored.traces.of([run]), Some(Traceparent::root(past)));
         assert_eq!(stored.traces.of([past]), None);
         let read: Stored<Vec<Uuid>> = serde_json::from_slice(&payload).unwrap();
         assert_eq!(read, stored);
         stored.state.clear();
-        let payload = String::from_utf8(stored.to_store()).unwrap();
+        let payload = String::from_utf8(stored.settle()).unwrap();
         assert!(!payload.contains("traces"), "{payload}");
     }
 }

@@ -9,6 +9,7 @@
 //! command, since work and deadlines have no event that would.
 
 mod export;
+mod otlp;
 mod span;
 
 use std::{collections::BTreeMap, sync::Arc};

@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use ferry_bus::{MemoryBus, User, config_store};
 use ferry_config::Config;
-use ferry_events::{Body, Event, Kind, Service, Traceparent};
+use ferry_events::{Body, Event, Kind, PushId, Service, Traceparent, push::Received};
 use ferry_rig::collector::{Collector, Span};
 use ferry_runtime::{Running, Settings, Tracer, run};
 use support::{Publisher, Work, count, packaged, publish, published, settings, wait_for};
@@ -212,6 +212,40 @@ async fn a_collector_that_never_answers_holds_up_nothing() {
     collector.let_go();
     let spans = spans(&collector, |spans| spans.len() == 300).await;
     assert_eq!(named(&spans, "slim").len(), 100);
+}
+
+#[tokio::test]
+async fn more_spans_than_the_queue_holds_are_lost_at_once() {
+    let (collector, tracer) = (
+        Collector::silent().await.unwrap(),
+        Tracer::start(Service::Gateway),
+    );
+    let mut telemetry = Config::default().telemetry;
+    telemetry.otlp = collector.url().parse().ok();
+    tracer.configure(&telemetry);
+    let at = "2026-01-01T00:00:00Z".parse().unwrap();
+    let received = Received {
+        push: PushId(PUSH),
+        forge: "github".into(),
+        repository: "shop".into(),
+        branch: "main".into(),
+        before: None,
+        after: "a".repeat(40),
+        forced: false,
+        author: None,
+        message: None,
+        received_at: at,
+    };
+    // Nobody sends meanwhile: this thread is the only one.
+    for _ in 0..10_000 {
+        tracer.accepted(&received, None, at);
+    }
+    assert_eq!(tracer.counts().full, 10_000 - 8192);
+    collector.let_go();
+    assert_eq!(
+        spans(&collector, |spans| spans.len() == 8192).await.len(),
+        8192
+    );
 }
 
 #[tokio::test]

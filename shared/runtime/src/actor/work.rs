@@ -363,7 +363,7 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
     /// Stores a record whose claim alone changed. False: load it again.
     async fn store(&mut self, mut held: Held<D::State>) -> bool {
         let service = self.shared.decide.service();
-        let payload = held.stored.to_store();
+        let payload = held.stored.settle();
         let keep = self.shared.decide.keep(&held.stored.state);
         let write = Write::state(
             subject::state(service, self.key.as_str()),

@@ -1,34 +1,28 @@
 //! Spans on their way to a collector: beside the work, never in its way.
 //!
-//! In: spans that are over; where the configuration or the environment says that a collector is. Out: OTLP over
-//! HTTP with protobuf, in batches; and how many got there and how many were lost. A collector that is slow or away
-//! loses spans and nothing else: the queue has an end, and nobody waits for room in it.
+//! In: spans that are over. Out: batches of them for the collector (`otlp`); how many got there and how many were
+//! lost. A collector that is slow or away loses spans and nothing else: the queue has an end, and nobody waits for
+//! room in it.
 
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
-use async_trait::async_trait;
 use ferry_config::Telemetry;
 use ferry_events::Service;
-use opentelemetry::KeyValue;
-use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
-use opentelemetry_otlp::{Protocol, WithExportConfig as _, WithHttpConfig as _};
-use opentelemetry_sdk::{
-    Resource,
-    trace::{SpanData, SpanExporter as _},
-};
+use opentelemetry_sdk::{Resource, trace::SpanData};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time::{Instant, timeout, timeout_at},
 };
 use tracing::{debug, info, warn};
-use uuid::Uuid;
+
+use super::otlp::{Exporter, Target, resource};
 
 /// Spans that wait for the collector: those of some hundred runs, a few MiB. OpenTelemetry's own default is 2048.
 const QUEUE: usize = 8192;
@@ -36,13 +30,8 @@ const QUEUE: usize = 8192;
 const BATCH: usize = 512;
 /// How long a span waits for others to be sent with it: people look at a trace sooner than with its default of 5 s.
 const LINGER: Duration = Duration::from_secs(1);
-/// How long the collector may take for a batch; OpenTelemetry's own default.
-const TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a service that ends waits for its last spans: little of what a drain may take.
 const LAST: Duration = Duration::from_secs(1);
-/// Of a collector's answer; it says that it took the batch.
-const ANSWER_MAX: usize = 64 * 1024;
-
 /// Takes the spans of a service. Clones are the same one; the default takes none and costs nothing.
 #[derive(Clone, Default)]
 pub struct Tracer(Option<Arc<Inner>>);
@@ -58,35 +47,6 @@ enum Item {
     Span(Box<SpanData>),
     /// Sends what waits, and tells when that is over.
     Flush(oneshot::Sender<()>),
-}
-
-/// Where spans go.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Target {
-    /// Where OpenTelemetry's own variables say.
-    Environment,
-    /// Where the configuration says, with the path of traces.
-    At(String),
-}
-
-impl Target {
-    /// Where spans go, by a process's environment and the configuration; none: nowhere.
-    fn of(variable: impl Fn(&str) -> Option<String>, telemetry: &Telemetry) -> Option<Self> {
-        let value = |name: &str| variable(name).map(|value| value.trim().to_owned());
-        let set = |name: &str| value(name).is_some_and(|value| !value.is_empty());
-        let is = |name: &str, wanted: &str| {
-            value(name).is_some_and(|value| value.eq_ignore_ascii_case(wanted))
-        };
-        if is("OTEL_SDK_DISABLED", "true") || is("OTEL_TRACES_EXPORTER", "none") {
-            return None;
-        }
-        if set("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") || set("OTEL_EXPORTER_OTLP_ENDPOINT") {
-            return Some(Self::Environment);
-        }
-        let url = telemetry.otlp.as_ref()?;
-        let url = url.as_str().trim_end_matches('/');
-        Some(Self::At(format!("{url}/v1/traces")))
-    }
 }
 
 #[derive(Default)]
@@ -228,40 +188,6 @@ impl Tracer {
     }
 }
 
-/// What every span of this process has. OpenTelemetry's own variables stand over Ferry's words.
-fn resource(service: Service) -> Resource {
-    let own = Resource::builder_empty().with_attributes([
-        KeyValue::new("service.name", format!("ferry-{service}")),
-        KeyValue::new("service.namespace", "ferry"),
-        KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
-        KeyValue::new("service.instance.id", instance().to_string()),
-    ]);
-    let own = own.build();
-    let asked = Resource::builder().build();
-    let unknown = |key: &opentelemetry::Key, value: &opentelemetry::Value| {
-        key.as_str() == "service.name" && value.as_str().starts_with("unknown_service")
-    };
-    let asked = asked
-        .iter()
-        .filter(|(key, value)| !unknown(key, value))
-        .map(|(key, value)| KeyValue::new(key.clone(), value.clone()));
-    let all: Vec<KeyValue> = own
-        .iter()
-        .map(|(key, value)| KeyValue::new(key.clone(), value.clone()))
-        .chain(asked)
-        .collect();
-    Resource::builder_empty().with_attributes(all).build()
-}
-
-/// Tells replicas apart.
-#[allow(
-    clippy::disallowed_methods,
-    reason = "a process has no cause to derive its name from"
-)]
-fn instance() -> Uuid {
-    Uuid::new_v4()
-}
-
 /// Sends for as long as anybody may give a span.
 async fn run(
     mut items: mpsc::Receiver<Item>,
@@ -274,7 +200,13 @@ async fn run(
         let (batch, told) = gather(&mut items).await;
         let target = targets.borrow().clone();
         if exporter.as_ref().map(|it| &it.target) != target.as_ref() {
-            exporter = target.and_then(|target| Exporter::new(target, &resource, &counts));
+            exporter = None;
+            if let Some(target) = target {
+                match Exporter::new(target, &resource) {
+                    Ok(made) => exporter = Some(made),
+                    Err(why) => counts.lost(&why),
+                }
+            }
         }
         let spans = batch.len() as u64;
         if spans > 0 {
@@ -325,154 +257,4 @@ async fn gather(items: &mut mpsc::Receiver<Item>) -> (Vec<SpanData>, Told) {
         until = until.or_else(|| Some(Instant::now() + LINGER));
     }
     (batch, Told::Go)
-}
-
-/// An exporter to one collector.
-struct Exporter {
-    target: Target,
-    exporter: opentelemetry_otlp::SpanExporter,
-    client: Client,
-}
-
-impl Exporter {
-    fn new(target: Target, resource: &Resource, counts: &Counting) -> Option<Self> {
-        let client = match Client::new() {
-            Ok(client) => client,
-            Err(error) => {
-                counts.lost(&error.to_string());
-                return None;
-            }
-        };
-        let builder = opentelemetry_otlp::SpanExporter::builder()
-            .with_http()
-            .with_http_client(client.clone())
-            .with_protocol(Protocol::HttpBinary);
-        let built = match &target {
-            Target::Environment => builder.build(),
-            Target::At(url) => builder.with_endpoint(url).build(),
-        };
-        match built {
-            Ok(mut exporter) => {
-                exporter.set_resource(resource);
-                info!(to = ?target, "spans are sent");
-                Some(Self {
-                    target,
-                    exporter,
-                    client,
-                })
-            }
-            Err(error) => {
-                counts.lost(&error.to_string());
-                None
-            }
-        }
-    }
-
-    async fn send(&self, batch: Vec<SpanData>) -> Result<(), String> {
-        let sent = self.exporter.export(batch).await;
-        sent.map_err(|error| match self.client.broken() {
-            Some(why) => format!("{error}: {why}"),
-            None => error.to_string(),
-        })
-    }
-}
-
-/// The HTTP that the exporter speaks with: no redirects; the environment's proxies, as any client outside of a
-/// private network.
-#[derive(Clone, Debug)]
-struct Client {
-    http: reqwest::Client,
-    /// Why the last request broke: the exporter's own error does not say.
-    broken: Arc<Mutex<Option<String>>>,
-}
-
-impl Client {
-    fn new() -> reqwest::Result<Self> {
-        let http = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(TIMEOUT)
-            .build()?;
-        Ok(Self {
-            http,
-            broken: Arc::default(),
-        })
-    }
-
-    fn broken(&self) -> Option<String> {
-        let mut broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
-        broken.take()
-    }
-
-    async fn post(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
-        let mut answer = self.http.execute(request.try_into()?).await?;
-        let mut response = Response::builder().status(answer.status());
-        if let Some(headers) = response.headers_mut() {
-            *headers = std::mem::take(answer.headers_mut());
-        }
-        let mut body = Vec::new();
-        while let Some(chunk) = answer.chunk().await? {
-            body.extend_from_slice(&chunk);
-            if body.len() > ANSWER_MAX {
-                return Err("the collector's answer has no end".into());
-            }
-        }
-        Ok(response.body(body.into())?)
-    }
-}
-
-#[async_trait]
-impl HttpClient for Client {
-    async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
-        let answer = self.post(request).await;
-        if let Err(error) = &answer {
-            let chain: Vec<String> = std::iter::successors(
-                Some(&**error as &(dyn std::error::Error + 'static)),
-                |error| error.source(),
-            )
-            .map(ToString::to_string)
-            .collect();
-            let mut broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
-            *broken = Some(chain.join(": "));
-        }
-        answer
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn target(variables: &[(&str, &str)], otlp: Option<&str>) -> Option<Target> {
-        let telemetry = Telemetry {
-            otlp: otlp.map(|url| url.parse().unwrap()),
-        };
-        let variable = |name: &str| {
-            let known = variables.iter().find(|(known, _)| *known == name);
-            known.map(|(_, value)| (*value).to_owned())
-        };
-        Target::of(variable, &telemetry)
-    }
-
-    #[test]
-    fn the_environment_stands_over_the_configuration() {
-        let (here, there) = (
-            Some("http://127.0.0.1:4318"),
-            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318"),
-        );
-        let at = |url: &str| Some(Target::At(url.to_owned()));
-        assert_eq!(target(&[], None), None);
-        assert_eq!(target(&[], here), at("http://127.0.0.1:4318/v1/traces"));
-        let below = Some("https://c/otlp/");
-        assert_eq!(target(&[], below), at("https://c/otlp/v1/traces"));
-        assert_eq!(target(&[there], here), Some(Target::Environment));
-        assert_eq!(target(&[there], None), Some(Target::Environment));
-        let empty = ("OTEL_EXPORTER_OTLP_ENDPOINT", " ");
-        assert_eq!(target(&[empty], None), None);
-        for off in [
-            ("OTEL_SDK_DISABLED", "true"),
-            ("OTEL_TRACES_EXPORTER", "none"),
-        ] {
-            assert_eq!(target(&[there, off], here), None, "{off:?}");
-        }
-    }
 }
