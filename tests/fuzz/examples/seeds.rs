@@ -6,7 +6,7 @@ mod samples;
 
 use std::{fs, io::Write, path::Path};
 
-use ferry_events::{Event, EventId, Scope, Service};
+use ferry_events::{Event, EventId, Scope, Service, Traceparent};
 use uuid::Uuid;
 use zip::{ZipWriter, write::SimpleFileOptions};
 
@@ -25,6 +25,7 @@ fn main() {
             time: samples::at(),
             scope: Scope::module(Some("core"), "cart").within("prod"),
             cause: Some(EventId(Uuid::from_u128(9))),
+            trace: Some(Traceparent::root(Uuid::from_u128(10))),
             body,
         };
         put("event", &format!("{name}.json"), &event.encode());
