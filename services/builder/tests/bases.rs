@@ -71,6 +71,7 @@ fn published(name: &str, seconds: i64, jar: &Digest) -> Event {
         time: at(seconds),
         scope: Scope::module(None, "shop-base"),
         cause: None,
+        trace: None,
         body: body.into(),
     }
 }
