@@ -122,8 +122,7 @@ impl Mirror {
             .collect();
         let told = self.git.told(command, asked.as_bytes()).await?;
         let mut left = told.as_slice();
-        let all: Result<_, _> = files.iter().map(|file| told_of(file, &mut left)).collect();
-        all
+        files.iter().map(|file| told_of(file, &mut left)).collect()
     }
 
     /// Writes a commit's files into an empty folder. There is no `.git` in it: nothing in a build

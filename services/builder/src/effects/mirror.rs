@@ -293,9 +293,7 @@ impl Mirror {
     /// # Errors
     /// When git fails.
     pub async fn changed(&self, from: Option<&str>, to: &str) -> Result<Vec<String>, GitError> {
-        if let Some(from) = from
-            && let Some(paths) = self.differ(from, to).await?
-        {
+        if let Some(paths) = self.differ(from, to).await? {
             return Ok(paths);
         }
         let mut command = self.command();
@@ -303,11 +301,18 @@ impl Mirror {
         self.git.local(command).await.map(|listed| paths(&listed))
     }
 
-    /// Paths that differ between two commits. None: one of them is not here.
+    /// Paths that differ between two commits. None: there is no first, or one of them is not here.
     ///
     /// # Errors
     /// When git cannot be run.
-    pub async fn differ(&self, from: &str, to: &str) -> Result<Option<Vec<String>>, GitError> {
+    pub async fn differ(
+        &self,
+        from: Option<&str>,
+        to: &str,
+    ) -> Result<Option<Vec<String>>, GitError> {
+        let Some(from) = from else {
+            return Ok(None);
+        };
         let mut command = self.command();
         command.args(["diff-tree", "-r", "-z", "--name-only", "--no-renames"]);
         command.args([format!("{from}^{{commit}}"), format!("{to}^{{commit}}")]);

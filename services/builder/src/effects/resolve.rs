@@ -101,7 +101,7 @@ async fn pushed(mirror: &Mirror, work: &HeadWork, after: &str) -> Result<Found, 
         let asked = tokio::try_join!(
             mirror.about(after),
             mirror.tip(&work.branch),
-            since(mirror, head, after),
+            mirror.differ(head, after),
         );
         let (about, tip, changed) = asked?;
         // One from before is none.
@@ -126,11 +126,26 @@ async fn pushed(mirror: &Mirror, work: &HeadWork, after: &str) -> Result<Found, 
         return Ok(bare(after, None));
     };
     let commit = about.id;
+    let changed = match changed {
+        Some(changed) => changed,
+        None => {
+            // A head that is not here was forced away, or the mirror has holes: the answers would be others.
+            if let Some(head) = head
+                && mirror.peel(head).await?.is_none()
+            {
+                mirror.walk(&commit).await?;
+            }
+            mirror.changed(head, &commit).await?
+        }
+    };
     // Most pushes are one commit on top of the last: nothing is left to ask of git then.
     let on_top = head.is_some_and(|head| about.parents.iter().any(|parent| parent == head));
-    let (head_before_after, after_before_head, changed) = match changed {
-        Some(changed) if on_top => (true, false, changed),
-        _ => related(mirror, head, &commit).await?,
+    let (head_before_after, after_before_head) = match on_top {
+        true => (true, false),
+        false => tokio::try_join!(
+            mirror.leads(head, Some(&commit)),
+            mirror.leads(Some(&commit), head),
+        )?,
     };
     let after_in_tip = mirror.leads(Some(&commit), tip.as_deref()).await?;
     let ancestry = Ancestry {
@@ -146,37 +161,6 @@ async fn pushed(mirror: &Mirror, work: &HeadWork, after: &str) -> Result<Found, 
         subject: about.subject,
         author: about.author,
     })
-}
-
-/// What differs from the head; none: one of both is not here, or there is no head.
-async fn since(
-    mirror: &Mirror,
-    head: Option<&str>,
-    after: &str,
-) -> Result<Option<Vec<String>>, GitError> {
-    match head {
-        Some(head) => mirror.differ(head, after).await,
-        None => Ok(None),
-    }
-}
-
-/// Whether the head leads to a commit, or that to the head; and what differs.
-async fn related(
-    mirror: &Mirror,
-    head: Option<&str>,
-    commit: &str,
-) -> Result<(bool, bool, Vec<String>), GitError> {
-    // A head that is not here was forced away, or the mirror has holes: the answers would be others.
-    if let Some(head) = head
-        && mirror.peel(head).await?.is_none()
-    {
-        mirror.walk(commit).await?;
-    }
-    tokio::try_join!(
-        mirror.leads(head, Some(commit)),
-        mirror.leads(Some(commit), head),
-        mirror.changed(head, commit),
-    )
 }
 
 /// What is known without the commit itself.
@@ -202,13 +186,15 @@ async fn named(mirror: &Mirror, text: &str) -> Result<Found, Miss> {
     }
     mirror.fetch_all().await?;
     let commit = mirror.peel(text).await?;
-    let commit = commit.ok_or(Miss::NotThere("the repository has no such commit"))?;
+    let gone = || Miss::NotThere("the repository has no such commit");
+    let commit = commit.ok_or_else(gone)?;
     if !mirror.is_reachable(&commit).await? {
         return Err(Miss::NotThere("no branch and no tag leads to it"));
     }
-    let mut found = bare(&commit, None);
-    if let Some(about) = mirror.about(&commit).await? {
-        (found.subject, found.author) = (about.subject, about.author);
-    }
-    Ok(found)
+    let about = mirror.about(&commit).await?.ok_or_else(gone)?;
+    Ok(Found {
+        subject: about.subject,
+        author: about.author,
+        ..bare(&commit, None)
+    })
 }
