@@ -77,7 +77,7 @@ impl Timing {
                     service,
                     what,
                     environment: event.scope.environment.clone(),
-                    base: base_of(&event.body),
+                    base: event.body.base().map(str::to_owned),
                 });
             }
         }
@@ -139,14 +139,4 @@ fn what(body: &Body) -> Option<&'static str> {
         Body::RunFinished(_) => "run ended",
         _ => return None,
     })
-}
-
-fn base_of(body: &Body) -> Option<String> {
-    match body {
-        Body::TaskStarted(it) => Some(it.base.clone()),
-        Body::TaskFinished(it) => Some(it.base.clone()),
-        Body::ModuleAnswering(it) => Some(it.base.clone()),
-        Body::ObservationFinished(it) => Some(it.base.clone()),
-        _ => None,
-    }
 }

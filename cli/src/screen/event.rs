@@ -76,27 +76,15 @@ fn tone(event: &Event) -> Tone {
 /// Whether an event tells of something that needs attention.
 pub fn is_bad(event: &Event) -> bool {
     match &event.body {
-        Body::PushResolved(it) => it.stop.is_some(),
-        Body::BuildFinished(it) => it.stop.is_some(),
-        Body::ArtifactRefused(_)
-        | Body::BaseLost(_)
-        | Body::ModuleDrifted(_)
-        | Body::BaseQuarantined(_)
-        | Body::ModuleGivenUp(_) => true,
+        Body::BaseLost(_) | Body::ModuleDrifted(_) => true,
         Body::RunFinished(it) => matches!(it.outcome, Outcome::Failure | Outcome::Error),
         Body::RolloutFinished(it) => !matches!(
             it.outcome,
             RolloutOutcome::Verified | RolloutOutcome::Superseded
         ),
-        Body::RestartFinished(it) => it.stop.is_some(),
-        Body::RestartOver(it) => it.stop.is_some(),
-        Body::WaveFinished(it) => it.stop.is_some(),
-        Body::TaskFinished(it) => it.stop.is_some(),
-        Body::ObservationFinished(it) => it.stop.is_some(),
-        Body::CommandSettled(it) => it.stop.is_some(),
         Body::GateJudged(it) => it.verdict != Verdict::Pass,
-        Body::GateFinished(it) => it.stop.is_some(),
-        Body::WorkRetried(_) => true,
-        _ => false,
+        // One module's word in a restart's turn; how that ends is told by itself.
+        Body::RestartGiven(_) => false,
+        body => body.stop().is_some(),
     }
 }
