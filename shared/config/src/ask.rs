@@ -1,8 +1,9 @@
 //! Questions to a configuration, all pure.
 //! In: [`Config`] and names. Out: what follows from it, always in a fixed order.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -15,12 +16,21 @@ use crate::model::{
 };
 
 /// What a snippet is compiled against.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Against<'a> {
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Against {
     /// The jar of a base, a file.
-    Jar(&'a Path),
+    Jar(PathBuf),
     /// The last build of a base, a key of `modules`.
-    Base(&'a str),
+    Base(String),
+}
+
+impl fmt::Display for Against {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Jar(jar) => jar.display().fmt(f),
+            Self::Base(base) => f.write_str(base),
+        }
+    }
 }
 
 impl Config {
@@ -114,7 +124,7 @@ impl Config {
 
     /// What a snippet is compiled against: what the first of the module's pools that says it names, in the order of the
     /// environments.
-    pub fn compiled_against(&self, module: &str) -> Option<Against<'_>> {
+    pub fn compiled_against(&self, module: &str) -> Option<Against> {
         let pools = self.pools_of_module(module);
         let order = self.environments_in_order();
         order.iter().find_map(|environment| {
@@ -122,8 +132,8 @@ impl Config {
                 .iter()
                 .filter(|(_, pool)| pool.environment == *environment);
             here.find_map(|(_, pool)| {
-                let jar = pool.base_jar.as_deref().map(Against::Jar);
-                jar.or_else(|| pool.base.as_deref().map(Against::Base))
+                let jar = pool.base_jar.clone().map(Against::Jar);
+                jar.or_else(|| pool.base.clone().map(Against::Base))
             })
         })
     }

@@ -2,9 +2,9 @@
 //!
 //! In: the configuration. Out: [`Settings`], kept in the build's state, and the build's id.
 
-use std::{fmt, path::PathBuf};
+use std::path::PathBuf;
 
-use ferry_config::{Build, Config, ModuleKind};
+use ferry_config::{Against, Build, Config, ModuleKind};
 use ferry_events::{Digest, ids, push::ChangeMerged};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -39,24 +39,6 @@ pub struct Snippet {
     pub base: Option<String>,
 }
 
-/// A base to compile against.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Against {
-    /// This jar, a file.
-    Jar(PathBuf),
-    /// The last build of this base.
-    Base(String),
-}
-
-impl fmt::Display for Against {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Jar(jar) => jar.display().fmt(f),
-            Self::Base(base) => f.write_str(base),
-        }
-    }
-}
-
 impl Snippet {
     /// What it is compiled against; none: no pool of the module says it.
     pub fn against(&self) -> Option<Against> {
@@ -88,8 +70,8 @@ pub fn of(config: &Config, name: &str) -> Option<Settings> {
         base: module.kind == ModuleKind::Base,
         snippet: (module.build == Build::Snippet).then(|| {
             let (base_jar, base) = match config.compiled_against(name) {
-                Some(ferry_config::Against::Jar(jar)) => (Some(jar.into()), None),
-                Some(ferry_config::Against::Base(base)) => (None, Some(base.into())),
+                Some(Against::Jar(jar)) => (Some(jar), None),
+                Some(Against::Base(base)) => (None, Some(base)),
                 None => (None, None),
             };
             Snippet { base_jar, base }

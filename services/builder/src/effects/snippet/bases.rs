@@ -13,6 +13,7 @@ use std::{
 };
 
 use ferry_bus::BusError;
+use ferry_config::Against;
 use ferry_events::{Digest, Reason, Service, Stop, subject};
 use ferry_runtime::{Failure, Hands, Stored};
 use ferry_slim::{ClassPath, Limits, SlimError};
@@ -25,7 +26,6 @@ use crate::{
         State,
         base::{BaseJar, BaseState},
         base_key,
-        settings::Against,
     },
     effects::artifact::chain,
 };

@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use ferry_config::Config;
+use ferry_config::{Against, Config};
 use ferry_events::{Reason, SourceError, Stop};
 use ferry_runtime::{Failure, Hands, Notes};
 use tracing::{info, warn};
@@ -25,7 +25,7 @@ use tracing::{info, warn};
 use super::{BuilderEffects, Places, artifact, build, own, run::Said, tools};
 use crate::decide::{
     build::{BuildWork, Built},
-    settings::{self, Against, Snippet},
+    settings::{self, Snippet},
 };
 use bases::{Base, Bases};
 use compiler::{Compilers, ENTRY_FILE};
