@@ -149,20 +149,10 @@ fn a_commit_is_compiled_anew_for_a_new_run_where_its_base_may_have_another_build
     let pool = fixed.pools.get_mut("prod").expect("a pool");
     (pool.base, pool.base_jar) = (None, Some("base.jar".into()));
     for (config, compiled_again) in [(follows, true), (fixed, false)] {
-        let change = |number| ferry_events::push::ChangeMerged {
-            run: RunId::of("shop", "main", number, "tip"),
-            module: "tip".into(),
-            repository: "shop".into(),
-            branch: "main".into(),
-            order: number,
-            commit: format!("{:040x}", 7),
-            push: None,
-            command: None,
-            author: None,
-            message: None,
-            uploaded: false,
-            force: false,
-            joint: None,
+        let change = |number| {
+            let run = RunId::of("shop", "main", number, "tip");
+            let module = ("tip", "shop", "main");
+            support::change(run, module, number, format!("{:040x}", 7))
         };
         let key = build_key(settings::build_id(
             &change(1),

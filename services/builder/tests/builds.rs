@@ -61,21 +61,7 @@ fn run(number: u64) -> RunId {
 }
 
 fn change(number: u64) -> ChangeMerged {
-    ChangeMerged {
-        run: run(number),
-        module: "cart".into(),
-        repository: "shop".into(),
-        branch: "main".into(),
-        order: number,
-        commit: commit(7),
-        push: None,
-        command: None,
-        author: None,
-        message: None,
-        uploaded: false,
-        force: false,
-        joint: None,
-    }
+    support::change(run(number), ("cart", "shop", "main"), number, commit(7))
 }
 
 fn said(body: &Body) -> String {

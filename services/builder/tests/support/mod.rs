@@ -161,21 +161,7 @@ impl Outside {
         run: RunId,
         limit: Duration,
     ) -> (Result<Built, Stop>, Vec<String>) {
-        let change = ChangeMerged {
-            run,
-            module: module.into(),
-            repository: repository.into(),
-            branch: branch.into(),
-            order: 1,
-            commit: commit.to_owned(),
-            push: None,
-            command: None,
-            author: None,
-            message: None,
-            uploaded: false,
-            force: false,
-            joint: None,
-        };
+        let change = change(run, (module, repository, branch), 1, commit.to_owned());
         let settings = settings::of(config, module).expect("a module");
         let id = settings::build_id(&change, Some(&settings));
         let work = BuildWork {
@@ -360,5 +346,29 @@ impl Forge {
         let commit = self.commit(path, text);
         self.push(branch);
         commit
+    }
+}
+
+/// A commit of a module's branch, the branch's `order`th, that is nobody's and came of nothing.
+pub fn change(
+    run: RunId,
+    (module, repository, branch): (&str, &str, &str),
+    order: u64,
+    commit: String,
+) -> ChangeMerged {
+    ChangeMerged {
+        run,
+        module: module.into(),
+        repository: repository.into(),
+        branch: branch.into(),
+        order,
+        commit,
+        push: None,
+        command: None,
+        author: None,
+        message: None,
+        uploaded: false,
+        force: false,
+        joint: None,
     }
 }
