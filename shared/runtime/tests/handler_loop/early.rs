@@ -1,10 +1,10 @@
 //! Work that begins while its claim is being committed.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::sync::atomic::Ordering;
 
 use ferry_bus::MemoryBus;
-use ferry_events::Kind;
-use ferry_runtime::{Running, Settings};
+use ferry_events::{Kind, Service, subject};
+use ferry_runtime::Running;
 
 use super::support::*;
 
@@ -20,6 +20,16 @@ async fn early(bus: &MemoryBus, work: &Work) -> Running {
 async fn publish_and_hold(bus: &MemoryBus) {
     publish(bus, &packaged(1, "cart")).await;
     bus.hold_answers(true);
+}
+
+/// Whether somebody has a claim on the aggregate's work.
+fn is_claimed(bus: &MemoryBus) -> bool {
+    let all = bus.messages(subject::STREAM).unwrap();
+    let records = subject::state(Service::Slimmer, "");
+    let mut states = all
+        .iter()
+        .filter(|(_, subject, _)| subject.starts_with(&records));
+    states.any(|(_, _, payload)| String::from_utf8_lossy(payload).contains("\"claim\":{"))
 }
 
 #[tokio::test(start_paused = true)]
@@ -44,7 +54,8 @@ async fn what_may_not_begin_early_waits() {
     let (bus, work) = (bus().await, Work::free());
     let running = replica(&bus, &work).await;
     publish_and_hold(&bus).await;
-    tokio::time::sleep(Settings::default().lease).await;
+    // The claim is stored, and whatever could run has run.
+    wait_for(|| is_claimed(&bus)).await;
     assert_eq!(work.begun(), 0);
     bus.hold_answers(false);
     published(&bus, 1).await;
@@ -78,9 +89,10 @@ async fn two_replicas_that_both_begin_say_one_outcome() {
         publish(&bus, &packaged(n, "cart")).await;
         publish(&bus, &packaged(n, "cart")).await;
     }
-    published(&bus, 20).await;
-    tokio::time::sleep(Duration::from_secs(60)).await;
+    // It stands behind all the others: once it is taken, so are they.
+    publish(&bus, &packaged(20, "cart")).await;
+    published(&bus, 21).await;
     assert!(one.drain().await && two.drain().await);
-    assert_eq!(count(&bus, Kind::ArtifactPublished), 20);
-    assert!(work.begun.load(Ordering::SeqCst) >= 20);
+    assert_eq!(count(&bus, Kind::ArtifactPublished), 21);
+    assert!(work.begun.load(Ordering::SeqCst) >= 21);
 }
