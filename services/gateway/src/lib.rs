@@ -114,7 +114,8 @@ pub async fn run(parts: Parts, drain: CancellationToken) -> Result<bool, Gateway
     // Ends them when this function ends.
     let mut tasks = JoinSet::new();
     let views = projection::run(app.clone());
-    tasks.spawn(configuration::tell(app.config.clone(), app.tracer.clone()));
+    let (tracer, known) = (app.tracer.clone(), app.config.clone());
+    tasks.spawn(async move { tracer.follow(known, |config| &config.telemetry).await });
     tasks.spawn(letters::run(app.clone()));
     tasks.spawn(forward::run(
         app.bus.clone(),

@@ -375,7 +375,7 @@ async fn in_hand<T>(delivery: &Delivery, handling: impl Future<Output = T>) -> T
 }
 
 /// An error and its sources, outermost first.
-fn chain(error: &dyn std::error::Error) -> Vec<String> {
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> Vec<String> {
     std::iter::successors(Some(error), |error| error.source())
         .map(ToString::to_string)
         .collect()

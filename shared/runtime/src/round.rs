@@ -311,14 +311,7 @@ impl<S: Clone + PartialEq> Round<S> {
     }
 
     fn worked(&mut self, work: &Option<(Arc<Doing>, Timestamp)>, ended: Ended, said: SaidOf) {
-        if let Some((doing, at)) = work {
-            self.spans.push(Draft::Work {
-                doing: doing.clone(),
-                at: *at,
-                ended,
-                said,
-            });
-        }
+        self.spans.extend(Draft::work(work.clone(), ended, said));
     }
 
     /// The record to commit; none where nothing changed.

@@ -109,11 +109,11 @@ pub async fn run<D: Decide, E: Effects<D>>(
     witness.admit(bus.as_ref(), settings.bus_pause).await;
     let context = configuration(&bus, &tasks, &drain, &settings.clock).await;
 
-    tasks.spawn(follow_telemetry(
-        settings.tracer.clone(),
-        context.clone(),
-        drain.clone(),
-    ));
+    let (tracer, known, until) = (settings.tracer.clone(), context.clone(), drain.clone());
+    tasks.spawn(async move {
+        let follows = tracer.follow(known, |context| &context.config.telemetry);
+        until.run_until_cancelled(follows).await;
+    });
 
     let registry = Arc::new(Registry::default());
     let turns = registry.clone();
@@ -283,22 +283,6 @@ async fn configuration(
         }
     });
     known
-}
-
-/// Tells where spans go, now and whenever the configuration changes.
-async fn follow_telemetry(
-    tracer: Tracer,
-    mut context: watch::Receiver<Arc<Context>>,
-    drain: CancellationToken,
-) {
-    loop {
-        tracer.configure(&context.borrow_and_update().config.telemetry);
-        tokio::select! {
-            biased;
-            () = drain.cancelled() => return,
-            changed = context.changed() => if changed.is_err() { return },
-        }
-    }
 }
 
 /// Looks at every record with work or a deadline: at start, and now and then, because a process may

@@ -290,6 +290,23 @@ pub(crate) enum Draft {
     },
 }
 
+impl Draft {
+    /// Of a piece of work, and when it ended; none: it is in no trace.
+    pub(crate) fn work(
+        work: Option<(Arc<Doing>, Timestamp)>,
+        ended: Ended,
+        said: SaidOf,
+    ) -> Option<Self> {
+        let (doing, at) = work?;
+        Some(Self::Work {
+            doing,
+            at,
+            ended,
+            said,
+        })
+    }
+}
+
 /// What followed, as far as a span says it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SaidOf {

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use ferry_bus::{Bus, config_store};
 use ferry_config::Config;
-use ferry_runtime::Tracer;
 use futures::StreamExt as _;
 use tokio::sync::watch;
 use tracing::{error, info, warn};
@@ -64,16 +63,6 @@ pub async fn follow(bus: Arc<dyn Bus>, data: &Path) -> watch::Receiver<Arc<Confi
         }
     });
     receiver
-}
-
-/// Tells where spans go, now and at each change.
-pub async fn tell(mut config: watch::Receiver<Arc<Config>>, tracer: Tracer) {
-    loop {
-        tracer.configure(&config.borrow_and_update().telemetry);
-        if config.changed().await.is_err() {
-            return;
-        }
-    }
 }
 
 async fn watch_bus(bus: Arc<dyn Bus>, copy: PathBuf, found: watch::Sender<Option<Arc<Config>>>) {

@@ -272,13 +272,7 @@ impl<D: Decide, E: Effects<D>> Actor<D, E> {
 
     /// Work is over from which nothing follows.
     fn worked(&self, work: Option<(Arc<Doing>, Timestamp)>, ended: Ended) {
-        let said = SaidOf::default();
-        let span = work.map(|(doing, at)| Draft::Work {
-            doing,
-            at,
-            ended,
-            said,
-        });
+        let span = Draft::work(work, ended, SaidOf::default());
         self.over(span.into_iter().collect());
     }
 

@@ -139,6 +139,20 @@ impl Tracer {
         });
     }
 
+    /// Configures itself, now and at each change, for as long as there may be one.
+    pub async fn follow<T>(
+        &self,
+        mut source: watch::Receiver<Arc<T>>,
+        telemetry: impl Fn(&T) -> &Telemetry,
+    ) {
+        loop {
+            self.configure(telemetry(&source.borrow_and_update()));
+            if source.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
     /// Whether spans go anywhere.
     pub fn is_on(&self) -> bool {
         let on = |inner: &Arc<Inner>| inner.on.load(Ordering::Relaxed);

@@ -21,6 +21,8 @@ use opentelemetry_sdk::{
 use tracing::info;
 use uuid::Uuid;
 
+use crate::messages::chain;
+
 /// How long the collector may take for a batch; OpenTelemetry's own default.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Of a collector's answer; it says that it took the batch.
@@ -179,14 +181,8 @@ impl HttpClient for Client {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let answer = self.post(request).await;
         if let Err(error) = &answer {
-            let chain: Vec<String> = std::iter::successors(
-                Some(&**error as &(dyn std::error::Error + 'static)),
-                |error| error.source(),
-            )
-            .map(ToString::to_string)
-            .collect();
             let mut broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
-            *broken = Some(chain.join(": "));
+            *broken = Some(chain(&**error).join(": "));
         }
         answer
     }
