@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use nix::sys::signal::{Signal, killpg};
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
@@ -190,12 +191,16 @@ impl Process {
         killpg(self.group, signal).with_context(|| format!("cannot send {signal} to {}", self.name))
     }
 
-    /// Stops the group where it stands (SIGSTOP).
+    /// Stops the group where it stands (SIGSTOP). On return its leader stands: until then its threads may answer.
     ///
     /// # Errors
     /// When the group is gone.
     pub fn freeze(&self) -> Result<()> {
-        self.signal(Signal::SIGSTOP)
+        self.signal(Signal::SIGSTOP)?;
+        // What has ended meanwhile answers as little. Nobody else's wait for it is taken away.
+        let flags = WaitPidFlag::WSTOPPED | WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
+        waitid(Id::Pid(self.group), flags).ok();
+        Ok(())
     }
 
     /// Lets a frozen group go on (SIGCONT).
