@@ -31,8 +31,9 @@ impl Line {
             &format!("the run to wait for {name}"),
             RUN_LIMIT,
             || async {
-                let view = self.stack.client().run(&run.to_string()).await?;
-                let there = view.environments.iter().find(|one| one.name == "prod");
+                let view = self.stack.look(run).await?.ok();
+                let mut all = view.iter().flat_map(|view| &view.environments);
+                let there = all.find(|one| one.name == "prod");
                 let gates = there.into_iter().flat_map(|there| there.gates.clone());
                 Ok(gates.into_iter().find(|gate| gate.name.starts_with(name)))
             },

@@ -91,8 +91,9 @@ impl Prometheus {
 
 async fn waits_for_approval(stack: &Stack, run: RunId) -> Result<()> {
     until("the run to wait for approval", RUN_LIMIT, || async {
-        let view = stack.client().run(&run.to_string()).await?;
-        let mut gates = view.environments.iter().flat_map(|there| &there.gates);
+        let view = stack.look(run).await?.ok();
+        let there = view.iter().flat_map(|view| &view.environments);
+        let mut gates = there.flat_map(|there| &there.gates);
         Ok(gates.any(|gate| gate.name == "approval").then_some(()))
     })
     .await

@@ -15,6 +15,7 @@ use ferry_rig::{
     fleet::Size,
     git::Push,
     hook,
+    stack::look,
     wait::until,
 };
 use reqwest::header::{HeaderMap, HeaderValue};
@@ -70,10 +71,8 @@ impl Scene {
             let view = client.push(push).await?;
             let mut runs = Vec::new();
             for run in &view.runs {
-                let run = client.run(&run.run.to_string()).await?;
-                if run.summary.state.is_over() {
-                    runs.push(run);
-                }
+                let run = look(&client, run.run).await?;
+                runs.extend(run.ok().filter(|run| run.summary.state.is_over()));
             }
             let over = !runs.is_empty() && runs.len() == view.runs.len();
             Ok(over.then_some(runs))

@@ -199,6 +199,14 @@ impl Stack {
         .await
     }
 
+    /// The run as it is now, or why that cannot be told yet.
+    ///
+    /// # Errors
+    /// When the gateway refuses to tell.
+    pub async fn look(&self, run: RunId) -> Result<Result<RunView, String>> {
+        look(&self.client, run).await
+    }
+
     /// The run, once nothing more will happen to it.
     ///
     /// # Errors
@@ -206,14 +214,10 @@ impl Stack {
     pub async fn wait_run(&self, run: RunId, limit: Duration) -> Result<RunView> {
         let deadline = Instant::now() + limit;
         loop {
-            let state = match self.client.run(&run.to_string()).await {
+            let state = match self.look(run).await? {
                 Ok(view) if view.summary.state.is_over() => return Ok(view),
                 Ok(view) => view.summary.state.to_string(),
-                // The gateway may be starting again.
-                Err(error) if error.is_passing() => error.to_string(),
-                // A command is known to be taken a moment before its run is.
-                Err(ClientError::Refused(problem)) if problem.status == 404 => problem.to_string(),
-                Err(error) => return Err(error.into()),
+                Err(why) => why,
             };
             if Instant::now() >= deadline {
                 bail!(
@@ -287,6 +291,21 @@ impl Left {
         };
         let is_server = tools::nats_server().is_ok_and(|server| program.starts_with(server));
         is_server || tools::programs_dir().is_ok_and(|dir| program.starts_with(dir))
+    }
+}
+
+/// A run as a gateway tells it now, or why it cannot tell it yet.
+///
+/// # Errors
+/// When the gateway refuses to tell.
+pub async fn look(client: &Client, run: RunId) -> Result<Result<RunView, String>> {
+    match client.run(&run.to_string()).await {
+        Ok(view) => Ok(Ok(view)),
+        // The gateway may be starting again.
+        Err(error) if error.is_passing() => Ok(Err(error.to_string())),
+        // A command or push is known to be taken a moment before its run is.
+        Err(ClientError::Refused(problem)) if problem.status == 404 => Ok(Err(problem.to_string())),
+        Err(error) => Err(error.into()),
     }
 }
 
