@@ -700,7 +700,8 @@ proptest! {
                     Input::Outcome(undrained(Some(Reason::UndrainFailed)))
                 }
                 (Work::Undrain { .. }, _) => Input::Outcome(undrained(None)),
-                (Work::Act { task, intent }, lie) => {
+                (Work::Act { task, intent, drained }, lie) => {
+                    prop_assert_eq!(*drained, drains);
                     prop_assert_eq!(state.out_for(), drains.then_some(MODULE), "it is changed in service");
                     prop_assert!(!outdated.contains(&task.task), "it changes a base under an outdated plan");
                     prop_assert_eq!(&intent.plan, &task.plan);

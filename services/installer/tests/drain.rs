@@ -222,10 +222,8 @@ async fn a_newer_plan_leaves_no_base_out() {
     assert!(line.on_base().is_empty() && !balancer.is_out(BASE));
 }
 
-/// The installer ends while the module starts; another goes on, and puts the base back.
-#[tokio::test]
-async fn a_base_whose_installer_dies_is_put_back_by_the_next() {
-    let (mut line, balancer) = drained(|_| {}).await;
+/// The installer ends while the module starts, something happens to the load balancer, and another installer goes on.
+async fn taken_over(line: &mut OnFake, balancer: &Balancer, meanwhile: impl FnOnce(&Balancer)) {
     line.services.pop().unwrap().drain().await;
     let hasty = Settings {
         drain_work: Duration::from_millis(10),
@@ -245,11 +243,26 @@ async fn a_base_whose_installer_dies_is_put_back_by_the_next() {
     .unwrap();
     line.services.pop().unwrap().drain().await;
     assert!(balancer.is_out(BASE));
+    meanwhile(balancer);
     line.run(Settings::default()).await;
     let done = line.finished(task).await;
     assert_eq!((done.stop, done.running.as_deref()), (None, Some("1")));
     assert!(!balancer.is_out(BASE));
     assert_eq!(line.effects(), ["installBiz 1"]);
+}
+
+#[tokio::test]
+async fn a_base_whose_installer_dies_is_put_back_by_the_next() {
+    let (mut line, balancer) = drained(|_| {}).await;
+    taken_over(&mut line, &balancer, |_| {}).await;
+}
+
+/// A record from a backup says that the base is out, and it has been back since.
+#[tokio::test]
+async fn a_base_that_only_its_record_has_as_out_is_taken_out_again() {
+    let (mut line, balancer) = drained(|_| {}).await;
+    taken_over(&mut line, &balancer, |balancer| balancer.put_back(BASE)).await;
+    assert_eq!(balancer.calls(), ["drain", "drain", "undrain"]);
 }
 
 /// A record in which a base is being drained.

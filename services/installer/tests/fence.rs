@@ -44,6 +44,7 @@ fn job(base: &FakeBase, intent: &Intent, want: &Want, attempt: u32) -> Job<Work>
         work: Work::Act {
             task: Box::new(task("pre-1", &intent.plan, Some(want.clone()), None)),
             intent: Box::new(intent.clone()),
+            drained: false,
         },
         attempt,
         config: Arc::new(configured(base)),

@@ -69,6 +69,8 @@ pub enum Work {
         task: Box<Requested>,
         /// What to do; it stands in the committed record.
         intent: Box<Intent>,
+        /// Whether the base was taken out of its load balancer for it.
+        drained: bool,
     },
     /// Restart the base, or what belongs to that.
     Restart(Box<Restart>),
@@ -193,6 +195,7 @@ impl Decide for InstallerDecide {
             Phase::Change(intent) => Work::Act {
                 task,
                 intent: intent.clone(),
+                drained: hand.drained,
             },
             Phase::Undrain { .. } => Work::Undrain {
                 module: task.module.clone(),

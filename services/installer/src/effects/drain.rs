@@ -4,7 +4,11 @@
 //! no request ids, so what fences a call is a look at the base's record before and after it: whoever stood
 //! still meanwhile and finds that the record wants the opposite by now, asks for the opposite.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use ferry_config::{AtDeadline, Call, CallMethod, Config, Drain, Names};
 use ferry_events::{Reason, Stop, task::Requested};
@@ -28,6 +32,30 @@ const TAKE_BACK_LIMIT: Duration = Duration::from_secs(60);
 pub(super) enum Way {
     Out,
     Back,
+}
+
+/// Bases that this process has taken out itself, each with the module for which: what it knows, and does not only
+/// read in a record. A record that comes from a backup can be older than the load balancer's own.
+#[derive(Debug, Default)]
+pub(super) struct KnownOut(Mutex<BTreeSet<(String, String)>>);
+
+impl KnownOut {
+    fn set(&self) -> MutexGuard<'_, BTreeSet<(String, String)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn has(&self, base: &str, module: &str) -> bool {
+        let wanted = (base.to_owned(), module.to_owned());
+        self.set().contains(&wanted)
+    }
+
+    fn note(&self, base: &str, module: &str) {
+        self.set().insert((base.to_owned(), module.to_owned()));
+    }
+
+    fn forget(&self, base: &str) {
+        self.set().retain(|(known, _)| known != base);
+    }
 }
 
 /// The load balancer of one base, for one module.
@@ -61,6 +89,20 @@ impl InstallerEffects {
             Ok(seen) => DrainedEnd::Done { seen },
             Err(error) => DrainedEnd::Failed { stop: error.stop() },
         }
+    }
+
+    /// Sees to it that a base which its record has as out is out, before it is changed.
+    pub(super) async fn keep_out(&self, config: &Config, task: &Requested) -> Result<(), Stop> {
+        let (base, module) = (&task.base, &task.module);
+        if self.out.has(base, module) {
+            return Ok(());
+        }
+        info!(
+            base,
+            module, "its load balancer is asked once more to leave it out"
+        );
+        let told = self.tell(config, base, module, Way::Out).await;
+        told.map_err(|why| Stop::new(Reason::DrainFailed, why))
     }
 
     /// Puts the base back; why that is not known, where it is not.
@@ -104,7 +146,14 @@ impl InstallerEffects {
             zone,
             module: module.to_owned(),
         };
-        Arc::new(balancer).tell(way).await
+        if way == Way::Back {
+            self.out.forget(base);
+        }
+        Arc::new(balancer).tell(way).await?;
+        if way == Way::Out {
+            self.out.note(base, module);
+        }
+        Ok(())
     }
 }
 

@@ -51,6 +51,7 @@ pub struct InstallerEffects {
     clock: Clock,
     silence: Duration,
     web: Arc<dyn Web>,
+    out: drain::KnownOut,
     /// Where bases reach the artifact server, once it listens.
     served: watch::Sender<Option<Url>>,
     /// Whether it listens itself.
@@ -72,6 +73,7 @@ impl InstallerEffects {
                 CACHE_LIMIT,
             )?),
             web: Arc::new(Http::new()?),
+            out: drain::KnownOut::default(),
             hands,
             signer: Arc::default(),
             fetched: Arc::default(),
@@ -188,9 +190,20 @@ impl Effects<InstallerDecide> for InstallerEffects {
                     }),
                 }
             }
-            (Work::Act { task, intent }, arklet) => {
+            (
+                Work::Act {
+                    task,
+                    intent,
+                    drained,
+                },
+                arklet,
+            ) => {
                 let gates = gates_on_metaspace(&job.config, &task.base);
                 let gates = gates && matches!(intent.change, Change::Install { .. });
+                let arklet = match (drained, arklet) {
+                    (true, Ok(arklet)) => self.keep_out(&job.config, task).await.map(|()| arklet),
+                    (_, arklet) => arklet,
+                };
                 let (end, growth) = match arklet {
                     Ok(arklet) if gates => {
                         let before = arklet.metaspace().await;

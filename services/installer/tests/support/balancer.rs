@@ -88,6 +88,11 @@ impl Balancer {
         self.inner().out.contains(base)
     }
 
+    /// Somebody else puts a base back.
+    pub fn put_back(&self, base: &str) {
+        assert!(self.inner().out.remove(base), "{base} is not out");
+    }
+
     /// The values of `authorization` that were sent.
     pub fn authorization(&self) -> BTreeSet<String> {
         self.inner().authorization.clone()
