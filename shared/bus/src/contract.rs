@@ -227,7 +227,8 @@ pub trait Bus: Send + Sync {
     /// [`BusError::Damaged`] when the file's digest is another.
     async fn put_jar(&self, digest: &Digest, file: &Path) -> Result<(), BusError>;
 
-    /// Fetches a jar into a file, which appears only when whole and its digest right.
+    /// Fetches a jar into a file, which appears only when whole and its digest right. It is not synced to
+    /// the disk: who finds it there after the machine went down looks at its digest again.
     ///
     /// # Errors
     /// [`BusError::Missing`] when there is none; [`BusError::Damaged`] when its bytes are others.

@@ -264,11 +264,9 @@ async fn stream_is_replicated(link: &Link) -> Result<bool, BusError> {
 }
 
 fn keep(temporary: tempfile::NamedTempFile, file: &PathBuf) -> Result<(), BusError> {
-    let failed = |error| BusError::Io(format!("{} cannot be written", file.display()), error);
-    temporary.as_file().sync_all().map_err(failed)?;
-    temporary
-        .persist(file)
-        .map_err(|error| failed(error.error))?;
+    temporary.persist(file).map_err(|error| {
+        BusError::Io(format!("{} cannot be written", file.display()), error.error)
+    })?;
     Ok(())
 }
 
