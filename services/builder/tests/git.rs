@@ -3,9 +3,10 @@
 
 mod support;
 
-use std::fs;
+use std::{fs, process::Command, time::Duration};
 
 use ferry_events::{Body, Reason, RunId, push::Resolution};
+use ferry_rig::wait;
 use ferry_runtime::Input;
 
 use support::{Branch, Forge, Outside, command, config, push, run_commit};
@@ -56,6 +57,44 @@ async fn a_branch_moves_forward_and_only_touched_modules_run() {
     assert_eq!(
         (resolved.resolution, changes.len()),
         (Resolution::NothingTouched, 0)
+    );
+}
+
+#[tokio::test]
+async fn what_fetches_leave_behind_is_packed_later() {
+    let (forge, outside) = (Forge::new(), Outside::new());
+    let mut main = branch(&forge, "main");
+    let first = forge.change("main", "cart/pom.xml", "1");
+    main.push(&outside, push("1", "main", &first)).await;
+
+    let mirrors = fs::read_dir(outside.folder.path().join("data/mirrors")).expect("a folder");
+    let mirror = mirrors.flatten().next().expect("a mirror").path();
+    // Each fetch leaves a pack, and two are too many.
+    for setting in ["fetch.unpackLimit", "gc.autoPackLimit"] {
+        let mut command = Command::new("git");
+        command
+            .arg("-C")
+            .arg(&mirror)
+            .args(["config", setting, "1"]);
+        assert!(command.status().expect("git").success());
+    }
+    let second = forge.change("main", "cart/A.java", "2");
+    main.push(&outside, push("2", "main", &second)).await;
+    let third = forge.change("main", "cart/B.java", "3");
+    main.push(&outside, push("3", "main", &third)).await;
+    let one_pack = async || {
+        let files = fs::read_dir(mirror.join("objects/pack"))?.flatten();
+        let packs = files.filter(|file| file.path().extension().is_some_and(|it| it == "pack"));
+        Ok((packs.count() == 1).then_some(()))
+    };
+    let packed = wait::until("one pack", Duration::from_secs(60), one_pack);
+    packed.await.expect("in time");
+
+    let fourth = forge.change("main", "cart/C.java", "4");
+    let (resolved, changes) = main.push(&outside, push("4", "main", &fourth)).await;
+    assert_eq!(
+        (resolved.resolution, modules(&changes)),
+        (Resolution::Started, vec!["cart"])
     );
 }
 

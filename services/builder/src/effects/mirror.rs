@@ -26,7 +26,7 @@ use super::{
 };
 use crate::decide::address::{self, Address};
 
-/// Of one fetch. A first one of a large repository takes minutes.
+/// Of one fetch, or of packing what was fetched. With a large repository it takes minutes.
 const FETCH_LIMIT: Duration = Duration::from_secs(10 * 60);
 
 /// What is known of a commit.
@@ -48,6 +48,7 @@ pub struct Mirror {
     address: Address,
     access: Access,
     lock: Arc<RwLock<()>>,
+    maintenance: Arc<RwLock<()>>,
     /// Which folder it was when it was opened: one that is set aside makes way for another.
     inode: u64,
 }
@@ -76,12 +77,14 @@ impl Mirror {
         );
         let dir = effects.places.mirrors().join(&place);
         let lock = effects.locks.of("mirror", &place);
+        let maintenance = effects.locks.of("maintenance of mirror", &place);
         let mut mirror = Self {
             git: effects.git.clone(),
             dir,
             address,
             access,
             lock,
+            maintenance,
             inode: 0,
         };
         let opened = async {
@@ -177,12 +180,31 @@ impl Mirror {
                 "--quiet",
                 "--no-write-fetch-head",
                 "--no-recurse-submodules",
+                "--no-auto-maintenance",
             ])
             .args(options)
             .arg("--")
             .arg(&self.address.url)
             .args(refs);
-        self.git.run(command, FETCH_LIMIT).await.map(drop)
+        self.git.run(command, FETCH_LIMIT).await?;
+        self.maintain();
+        Ok(())
+    }
+
+    /// Has git pack what fetches left behind, where that is much. Nobody waits for it.
+    fn maintain(&self) {
+        let Ok(alone) = self.maintenance.clone().try_write_owned() else {
+            return;
+        };
+        let (git, mut command) = (self.git.clone(), self.command());
+        command.args(["maintenance", "run", "--auto", "--quiet"]);
+        let mirror = self.dir.clone();
+        tokio::spawn(async move {
+            let _alone = alone;
+            if let Err(error) = git.run(command, FETCH_LIMIT).await {
+                warn!(mirror = %mirror.display(), %error, "the mirror was not packed");
+            }
+        });
     }
 
     /// Fetches one branch. Whether there is such a branch.
