@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use ferry_events::Stop;
 use ferry_rig::maven;
-use support::{corpus, shop::Shop};
+use support::{corpus, shop::Shop, workers::ready};
 
 /// A change of the work clone, and what is expected of a build after it.
 struct Change {
@@ -59,7 +59,11 @@ async fn compare(warm: &Shop, changes: Vec<Change>) -> usize {
         commits.push((change.name, push.expect("a commit").after));
     }
     let mut again = 0;
-    for (name, commit) in commits {
+    for (at, (name, commit)) in commits.into_iter().enumerate() {
+        // Every other one has its class loaders ready.
+        if at % 2 == 0 {
+            ready(warm).await;
+        }
         let ((warmly, log), (coldly, cold_log)) =
             tokio::join!(made(warm, &commit), made(&cold, &commit));
         let said: Vec<&String> = log

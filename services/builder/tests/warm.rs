@@ -20,6 +20,7 @@ use ferry_runtime::{Hands, Notes};
 use support::{
     corpus,
     shop::{LIMIT, Shop},
+    workers::{processes, ready, workers},
 };
 
 /// A small module whose plugin does as `behave.txt` says.
@@ -74,23 +75,6 @@ async fn one_more(shop: &Shop) -> Seen {
     built(shop, &push.expect("a commit").after).await
 }
 
-/// Processes of this machine whose arguments have all of these words.
-fn processes(words: &[&str]) -> usize {
-    let all = fs::read_dir("/proc").expect("/proc").flatten();
-    let arguments = all.filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
-    arguments
-        .map(|bytes| String::from_utf8_lossy(&bytes).replace('\0', " "))
-        .filter(|line| words.iter().all(|word| line.contains(word)))
-        .count()
-}
-
-/// Workers of a shop that run.
-fn workers(shop: &Shop) -> usize {
-    let folder = shop.outside.folder.path().join("data/workers/worker-");
-    // Each is bubblewrap twice: outside, and as the first process within.
-    processes(&["bwrap", &folder.to_string_lossy()]).div_ceil(2)
-}
-
 /// Waits until it is so.
 async fn until(what: &str, look: impl Fn() -> bool) {
     let found = wait::until(what, LIMIT, async || Ok(look().then_some(())));
@@ -114,7 +98,10 @@ async fn a_worker_is_used_again_and_ends_by_what_a_build_leaves() {
     behaving(&shop, "leave a process")
         .await
         .good(&["in a new worker", left]);
-    until("what a build left", || processes(&["sleep 6001"]) == 0).await;
+    until("what a build left", || {
+        processes(&["sleep 6001"]).is_empty()
+    })
+    .await;
 
     // Written where a new sandbox has nothing: only the next build is another worker's.
     behaving(&shop, "write elsewhere")
@@ -147,6 +134,35 @@ async fn a_worker_is_used_again_and_ends_by_what_a_build_leaves() {
     shop.nothing_is_left();
 }
 
+/// The same poms can have another class path: a profile of theirs asks for a file.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn plugins_that_were_made_ready_are_not_those_of_another_class_path() {
+    let shop = plain(|_| {}).await;
+    let more = shop.repository.work().join("more.txt");
+    built(&shop, &shop.first.after)
+        .await
+        .good(&["in a new worker"]);
+    ready(&shop).await;
+    next(&shop).await.good(&["warm: build 2 of its worker"]);
+
+    ready(&shop).await;
+    fs::write(&more, "a library more\n").expect("a file");
+    let other = "a cold build: the class path of plugin>ferry.probe:probe-maven-plugin:1 is not that of the \
+                 build before";
+    next(&shop)
+        .await
+        .good(&["warm: build 3 of its worker", other]);
+    assert_eq!(workers(&shop), 0);
+    next(&shop).await.good(&["in a new worker"]);
+
+    ready(&shop).await;
+    fs::remove_file(&more).expect("a file");
+    next(&shop)
+        .await
+        .good(&["warm: build 2 of its worker", other]);
+    shop.nothing_is_left();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_warm_build_over_its_time_is_killed_with_its_children() {
     let mut shop = plain(|_| {}).await;
@@ -159,13 +175,13 @@ async fn a_warm_build_over_its_time_is_killed_with_its_children() {
     let push = shop.repository.commit_all("Hang").await.expect("a commit");
     let (seen, ()) = tokio::join!(
         built(&shop, &push.after),
-        until("a child", || processes(&["sleep 6002"]) > 0)
+        until("a child", || !processes(&["sleep 6002"]).is_empty())
     );
     assert_eq!(seen.said[0], "warm: build 2 of its worker");
     let stop = seen.result.expect_err("it hangs");
     assert_eq!(stop.reason, Reason::BuildTimeout, "{stop}");
     until("the end of all of it", || {
-        processes(&["sleep 6002"]) == 0 && workers(&shop) == 0
+        processes(&["sleep 6002"]).is_empty() && workers(&shop) == 0
     })
     .await;
 
@@ -173,7 +189,7 @@ async fn a_warm_build_over_its_time_is_killed_with_its_children() {
     shop.config.builder.timeout = LIMIT;
     next(&shop).await.good(&["in a new worker"]);
     let meanwhile = async {
-        until("a child", || processes(&["sleep 6002"]) > 0).await;
+        until("a child", || !processes(&["sleep 6002"]).is_empty()).await;
         // Another commit does not wait for it.
         let busy = "a cold build: its worker is busy with another commit";
         next(&shop).await.good(&[busy]);
@@ -184,7 +200,7 @@ async fn a_warm_build_over_its_time_is_killed_with_its_children() {
         () = meanwhile => {}
     }
     until("the end of all of it", || {
-        processes(&["sleep 6002"]) == 0 && workers(&shop) == 0
+        processes(&["sleep 6002"]).is_empty() && workers(&shop) == 0
     })
     .await;
     next(&shop).await.good(&["in a new worker"]);

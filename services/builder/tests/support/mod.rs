@@ -4,6 +4,7 @@
 
 pub mod corpus;
 pub mod shop;
+pub mod workers;
 
 use std::{
     path::{Path, PathBuf},

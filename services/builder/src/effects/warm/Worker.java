@@ -2,12 +2,12 @@
 //
 // In: on descriptor 4, frames (four bytes of length, then so many bytes of UTF-8): "start" with the folders to
 // keep clean, a line each; "build"; "rest". Out: on descriptor 3, "up" by itself, then a frame for each: "ready";
-// "exit N" with a line for each thing that the build left running; "rested" with one for each that is changed for
-// good. What Maven writes goes to descriptors 1 and 2 as ever. It needs Java 8 and plexus-classworlds, which Maven
-// starts from.
+// "exit N" with a line for each thing that the build left running, or "doubt WHY" where it says nothing how the build
+// ended; "rested" with a line for each thing that is changed for good. What Maven writes goes to descriptors 1 and 2
+// as ever. It needs Java 8 and plexus-classworlds, which Maven starts from.
 //
-// Each build gets a new Maven container, new plugin class loaders and a new thread; what a build changed of the
-// JVM's own state is put back before the next. What cannot be put back is said, and the worker is replaced.
+// Each build gets a new Maven container, new plugin class loaders (see Realms) and a new thread; what a build changed
+// of the JVM's own state is put back before the next. What cannot be put back is said, and the worker is replaced.
 
 package ferry.warm;
 
@@ -54,6 +54,7 @@ import java.util.logging.Logger;
 import java.util.stream.Stream;
 
 import org.codehaus.plexus.classworlds.ClassWorldListener;
+import org.codehaus.plexus.classworlds.launcher.Configurator;
 import org.codehaus.plexus.classworlds.launcher.Launcher;
 import org.codehaus.plexus.classworlds.realm.ClassRealm;
 
@@ -62,9 +63,9 @@ public final class Worker {
     private static final long GRACE_MILLIS = 300;
 
     private final Launcher launcher = new Launcher();
+    private final Realms realms = new Realms();
     private final String[] arguments;
     private final State state;
-    private final Set<String> realms = new HashSet<>();
     private final Map<Path, Set<String>> emptied = new LinkedHashMap<>();
     private final Map<Path, Set<String>> watched = new LinkedHashMap<>();
     private Set<Thread> threads;
@@ -79,6 +80,7 @@ public final class Worker {
         DataOutputStream replies = new DataOutputStream(new FileOutputStream("/proc/self/fd/3"));
         Worker worker = new Worker(words);
         send(replies, "up");
+        Ahead ahead = null;
         while (true) {
             byte[] request;
             try {
@@ -89,7 +91,16 @@ public final class Worker {
                 Runtime.getRuntime().halt(0);
                 return;
             }
-            send(replies, worker.answer(new String(request, StandardCharsets.UTF_8)));
+            if (ahead != null) {
+                ahead.end();
+                ahead = null;
+            }
+            String asked = new String(request, StandardCharsets.UTF_8);
+            send(replies, worker.answer(asked));
+            if (asked.equals("rest")) {
+                ahead = new Ahead(worker.realms);
+                ahead.start();
+            }
         }
     }
 
@@ -112,14 +123,14 @@ public final class Worker {
         new URL("jar:file:/none.jar!/").openConnection().setDefaultUseCaches(false);
         launcher.setSystemClassLoader(Thread.currentThread().getContextClassLoader());
         try (InputStream conf = new FileInputStream(System.getProperty("classworlds.conf"))) {
-            launcher.configure(conf);
+            Configurator configurator = new Configurator(launcher);
+            configurator.setClassWorld(realms);
+            configurator.configure(conf);
         }
-        for (Object realm : launcher.getWorld().getRealms()) {
-            realms.add(((ClassRealm) realm).getId());
-        }
+        realms.settle();
         state = new State();
         Properties once = once(new File(kit, EMPTY).getPath());
-        launcher.getWorld().addListener(new ClassWorldListener() {
+        realms.addListener(new ClassWorldListener() {
             @Override
             public void realmCreated(ClassRealm realm) {
                 once.forEach(System.getProperties()::putIfAbsent);
@@ -159,7 +170,7 @@ public final class Worker {
         if (exit != 0) {
             throw new IllegalStateException("a build of nothing ended with " + exit);
         }
-        forget();
+        realms.forget();
         return (Properties) System.getProperties().clone();
     }
 
@@ -176,11 +187,15 @@ public final class Worker {
         if (request.equals("build")) {
             int exit = run(arguments.clone());
             running(left);
+            String doubt = realms.doubt();
+            if (doubt != null) {
+                return "doubt " + doubt;
+            }
             return "exit " + exit + lines(left);
         }
         if (request.equals("rest")) {
             state.putBack(left);
-            forget();
+            realms.forget();
             clean(left);
             System.gc();
             return "rested" + lines(left);
@@ -236,20 +251,6 @@ public final class Worker {
         long millis = TimeUnit.NANOSECONDS.toMillis(end - System.nanoTime());
         if (!ForkJoinPool.commonPool().awaitQuiescence(Math.max(1, millis), TimeUnit.MILLISECONDS)) {
             left.add("work in the common pool");
-        }
-    }
-
-    /** The class loaders of the build's plugins and extensions; the next build makes its own. */
-    private void forget() throws Exception {
-        List<String> gone = new ArrayList<>();
-        for (Object realm : launcher.getWorld().getRealms()) {
-            String id = ((ClassRealm) realm).getId();
-            if (!realms.contains(id)) {
-                gone.add(id);
-            }
-        }
-        for (String id : gone) {
-            launcher.getWorld().disposeRealm(id);
         }
     }
 

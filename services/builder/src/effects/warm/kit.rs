@@ -19,7 +19,13 @@ use tracing::{info, warn};
 
 use super::super::process;
 
-const WORKER: &str = include_str!("Worker.java");
+/// Its class, and what that needs.
+const SOURCES: [(&str, &str); 4] = [
+    ("Worker.java", include_str!("Worker.java")),
+    ("Ahead.java", include_str!("Ahead.java")),
+    ("Realms.java", include_str!("Realms.java")),
+    ("Realm.java", include_str!("Realm.java")),
+];
 const JAVA: &str = include_str!("java.sh");
 const EMPTY: &str = include_str!("empty.xml");
 /// A cold compiler takes a second or two.
@@ -93,7 +99,11 @@ impl Kits {
         // Which JDK and Maven they are, and not only where: both are replaced in place.
         let release = fs::read_to_string(java_home.join("release")).unwrap_or_default();
         let jar = about(&launcher).map_err(cannot)?;
-        let key = format!("{WORKER}{JAVA}{EMPTY}{release}{jar}{}", java_home.display());
+        let sources = SOURCES.map(|(_, text)| text).concat();
+        let key = format!(
+            "{sources}{JAVA}{EMPTY}{release}{jar}{}",
+            java_home.display()
+        );
         let kit = self.root.join(Digest::of(key.as_bytes()).short());
         if kit.is_dir() {
             return Ok(kit);
@@ -128,8 +138,10 @@ fn launcher(maven_home: &Path) -> Result<PathBuf, String> {
 }
 
 async fn compile(java_home: &Path, launcher: &Path, to: &Path) -> Result<(), String> {
-    let source = to.join("Worker.java");
-    fs::write(&source, WORKER).map_err(|error| format!("its worker cannot be kept: {error}"))?;
+    for (name, text) in SOURCES {
+        fs::write(to.join(name), text)
+            .map_err(|error| format!("its worker cannot be kept: {error}"))?;
+    }
     let mut command = Command::new(java_home.join("bin/javac"));
     command
         .env_clear()
@@ -140,7 +152,7 @@ async fn compile(java_home: &Path, launcher: &Path, to: &Path) -> Result<(), Str
         .arg(launcher)
         .arg("-d")
         .arg(to)
-        .arg(&source);
+        .args(SOURCES.map(|(name, _)| to.join(name)));
     match process::output(command, &[], COMPILE_LIMIT).await {
         Ok(output) if output.status.success() => Ok(()),
         Ok(output) => {

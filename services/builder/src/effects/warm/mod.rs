@@ -240,7 +240,12 @@ async fn run_in(
 ) -> Result<(Worker, Ended), String> {
     let fresh = worker.builds == 0;
     let outcome = worker.build(builder, deadline, said).await;
-    let Outcome { ended, left } = outcome.map_err(|lost| format!("its worker was lost: {lost}"))?;
+    let Outcome { ended, doubt, left } =
+        outcome.map_err(|lost| format!("its worker was lost: {lost}"))?;
+    if let Some(doubt) = doubt {
+        worker.end().await;
+        return Err(doubt);
+    }
     match &ended {
         Ended::Exit(status) if status.success() => {
             // It could still write into what the build made.

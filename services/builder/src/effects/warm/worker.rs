@@ -52,6 +52,8 @@ impl Fit {
 pub struct Outcome {
     /// By itself, or killed.
     pub ended: Ended,
+    /// Why that says nothing about the commit.
+    pub doubt: Option<String>,
     /// What it left running, so that the worker is no good any more.
     pub left: Vec<String>,
 }
@@ -260,23 +262,29 @@ impl Worker {
         };
         let reply = match heard(&mut self.jvm, "build", &bounds, said).await {
             Err(Lost::Late) => {
-                let (ended, left) = (Ended::Late, Vec::new());
-                return Ok(Outcome { ended, left });
+                return Ok(Outcome {
+                    ended: Ended::Late,
+                    doubt: None,
+                    left: Vec::new(),
+                });
             }
             other => other?,
         };
         let mut lines = reply.lines();
-        let code: i32 = lines
-            .next()
-            .and_then(|line| line.strip_prefix("exit ")?.parse().ok())
-            .ok_or(Lost::Garbled)?;
+        let first = lines.next().unwrap_or_default();
+        let doubt = first.strip_prefix("doubt ").map(str::to_owned);
+        let code: i32 = match first.strip_prefix("exit ") {
+            Some(code) => code.parse().map_err(|_| Lost::Garbled)?,
+            None if doubt.is_some() => 1,
+            None => return Err(Lost::Garbled),
+        };
         let mut left: Vec<String> = lines.map(str::to_owned).collect();
         if self.usage().processes > self.processes {
             left.push("a process".to_owned());
         }
         // As a shell would tell it: the exit code is the second byte.
         let ended = Ended::Exit(ExitStatus::from_raw((code & 0xff) << 8));
-        Ok(Outcome { ended, left })
+        Ok(Outcome { ended, doubt, left })
     }
 
     /// Makes it ready for another build: empties its folder and what else a build wrote, and puts the JVM
