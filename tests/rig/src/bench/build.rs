@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::figures::{Spread, spread};
 use super::follow::run_of;
-use super::place::{fresh, sandbox, shown};
+use super::place::{between_turns, fresh, sandbox, shown};
 use super::steps::millis_between;
 use crate::git::{Push, Repository};
 use crate::maven::{self, Maven};
@@ -63,6 +63,7 @@ pub async fn measure(runs: usize, screen: &Screen) -> Result<Measured> {
         let source = format!("{text}// run {run}\n");
         let push = repository.commit_file(SOURCE, &source, "One more").await?;
         for (took, one) in took.iter_mut().zip(&mut both) {
+            between_turns().await;
             took.push(one.build(&push).await?);
         }
         let last = took.each_ref().map(|it| it[run]);

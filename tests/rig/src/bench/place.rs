@@ -1,15 +1,25 @@
 //! What benchmarks need before they measure, and how they show a time.
 //!
-//! In: a benchmark's name. Out: its empty folder; whether builds can have a sandbox; milliseconds in words.
+//! In: a benchmark's name. Out: its empty folder; whether builds can have a sandbox; milliseconds in words; quiet
+//! between two turns.
 
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use ferry_cli::screen::took;
 
 use crate::screen::Screen;
 use crate::tools;
+
+/// So long a worker of the builder takes to make itself ready, and more.
+const BETWEEN_TURNS: Duration = Duration::from_secs(5);
+
+/// Waits before a turn, so that what the one before does for itself takes nothing from this one.
+pub(super) async fn between_turns() {
+    tokio::time::sleep(BETWEEN_TURNS).await;
+}
 
 /// The folder of a benchmark, with nothing in it.
 pub(super) fn fresh(name: &str) -> Result<PathBuf> {

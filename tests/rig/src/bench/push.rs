@@ -15,7 +15,7 @@ use super::arkctl::Arkctl;
 use super::figures::{Step, Table, median, millis, spread};
 use super::follow::run_of;
 use super::hand::Hand;
-use super::place::{fresh, sandbox, shown};
+use super::place::{between_turns, fresh, sandbox, shown};
 use super::steps;
 use super::{Beside, Figures};
 use crate::base::{Base, Options};
@@ -77,6 +77,7 @@ pub async fn measure(plan: &Plan, screen: &Screen) -> Result<Figures> {
         // besides, it does to all.
         let mut told = Vec::new();
         for one in turns(&who, run) {
+            between_turns().await;
             let measured = bench.deploy(one, run).await?;
             let (whole, own) = (shown(measured.whole), shown(measured.own));
             told.push(match one {
