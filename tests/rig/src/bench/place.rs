@@ -14,7 +14,7 @@ use crate::screen::Screen;
 use crate::tools;
 
 /// So long a worker of the builder takes to make itself ready, and more.
-const BETWEEN_TURNS: Duration = Duration::from_secs(5);
+const BETWEEN_TURNS: Duration = Duration::from_secs(4);
 
 /// Waits before a turn, so that what the one before does for itself takes nothing from this one.
 pub(super) async fn between_turns() {

@@ -10,11 +10,18 @@ use std::{
 };
 
 use ferry_config::Builder;
-use tokio::{sync::watch, time::sleep};
+use tokio::{
+    sync::{Notify, watch},
+    time::{sleep, timeout},
+};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::info;
 
 use super::worker::{Fit, Worker};
+
+/// So long after a build the machine is left to what becomes of what was built. An installation takes less on
+/// most bases, and would take longer beside a JVM that puts itself in order.
+const QUIET: Duration = Duration::from_secs(2);
 
 /// Whose worker it is: a repository, and the module's folder in it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,8 +63,8 @@ struct Slots {
 enum Slot {
     /// A build has it, or makes it.
     Busy,
-    /// It puts itself in order after a build.
-    Resting,
+    /// It puts itself in order after a build, at leisure until somebody waits.
+    Resting { awaited: Arc<Notify>, used: u64 },
     /// It waits.
     Idle {
         worker: Box<Worker>,
@@ -156,20 +163,19 @@ impl Pool {
         while slots.by.len() > most && make_way(&mut slots, Some(whose)) {}
         match slots.by.get_mut(whose) {
             Some(Slot::Busy) => Place::Not("its worker is busy with another commit".into()),
-            Some(Slot::Resting) => Place::Wait,
+            Some(Slot::Resting { awaited, .. }) => {
+                awaited.notify_one();
+                Place::Wait
+            }
             Some(slot) => match std::mem::replace(slot, Slot::Busy) {
                 Slot::Idle { worker, .. } => Place::Got(lease(), Some(worker)),
-                Slot::Busy | Slot::Resting => Place::Wait,
+                Slot::Busy | Slot::Resting { .. } => Place::Wait,
             },
             None => {
                 while slots.by.len() >= most {
-                    if make_way(&mut slots, None) {
-                        continue;
+                    if !make_way(&mut slots, None) {
+                        return Place::Not(format!("all {most} workers are busy"));
                     }
-                    if slots.by.values().any(|slot| matches!(slot, Slot::Resting)) {
-                        return Place::Wait;
-                    }
-                    return Place::Not(format!("all {most} workers are busy"));
                 }
                 slots.by.insert(whose.clone(), Slot::Busy);
                 Place::Got(lease(), None)
@@ -177,48 +183,36 @@ impl Pool {
         }
     }
 
-    fn settle(&self, whose: &Whose, worker: Option<Box<Worker>>, idle: Duration) {
-        let mut slots = self.slots();
-        match worker {
-            Some(worker) => {
-                slots.uses += 1;
-                let used = slots.uses;
-                let ends = Arc::downgrade(&self.0).end_after(whose.clone(), used, idle);
-                let slot = Slot::Idle {
-                    worker,
-                    used,
-                    _ends: ends,
-                };
-                slots.by.insert(whose.clone(), slot);
-                while slots.by.len() > slots.most && make_way(&mut slots, None) {}
-            }
-            None => {
-                slots.by.remove(whose);
-            }
-        }
-        drop(slots);
+    fn free(&self, whose: &Whose) {
+        self.slots().by.remove(whose);
         self.0.changed.send_replace(());
     }
 }
 
 /// Ends the worker that has waited longest, but not this one. False: no other waits.
 fn make_way(slots: &mut Slots, but: Option<&Whose>) -> bool {
-    let waits = slots.by.iter().filter_map(|(whose, slot)| match slot {
-        Slot::Idle { used, .. } if Some(whose) != but => Some((*used, whose.clone())),
-        _ => None,
+    let others = slots.by.iter().filter(|(whose, _)| Some(*whose) != but);
+    let wait = others.filter_map(|(whose, slot)| match slot {
+        Slot::Idle { used, .. } | Slot::Resting { used, .. } => Some((*used, whose.clone())),
+        Slot::Busy => None,
     });
-    let Some((_, whose)) = waits.min() else {
+    let Some((_, whose)) = wait.min() else {
         return false;
     };
-    let Some(Slot::Idle { mut worker, .. }) = slots.by.remove(&whose) else {
-        return false;
-    };
+    let slot = slots.by.remove(&whose);
     info!(
         repository = whose.repository,
         path = whose.path,
         "a worker makes way"
     );
-    tokio::spawn(async move { worker.end().await });
+    match slot {
+        Some(Slot::Idle { mut worker, .. }) => {
+            tokio::spawn(async move { worker.end().await });
+        }
+        // Whoever puts it in order finds that it has no place any more.
+        Some(Slot::Resting { awaited, .. }) => awaited.notify_one(),
+        Some(Slot::Busy) | None => {}
+    }
     true
 }
 
@@ -229,28 +223,22 @@ enum Place {
 }
 
 impl Lease {
-    /// Gives a worker back. It is put in order in the background, and whoever asks for it waits.
+    /// Gives a worker back. It is put in order in the background, after [`QUIET`] or once somebody waits for it.
     pub fn give_back(mut self, worker: Worker, builder: &Builder) {
         self.given_back = true;
-        let (pool, whose, builder) = (self.pool.clone(), self.whose.clone(), builder.clone());
-        pool.slots().by.insert(whose.clone(), Slot::Resting);
+        let rest = Rest::begin(self.pool.clone(), self.whose.clone());
+        let builder = builder.clone();
         tokio::spawn(async move {
-            // Whatever becomes of this task, the place is free again.
-            let mut lease = Self {
-                pool,
-                whose,
-                given_back: false,
-            };
+            // Either way it is put in order.
+            let _ = timeout(QUIET, rest.awaited.notified()).await;
             let mut worker = Box::new(worker);
-            let rested = worker.rest(&builder).await;
-            if let Err(why) = &rested {
-                let Whose { repository, path } = &lease.whose;
+            if let Err(why) = worker.rest(&builder).await {
+                let Whose { repository, path } = &rest.whose;
                 info!(repository, path, why, "a worker is replaced");
                 worker.end().await;
+            } else if let Some(mut worker) = rest.over(worker, builder.warm_idle) {
+                worker.end().await;
             }
-            lease.given_back = true;
-            let worker = rested.is_ok().then_some(worker);
-            lease.pool.settle(&lease.whose, worker, builder.warm_idle);
         });
     }
 }
@@ -258,8 +246,70 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         if !self.given_back {
-            self.pool.settle(&self.whose, None, Duration::ZERO);
+            self.pool.free(&self.whose);
         }
+    }
+}
+
+/// The place of a worker that puts itself in order. Whatever becomes of it, the place is free again.
+struct Rest {
+    pool: Pool,
+    whose: Whose,
+    awaited: Arc<Notify>,
+}
+
+impl Rest {
+    fn begin(pool: Pool, whose: Whose) -> Self {
+        let awaited = Arc::new(Notify::new());
+        let mut slots = pool.slots();
+        slots.uses += 1;
+        let slot = Slot::Resting {
+            awaited: awaited.clone(),
+            used: slots.uses,
+        };
+        slots.by.insert(whose.clone(), slot);
+        drop(slots);
+        Self {
+            pool,
+            whose,
+            awaited,
+        }
+    }
+
+    /// When it was used, where its place is its own still.
+    fn used(&self, slots: &Slots) -> Option<u64> {
+        match slots.by.get(&self.whose)? {
+            Slot::Resting { awaited, used } => Arc::ptr_eq(awaited, &self.awaited).then_some(*used),
+            Slot::Busy | Slot::Idle { .. } => None,
+        }
+    }
+
+    /// Has the worker wait for its next build. Gives it back where it has made way.
+    fn over(self, worker: Box<Worker>, idle: Duration) -> Option<Box<Worker>> {
+        let mut slots = self.pool.slots();
+        let Some(used) = self.used(&slots) else {
+            return Some(worker);
+        };
+        let ends = Arc::downgrade(&self.pool.0).end_after(self.whose.clone(), used, idle);
+        let slot = Slot::Idle {
+            worker,
+            used,
+            _ends: ends,
+        };
+        slots.by.insert(self.whose.clone(), slot);
+        while slots.by.len() > slots.most && make_way(&mut slots, None) {}
+        None
+    }
+}
+
+impl Drop for Rest {
+    fn drop(&mut self) {
+        let mut slots = self.pool.slots();
+        if self.used(&slots).is_some() {
+            slots.by.remove(&self.whose);
+        }
+        drop(slots);
+        self.pool.0.changed.send_replace(());
     }
 }
 
