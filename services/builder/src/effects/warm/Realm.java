@@ -42,7 +42,6 @@ final class Realm extends ClassRealm {
     private Map<Path, String> files;
     /** Steps that Maven has gone through once more. */
     private int repeated;
-    private boolean out;
     /** Whether anything was asked of it since it was handed out. */
     private volatile boolean asked;
     /** Whether a step came after that. */
@@ -82,8 +81,8 @@ final class Realm extends ClassRealm {
         }
     }
 
+    /** From here on it is Maven's: what was asked of it before, to make it ready, does not count. */
     void handOut() {
-        out = true;
         asked = false;
     }
 
@@ -102,7 +101,7 @@ final class Realm extends ClassRealm {
 
     /** Takes a step. True where it is still to be done. */
     private synchronized boolean isNew(Step step) {
-        if (!out || files == null) {
+        if (files == null) {
             late |= asked;
             steps.add(step);
             return true;
@@ -273,7 +272,7 @@ final class Realm extends ClassRealm {
             return realm;
         }
 
-        /** Has the classes loaded and linked; one that cannot be is left to whoever asks for it. */
+        /** Has the classes loaded and linked. */
         void load(Realm realm, BooleanSupplier awaited) {
             for (String name : classes) {
                 if (awaited.getAsBoolean()) {
@@ -283,7 +282,7 @@ final class Realm extends ClassRealm {
                     // To be asked for its constructors a class is linked, and not initialised.
                     Class.forName(name, false, realm).getDeclaredConstructors();
                 } catch (ClassNotFoundException | LinkageError | RuntimeException error) {
-                    continue;
+                    // Left to whoever asks for it.
                 }
             }
         }

@@ -239,13 +239,7 @@ async fn run_in(
     said: &mut Said,
 ) -> Result<(Worker, Ended), String> {
     let fresh = worker.builds == 0;
-    let outcome = worker.build(builder, deadline, said).await;
-    let Outcome { ended, doubt, left } =
-        outcome.map_err(|lost| format!("its worker was lost: {lost}"))?;
-    if let Some(doubt) = doubt {
-        worker.end().await;
-        return Err(doubt);
-    }
+    let Outcome { ended, left } = worker.build(builder, deadline, said).await?;
     match &ended {
         Ended::Exit(status) if status.success() => {
             // It could still write into what the build made.

@@ -52,8 +52,6 @@ impl Fit {
 pub struct Outcome {
     /// By itself, or killed.
     pub ended: Ended,
-    /// Why that says nothing about the commit.
-    pub doubt: Option<String>,
     /// What it left running, so that the worker is no good any more.
     pub left: Vec<String>,
 }
@@ -247,13 +245,15 @@ impl Worker {
     /// Runs Maven once.
     ///
     /// # Errors
-    /// When the JVM is gone, or used too much.
+    /// Why there is no outcome, in words: the JVM is gone, or used too much, or how Maven ended says nothing about
+    /// the commit. It is ended then.
     pub async fn build(
         &mut self,
         builder: &Builder,
         deadline: Instant,
         said: &mut Said,
-    ) -> Result<Outcome, Lost> {
+    ) -> Result<Outcome, String> {
+        let lost = |lost: Lost| format!("its worker was lost: {lost}");
         self.builds += 1;
         let over = |usage| over(usage, builder);
         let bounds = Bounds {
@@ -262,29 +262,28 @@ impl Worker {
         };
         let reply = match heard(&mut self.jvm, "build", &bounds, said).await {
             Err(Lost::Late) => {
-                return Ok(Outcome {
-                    ended: Ended::Late,
-                    doubt: None,
-                    left: Vec::new(),
-                });
+                let (ended, left) = (Ended::Late, Vec::new());
+                return Ok(Outcome { ended, left });
             }
-            other => other?,
+            other => other.map_err(lost)?,
         };
         let mut lines = reply.lines();
         let first = lines.next().unwrap_or_default();
-        let doubt = first.strip_prefix("doubt ").map(str::to_owned);
-        let code: i32 = match first.strip_prefix("exit ") {
-            Some(code) => code.parse().map_err(|_| Lost::Garbled)?,
-            None if doubt.is_some() => 1,
-            None => return Err(Lost::Garbled),
-        };
+        if let Some(doubt) = first.strip_prefix("doubt ") {
+            self.end().await;
+            return Err(doubt.to_owned());
+        }
+        let code: i32 = first
+            .strip_prefix("exit ")
+            .and_then(|code| code.parse().ok())
+            .ok_or_else(|| lost(Lost::Garbled))?;
         let mut left: Vec<String> = lines.map(str::to_owned).collect();
         if self.usage().processes > self.processes {
             left.push("a process".to_owned());
         }
         // As a shell would tell it: the exit code is the second byte.
         let ended = Ended::Exit(ExitStatus::from_raw((code & 0xff) << 8));
-        Ok(Outcome { ended, doubt, left })
+        Ok(Outcome { ended, left })
     }
 
     /// Makes it ready for another build: empties its folder and what else a build wrote, and puts the JVM
